@@ -1,0 +1,45 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format bench schemas clean
+
+help:  ## Show what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# Made anew when the pinned versions or the package's own metadata change.
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "funnel-stream needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (once, about a minute) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+install: $(VENV)/installed  ## Create .venv with everything pinned
+
+demo: install  ## Watch live KPIs: broker, worker and simulator (ARGS="--for 30s --rate 200 --http-port 6066")
+	@$(BIN)/funnel-stream demo $(ARGS)
+
+test: install  ## Run all tests that need nothing but Python (ARGS="-k journey")
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: install  ## Check style, format and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: install  ## Format the code and mend what can be mended
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: install  ## Measure the whole path against naive Faust and the ceiling; build/bench.json
+	@$(BIN)/python -m bench $(ARGS)
+
+schemas: install  ## Generate schemas/ from the models
+	@$(BIN)/python -m funnel_stream.contract.schemas schemas
+
+clean:  ## Remove .venv, build output and caches
+	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

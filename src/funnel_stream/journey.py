@@ -1,0 +1,159 @@
+"""One deal: the set of its events, and what follows from that set.
+
+A *row* is the stored form: a msgpack array of events in order of arrival. Adding an event is an
+append; what the journey means is derived from the sorted events, so arrival order cannot matter.
+"""
+
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from funnel_stream.contract.event import LEAD, LOST, NEGOTIATION, OFFER, WON, Event
+
+_HEADER: Final = 5
+"""Bytes of a msgpack array32 header: a marker and the number of events, big-endian."""
+
+_encode_event = msgspec.msgpack.Encoder().encode
+_decode_events = msgspec.msgpack.Decoder(list[Event]).decode
+_encode_id = msgspec.msgpack.Encoder().encode
+
+
+class ConflictError(Exception):
+    """An event of the same id is there already and says something else."""
+
+    def __init__(self, known: Event) -> None:
+        super().__init__(known.id)
+        self.known = known
+
+
+def new_row(event: Event) -> bytes:
+    """The row of a deal whose only event is this one."""
+    return b"\xdd\x00\x00\x00\x01" + _encode_event(event)
+
+
+def append(row: bytes, event: Event) -> bytes | None:
+    """The row with the event added; ``None`` if it is there already.
+
+    Raises ``ConflictError`` when an event of the same id says something else.
+    """
+    # The id's bytes occur in the row if the event does (and seldom else), so that only a
+    # suspected duplicate costs a decode: 0.4 µs an event instead of 4.
+    if _encode_id(event.id) in row:
+        for known in events(row):
+            if known.id == event.id:
+                if known == event:
+                    return None
+                raise ConflictError(known)
+    return b"\xdd%b%b%b" % (
+        (size(row) + 1).to_bytes(4, "big"),
+        row[_HEADER:],
+        _encode_event(event),
+    )
+
+
+def size(row: bytes) -> int:
+    """Number of events in a row."""
+    return int.from_bytes(row[1:_HEADER], "big")
+
+
+def events(row: bytes) -> list[Event]:
+    """The events of a row, in order of arrival."""
+    return _decode_events(row)
+
+
+class Move(NamedTuple):
+    """A change between two different stages, at a time in microseconds."""
+
+    at: int
+    before: int
+    after: int
+
+
+class Journey:
+    """What a deal's events mean (design: *What a journey means*).
+
+    ``stage``: the stage now, ``None`` for a deal without a stage event (then all else is empty).
+    ``reached``: per stage before ``won`` the earliest time at which the deal entered it or a later
+    one, and for ``won`` the closing if the outcome now is won; microseconds or ``None``.
+    ``entered``: times of the explicit entries, per stage (``offer``: of every offer sent).
+    ``closed_at``: time of the closing in force. ``attributes``: the last of each that was given.
+    """
+
+    __slots__ = ("attributes", "closed_at", "entered", "moves", "reached", "stage")
+
+    def __init__(self, row: bytes) -> None:
+        history = events(row)
+        last = -(1 << 63)
+        for event in history:
+            if event.at <= last:
+                history.sort()
+                break
+            last = event.at
+
+        self.attributes: dict[str, Any] = _attributes(history)
+        self.stage: int | None = None
+        self.closed_at: int | None = None
+        self.entered: list[list[int]] = [[], [], [], [], [], [], []]
+        self.moves: list[Move] = []
+        first: list[int | None] = [None] * 7
+        before: int | None = None
+        for event in history:
+            kind = event.kind
+            if kind > LOST or (kind == before and kind != OFFER):
+                continue
+            at = event.at
+            self.entered[kind].append(at)
+            if first[kind] is None:
+                first[kind] = at
+            if before is not None and kind != before:
+                self.moves.append(Move(at, before, kind))
+            if kind != before:
+                self.closed_at = at if kind >= WON else None
+            before = kind
+        self.stage = before
+        self.reached = _reached(first, before, self.closed_at)
+
+    @property
+    def furthest(self) -> int:
+        """The highest stage reached (a journey without stages has none: do not ask)."""
+        return max(stage for stage, at in enumerate(self.reached) if at is not None)
+
+    @property
+    def offered(self) -> bool:
+        """An offer was sent."""
+        return bool(self.entered[OFFER])
+
+    @property
+    def negotiated(self) -> bool:
+        """Negotiation was entered explicitly."""
+        return bool(self.entered[NEGOTIATION])
+
+
+def _attributes(history: list[Event]) -> dict[str, Any]:
+    """Last value given by ``(at, id)``; a tie in time is sorted by rank in the history."""
+    known: dict[str, Any] = {}
+    previous: Event | None = None
+    for event in history:
+        if previous is not None and previous.at == event.at and previous.id > event.id:
+            return _attributes(sorted(history, key=lambda event: (event.at, event.id)))
+        if event.attributes:
+            known.update(event.attributes)
+        previous = event
+    return known
+
+
+def _reached(first: list[int | None], stage: int | None, closed_at: int | None) -> list[int | None]:
+    """Skipped stages count as passed; a loss reaches nothing but ``lead``."""
+    reached: list[int | None] = [None] * 6
+    earliest = first[WON]
+    for rank in range(NEGOTIATION, LEAD - 1, -1):
+        at = first[rank]
+        if at is not None and (earliest is None or at < earliest):
+            earliest = at
+        reached[rank] = earliest
+    lost = first[LOST]
+    if lost is not None and (earliest is None or lost < earliest):
+        reached[LEAD] = lost
+    if stage == WON:
+        reached[WON] = closed_at
+    return reached
