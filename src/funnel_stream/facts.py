@@ -110,8 +110,7 @@ class FactRules:
     def _progress(self, journey: Journey, found: Facts) -> None:
         reached = journey.reached
         furthest = journey.furthest
-        for stage in range(furthest + 1):
-            at = reached[stage]
+        for stage, at in enumerate(reached[: furthest + 1]):
             if at is None:
                 continue
             minute = at // _MINUTE_US
@@ -130,10 +129,12 @@ class FactRules:
         for horizon, cells in self._horizons:
             deadline = at + horizon
             furthest = base
+            # Times of reaching never decrease from stage to stage, so the first miss is the last.
             for target in targets:
                 then = reached[target]
-                if then is not None and then <= deadline:
-                    furthest = target
+                if then is None or then > deadline:
+                    break
+                furthest = target
             minute = -(-deadline // _MINUTE_US)
             found[cells[base][furthest] << MINUTE_BITS | minute] = 1
 

@@ -1,0 +1,46 @@
+"""Reading a file of events (or standard input), with progress by bytes."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from funnel_stream.errors import InputError, UsageError
+
+_LINES_PER_UPDATE: Final = 5_000
+
+
+def name_of(path: Path) -> str:
+    """The file's name for messages."""
+    return "standard input" if path == Path("-") else str(path)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """The file, or standard input for ``-``. Raises ``UsageError``."""
+    if path == Path("-"):
+        yield sys.stdin.buffer
+        return
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    with file:
+        yield file
+
+
+def watched(file: BinaryIO, show: Callable[[float, int], None]) -> Iterator[bytes]:
+    """The file's lines; ``show`` is told the share that is read, and how many lines."""
+    size = os.fstat(file.fileno()).st_size  # 0 where it cannot be known, as of a pipe
+    number = read = 0
+    try:
+        for number, line in enumerate(file, start=1):
+            read += len(line)
+            yield line
+            if number % _LINES_PER_UPDATE == 0:
+                show(read / size if size else 0.0, number)
+    except OSError as error:
+        raise InputError(f"the events cannot be read: {error.strerror}") from error
+    show(1.0, number)

@@ -1,0 +1,111 @@
+"""Publishing events: lines of JSON to Kafka records, keyed as the contract says."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple
+
+from confluent_kafka import KafkaException, Producer
+
+from funnel_stream.compute import as_record
+from funnel_stream.errors import BrokerError
+
+EVENTS_TOPIC: Final = "funnel.events"
+_CONNECT_SECONDS: Final = 5.0
+_FLUSH_SECONDS: Final = 60.0
+_REPORT_EVERY: Final = 1_000
+
+
+class Published(NamedTuple):
+    """How many lines were published, and how many of them had no key to find."""
+
+    lines: int
+    without_key: int
+
+
+def publish(
+    lines: Iterable[bytes],
+    broker: str,
+    *,
+    topic: str = EVENTS_TOPIC,
+    rate: float | None = None,
+    on_progress: Callable[[int], object] | None = None,
+) -> Published:
+    """Publish every line in order, at most ``rate`` a second; returns when all are acknowledged.
+
+    The key is the deal's id (the channel of a spend), the partition Java's default (murmur2), an
+    erasure a null value. A line that names nothing goes out without a key, so that the dead letters
+    show it. ``on_progress`` is given the number of lines so far. Raises ``BrokerError``.
+    """
+    failures: list[str] = []
+
+    def delivered(error: Any, message: Any) -> None:
+        if error is not None:
+            failures.append(str(error))
+
+    producer = _connected(broker)
+    started = time.monotonic()
+    count = without_key = 0
+    for line in lines:
+        line = line.strip()
+        if not line:
+            continue
+        record = as_record(count, line, 0)
+        without_key += record.key is None
+        _produce(producer, topic, record.key, record.value, delivered)
+        count += 1
+        if rate is not None:
+            producer.poll(max(0.0, started + count / rate - time.monotonic()))
+        if count % _REPORT_EVERY == 0 or rate is not None:
+            producer.poll(0)
+            if on_progress:
+                on_progress(count)
+        if failures:
+            break
+    left = producer.flush(_FLUSH_SECONDS)
+    if failures or left:
+        why = failures[0] if failures else f"{left} records were not acknowledged in time"
+        raise BrokerError(f"{broker} did not take the events: {why}")
+    if on_progress:
+        on_progress(count)
+    return Published(count, without_key)
+
+
+def _connected(broker: str) -> Producer:
+    producer = Producer(
+        {
+            "bootstrap.servers": broker,
+            "partitioner": "murmur2_random",
+            "compression.type": "lz4",
+            "enable.idempotence": True,
+            "linger.ms": 20,
+            "queue.buffering.max.messages": 500_000,
+            "message.timeout.ms": 120_000,
+            "log_level": 2,
+        }
+    )
+    try:
+        producer.list_topics(timeout=_CONNECT_SECONDS)
+    except KafkaException as error:
+        raise BrokerError(
+            f"no broker answers at {broker}",
+            hint="Is it running? `funnel-stream broker` starts one for trials.",
+        ) from error
+    return producer
+
+
+def _produce(
+    producer: Producer,
+    topic: str,
+    key: bytes | None,
+    value: bytes | None,
+    delivered: Callable[[Any, Any], None],
+) -> None:
+    while True:
+        try:
+            producer.produce(topic, value, key, on_delivery=delivered)
+        except BufferError:
+            producer.poll(0.1)
+        except KafkaException as error:
+            raise BrokerError(f"a record cannot be published to {topic}: {error}") from error
+        else:
+            return

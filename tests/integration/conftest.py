@@ -1,0 +1,46 @@
+"""Processes for tests, all ended when the test ends."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.processes import Broker, Process, Worker
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[list[Process]]:
+    processes: list[Process] = []
+    yield processes
+    for process in reversed(processes):
+        process.kill9()
+
+
+@pytest.fixture
+def start_broker(tmp_path: Path, started: list[Process]) -> Callable[..., Broker]:
+    """Start a broker with so many partitions."""
+
+    def start(partitions: int = 4) -> Broker:
+        broker = Broker(tmp_path, partitions)
+        started.append(broker)
+        return broker
+
+    return start
+
+
+@pytest.fixture
+def start_worker(tmp_path: Path, started: list[Process]) -> Callable[..., Worker]:
+    """Start a worker against a broker; it is not waited for."""
+
+    def start(broker: Broker, *options: str, **environment: Any) -> Worker:
+        worker = Worker(tmp_path, broker.address, *options, **environment)
+        started.append(worker)
+        return worker
+
+    return start
+
+
+@pytest.fixture
+def broker(start_broker: Callable[..., Broker]) -> Broker:
+    return start_broker()

@@ -1,0 +1,210 @@
+"""Real processes for tests: the embedded broker and workers, and what they say over the wire."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from confluent_kafka import Consumer, TopicPartition
+from prometheus_client.parser import text_string_to_metric_families
+
+DEADLINE = 90.0
+T = TypeVar("T")
+COMMAND = [sys.executable, "-m", "funnel_stream"]
+
+
+def wait_until(probe: Callable[[], T], what: str, deadline: float = DEADLINE) -> T:
+    """The probe's first true answer; fails with ``what`` when there is none in time."""
+    end = time.monotonic() + deadline
+    while True:
+        if answer := probe():
+            return answer
+        if time.monotonic() > end:
+            raise AssertionError(f"timed out after {deadline} s: {what}")
+        time.sleep(0.05)
+
+
+class Process:
+    """A child with its output in a file; always ended by ``kill9`` in the end."""
+
+    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+        handle, name = tempfile.mkstemp(dir=folder, suffix=f".{arguments[0]}.log")
+        self.log = Path(name)
+        self._child = subprocess.Popen(
+            [*COMMAND, *arguments],
+            stdout=handle,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **environment},
+        )
+        os.close(handle)
+
+    @property
+    def running(self) -> bool:
+        return self._child.poll() is None
+
+    def send(self, number: signal.Signals) -> None:
+        self._child.send_signal(number)
+
+    def kill9(self) -> None:
+        if self.running:
+            self._child.kill()
+        self._child.wait()
+
+    def wait(self, deadline: float = DEADLINE) -> int:
+        """The exit code."""
+        return self._child.wait(deadline)
+
+    def tail(self, lines: int = 30) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+class Broker(Process):
+    """The embedded broker, in a process of its own, so that a worker can die against it."""
+
+    def __init__(self, folder: Path, partitions: int = 4) -> None:
+        file = folder / "broker.address"
+        super().__init__(
+            folder, "broker", "--address-file", str(file), "--partitions", str(partitions)
+        )
+        wait_until(lambda: file.exists() or not self.running, "the broker's address")
+        assert self.running, self.tail()
+        self.address = file.read_text()
+        self.partitions = partitions
+
+    def down(self) -> None:
+        self.send(signal.SIGUSR1)
+
+    def up(self) -> None:
+        self.send(signal.SIGUSR2)
+
+
+Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+class Worker(Process):
+    """A worker with a short session timeout; ``port`` is where it serves."""
+
+    def __init__(self, folder: Path, broker: str, *options: str, **environment: str) -> None:
+        self.port = free_port()
+        arguments = ["--broker", broker, "--http-port", str(self.port), *options]
+        environment = {"FUNNEL_SESSION_TIMEOUT": "6", "FUNNEL_LOG_LEVEL": "info"} | environment
+        super().__init__(folder, "worker", *arguments, **environment)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body; status 0 while nothing answers."""
+        try:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.port}{path}", timeout=10
+            ) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def ready(self) -> bool:
+        assert self.running, f"the worker has ended:\n{self.tail()}"
+        return self.get("/readyz")[0] == 200
+
+    def wait_ready(self) -> None:
+        wait_until(self.ready, f"/readyz of the worker\n{self.tail()}")
+
+    def kpis(self, query: str = "") -> Figures | None:
+        """``/api/kpis``, or ``None`` while this worker does not report."""
+        status, body = self.get(f"/api/kpis{query}")
+        return as_figures(json.loads(body)) if status == 200 else None
+
+    def metrics(self) -> Figures:
+        """Every sample of ``/metrics``."""
+        status, body = self.get("/metrics")
+        if status != 200:
+            return {}
+        return {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(body)
+            for sample in family.samples
+        }
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric over all labels but those given."""
+        wanted = labels.items()
+        return sum(
+            value
+            for (metric, found), value in self.metrics().items()
+            if metric == name and wanted <= found
+        )
+
+    def reports(self) -> bool:
+        return self.get("/api/kpis?window=1h")[0] == 200
+
+
+def as_figures(samples: Iterable[dict[str, Any]]) -> Figures:
+    """The array of ``/api/kpis`` and ``compute --json``, by metric and labels."""
+    return {
+        (sample["metric"], frozenset(sample["labels"].items())): sample["value"]
+        for sample in samples
+    }
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command of funnel-stream that ends by itself."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+class Record(NamedTuple):
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+def read_topic(broker: str, topic: str) -> list[Record]:
+    """All records of a topic as it is now."""
+    consumer = Consumer({"bootstrap.servers": broker, "group.id": "read", "log_level": 2})
+    try:
+        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        ends, starts = {}, []
+        for partition in partitions:
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+            if low < high:
+                ends[partition] = high
+                starts.append(TopicPartition(topic, partition, low))
+        consumer.assign(starts)
+        found: list[Record] = []
+        deadline = time.monotonic() + DEADLINE
+        while ends:
+            assert time.monotonic() < deadline, f"{topic} cannot be read to {ends}"
+            for message in consumer.consume(10_000, timeout=0.1):
+                assert message.error() is None, message.error()
+                partition, offset = message.partition(), message.offset()
+                if offset + 1 >= ends.get(partition, 0):
+                    ends.pop(partition, None)
+                headers = list(message.headers() or ())
+                found.append(Record(partition, offset, message.key(), message.value(), headers))
+        return found
+    finally:
+        consumer.close()
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

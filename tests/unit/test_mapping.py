@@ -1,0 +1,108 @@
+"""A wrong mapping is refused with the key at fault and what would be right."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from funnel_stream.errors import ConfigError
+from funnel_stream.tools.mapping import load
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def minimal(**source: Any) -> dict[str, Any]:
+    rows = {"deal_id": "id", "events": [{"stage": "lead", "at": "created"}]}
+    return {"name": "crm", "sources": {"deals": rows | source}}
+
+
+def written(tmp_path: Path, document: Any) -> Path:
+    path = tmp_path / "mapping.yaml"
+    path.write_text(document if isinstance(document, str) else yaml.safe_dump(document))
+    return path
+
+
+def event(**fields: Any) -> dict[str, Any]:
+    return minimal(events=[{"stage": "lead", "at": "created"} | fields])
+
+
+@pytest.mark.parametrize("name", ["olist", "maven_crm"])
+def test_the_examples_are_mappings(name: str) -> None:
+    assert load(EXAMPLES / f"{name}.yaml").name == name
+
+
+def test_the_least_mapping_takes_any_file_in_utc(tmp_path: Path) -> None:
+    mapping = load(written(tmp_path, minimal()))
+    assert mapping.timezone == "UTC"
+    assert mapping.sources["deals"].file == "*"
+    assert mapping.sources["deals"].events[0].label == "lead"
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ("sources: [", "is no YAML"),
+        ("", "file: should be a mapping"),
+        ({"name": "crm"}, "sources: is missing"),
+        ({"name": "my crm"} | {"sources": minimal()["sources"]}, "name: String should match"),
+        (minimal() | {"timezone": "Warsaw"}, "timezone: 'Warsaw' is no time zone"),
+        (minimal() | {"currency": "dollars"}, "currency: String should match"),
+        (minimal() | {"curency": "USD"}, "unknown key 'curency'; did you mean 'currency'?"),
+        (minimal(event=[]), "sources.deals: unknown key 'event'; did you mean 'events'?"),
+        (minimal(events=[]), "sources.deals.events: Tuple should have at least 1 item"),
+        (minimal(deal_id=None), "sources.deals: deal_id is missing"),
+        (minimal(encoding="utf-9"), "sources.deals.encoding: 'utf-9' is no encoding"),
+        (minimal(delimiter="||"), "sources.deals.delimiter: String should have at most 1"),
+        (minimal(events=[{"stage": "lead"}]), "sources.deals.events.0.at: is missing"),
+        (event(stage="leed"), "events.0: stage: 'leed' is none; did you mean 'lead'?"),
+        (event(stage={"column": "a", "constant": "lead"}), "stage: give either column or constant"),
+        (event(type="won"), "events.0.type: Input should be 'stage_changed'"),
+        (event(type="deal_updated"), "an event of type deal_updated has no stage"),
+        (event(stage=None), "an event of type stage_changed needs stage"),
+        (event(outcome="held"), "an event of type stage_changed has no outcome"),
+        (event(attributes={"chanel": "c"}), "has no 'chanel'; did you mean 'channel'?"),
+        (event(attributes={"channel": {"colum": "c"}}), "unknown key 'colum'"),
+        (event(when={"stage": True}), "Input should be a valid string"),
+        (
+            minimal(events=[{"stage": "offer", "at": "a"}, {"stage": "offer", "at": "b"}]),
+            "events: two are called 'offer'",
+        ),
+        (
+            minimal(events=[{"type": "spend_recorded", "at": "a"}]),
+            "id_columns is missing",
+        ),
+        (
+            minimal(
+                events=[{"type": "spend_recorded", "at": "a", "attributes": {"owner": "o"}}],
+                id_columns=["a"],
+            ),
+            "spend_recorded has no 'owner'",
+        ),
+        (minimal(lookups=[{"file": "b.csv"}]), "sources.deals.lookups.0.take: is missing"),
+        (minimal(skip=[{"when": {"a": "b"}}]), "sources.deals.skip.0.because: is missing"),
+    ],
+)
+def test_a_wrong_mapping_names_the_key(tmp_path: Path, document: Any, said: str) -> None:
+    path = written(tmp_path, document)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert said in caught.value.message
+    assert str(path) in caught.value.message
+    assert "Value error" not in caught.value.message
+
+
+def test_every_wrong_key_is_named_at_once(tmp_path: Path) -> None:
+    path = written(tmp_path, minimal(encoding="utf-9", delimiter="||") | {"timezone": "Warsaw"})
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert [line.split(":")[0].strip() for line in caught.value.message.splitlines()[1:]] == [
+        "timezone",
+        "sources.deals.encoding",
+        "sources.deals.delimiter",
+    ]
+
+
+def test_a_missing_mapping_is_an_error_to_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml cannot be read"):
+        load(tmp_path / "nowhere.yaml")
