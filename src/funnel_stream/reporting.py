@@ -216,6 +216,7 @@ class Reporter:
         """The windows are complete as they are here."""
         with self._lock:
             self._snapshot = snapshot
+            self._owner_reason = ""
 
     def hide(self, reason: str) -> None:
         """The windows are not complete (any more)."""

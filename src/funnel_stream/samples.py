@@ -25,14 +25,14 @@ class Sample(NamedTuple):
 def samples(
     snapshot: Snapshot, *, window: str | None = None, dimension: str | None = None
 ) -> list[Sample]:
-    """The figures of one window or of all; of the total and every dimension, or of one dimension.
+    """The figures of one window or of all; of one dimension, of ``""`` (the totals) or of all.
 
     Sorted by metric in the order of the catalogue. Raises ``UsageError`` for a window or a
     dimension that is not configured.
     """
     definition = snapshot.definition
     _check("window", window, definition.windows)
-    _check("dimension", dimension, definition.dimensions)
+    _check("dimension", dimension or None, definition.dimensions)
     windows = [each for each in definition.window_list() if window in (None, each.name)]
     dimensions = ("", *definition.dimensions) if dimension is None else (dimension,)
     values = _Values(snapshot)

@@ -29,7 +29,9 @@ class Settings(BaseSettings):
     broker: Address = Field(
         default="localhost:9092", description="Kafka: host:port, several with commas."
     )
-    http_host: str = Field(default="0.0.0.0", description="Address that /metrics is served on.")
+    http_host: str = Field(
+        default="127.0.0.1", description="Address of /metrics; 0.0.0.0 lets others reach it."
+    )
     http_port: int = Field(
         default=6066, ge=0, le=65535, description="Port of /metrics; 0 takes a free one."
     )

@@ -9,7 +9,9 @@ import sys
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -55,6 +57,15 @@ class Process:
     def send(self, number: signal.Signals) -> None:
         self._child.send_signal(number)
 
+    def sigterm(self) -> None:
+        self.send(signal.SIGTERM)
+
+    def sigstop(self) -> None:
+        self.send(signal.SIGSTOP)
+
+    def sigcont(self) -> None:
+        self.send(signal.SIGCONT)
+
     def kill9(self) -> None:
         if self.running:
             self._child.kill()
@@ -72,20 +83,38 @@ class Broker(Process):
     """The embedded broker, in a process of its own, so that a worker can die against it."""
 
     def __init__(self, folder: Path, partitions: int = 4) -> None:
-        file = folder / "broker.address"
-        super().__init__(
-            folder, "broker", "--address-file", str(file), "--partitions", str(partitions)
-        )
-        wait_until(lambda: file.exists() or not self.running, "the broker's address")
-        assert self.running, self.tail()
-        self.address = file.read_text()
+        self.address_file = folder / f"broker-{uuid.uuid4().hex}.address"
+        options = ("--address-file", str(self.address_file), "--partitions", str(partitions))
+        super().__init__(folder, "broker", *options)
+        try:
+            wait_until(self._ready, "the broker's address")
+            self.address = self.address_file.read_text()
+        except BaseException:
+            self.kill9()
+            raise
         self.partitions = partitions
 
     def down(self) -> None:
+        """Take it down, and wait until it takes no connections."""
         self.send(signal.SIGUSR1)
+        wait_until(lambda: not self.accepts(), "the broker to be down")
 
     def up(self) -> None:
+        """Bring it up, and wait until it takes connections again."""
         self.send(signal.SIGUSR2)
+        wait_until(self.accepts, "the broker to be up")
+
+    def accepts(self) -> bool:
+        host, port = self.address.split(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=5).close()
+        except ConnectionRefusedError:
+            return False
+        return True
+
+    def _ready(self) -> bool:
+        assert self.running, f"the broker has ended:\n{self.tail()}"
+        return self.address_file.exists()
 
 
 Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -117,10 +146,23 @@ class Worker(Process):
         return self.get("/readyz")[0] == 200
 
     def wait_ready(self) -> None:
-        wait_until(self.ready, f"/readyz of the worker\n{self.tail()}")
+        self.wait_until(self.ready, "/readyz of the worker")
 
-    def kpis(self, query: str = "") -> Figures | None:
-        """``/api/kpis``, or ``None`` while this worker does not report."""
+    def wait_until(self, probe: Callable[[], T], what: str, deadline: float = DEADLINE) -> T:
+        """As the function of that name; a failure shows the end of the worker's log."""
+        try:
+            return wait_until(probe, what, deadline)
+        except AssertionError as error:
+            error.add_note(f"the end of the worker's log:\n{self.tail()}")
+            raise
+
+    def kpis(self, query: str = "", **filters: str) -> Figures | None:
+        """``/api/kpis``, or ``None`` while this worker does not report.
+
+        ``filters``: window, dimension.
+        """
+        if filters:
+            query = f"?{urllib.parse.urlencode(filters)}"
         status, body = self.get(f"/api/kpis{query}")
         return as_figures(json.loads(body)) if status == 200 else None
 
@@ -156,10 +198,13 @@ def as_figures(samples: Iterable[dict[str, Any]]) -> Figures:
     }
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, stdin: str | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """A command of funnel-stream that ends by itself."""
     return subprocess.run(
         [*COMMAND, *arguments],
+        input=stdin or "",
         capture_output=True,
         text=True,
         timeout=DEADLINE,
@@ -174,6 +219,8 @@ class Record(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes]]
+    timestamp: int
+    """Milliseconds since the epoch."""
 
 
 def read_topic(broker: str, topic: str) -> list[Record]:
@@ -198,7 +245,8 @@ def read_topic(broker: str, topic: str) -> list[Record]:
                 if offset + 1 >= ends.get(partition, 0):
                     ends.pop(partition, None)
                 headers = list(message.headers() or ())
-                found.append(Record(partition, offset, message.key(), message.value(), headers))
+                key, value, (_, timestamp) = message.key(), message.value(), message.timestamp()
+                found.append(Record(partition, offset, key, value, headers, timestamp))
         return found
     finally:
         consumer.close()

@@ -1,98 +1,208 @@
-"""The embedded broker is Kafka enough: topics, records, faults, another process."""
+"""The embedded broker is Kafka enough: topics, records, groups, faults, another process."""
 
-import json
+import asyncio
 import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from confluent_kafka import Producer
 
-from funnel_stream.tools.embedded_broker import EmbeddedBroker
-from funnel_stream.tools.publisher import publish
+from funnel_stream.errors import BrokerError
+from funnel_stream.tools import embedded_broker
+from funnel_stream.tools.embedded_broker import EmbeddedBroker, standard_topics
 from tests.integration.processes import Broker, read_topic, run
 
 pytestmark = pytest.mark.broker
 
-EVENTS = [
-    b'{"type": "stage_changed", "deal_id": "D-%d", "stage": "lead"}' % number
-    for number in range(100)
-]
+TOPIC = "mine"
+PRODUCE = 0  # the API key of Kafka's protocol
+NOT_LEADER = 6
+
+
+async def until(probe: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 30
+    while not probe():
+        assert time.monotonic() < deadline, what
+        await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def producer(
+    broker: EmbeddedBroker, codec: str | None = None
+) -> AsyncIterator[AIOKafkaProducer]:
+    made = AIOKafkaProducer(
+        bootstrap_servers=broker.address, enable_idempotence=True, compression_type=codec
+    )
+    await made.start()
+    try:
+        yield made
+    finally:
+        await made.stop()
+
+
+def partitions_of(broker: EmbeddedBroker) -> dict[str, int]:
+    topics = Producer({"bootstrap.servers": broker.address}).list_topics(timeout=10).topics
+    return {name: len(topic.partitions) for name, topic in topics.items()}
 
 
 def test_topics_have_the_partitions_asked_for() -> None:
-    with EmbeddedBroker({"mine": 7}) as broker:
-        topics = Producer({"bootstrap.servers": broker.address}).list_topics(timeout=10).topics
-        assert len(topics["mine"].partitions) == 7
+    with EmbeddedBroker({TOPIC: 7}) as broker:
+        broker.create_topic("another", 33)
+        assert partitions_of(broker) == {TOPIC: 7, "another": 33}
+        with pytest.raises(BrokerError, match="topic mine cannot be created"):
+            broker.create_topic(TOPIC, 7)
 
 
-def test_a_broker_that_was_down_comes_back_with_its_data() -> None:
-    with EmbeddedBroker() as broker:
-        publish(EVENTS, broker.address)
-        broker.down()
-        broker.up()
-        publish(EVENTS, broker.address)
-        assert len(read_topic(broker.address, "funnel.events")) == 200
-
-
-def test_events_lie_where_java_would_put_them() -> None:
-    """Kafka's own vectors of murmur2, and every record of a key in one partition."""
-    with EmbeddedBroker({"funnel.events": 50}) as broker:
-        # murmur2 of the key, made positive, modulo the partitions, as in the tests of Apache Kafka.
-        vectors = {
-            "21": -973932308,
-            "foobar": -790332482,
-            "a-little-bit-long-string": -985981536,
-            "a-little-bit-longer-string": -1486304829,
+def test_the_standard_topics_share_one_number_of_partitions_but_for_the_panes() -> None:
+    with EmbeddedBroker(standard_topics(3)) as broker:
+        assert partitions_of(broker) == {
+            "funnel.events": 3,
+            "funnel.events.dlq": 3,
+            "funnel.journeys.changelog": 3,
+            "funnel.panes": 1,
         }
-        publish([json.dumps({"deal_id": key}).encode() for key in vectors], broker.address)
-        found = {
-            record.key.decode(): record.partition
-            for record in read_topic(broker.address, "funnel.events")
-            if record.key
-        }
-        assert found == {key: (hash_ & 0x7FFFFFFF) % 50 for key, hash_ in vectors.items()}
 
 
-def test_keys_and_null_values(broker: Broker) -> None:
-    lines = [
-        b'{"type": "deal_updated", "deal_id": "\xc5\xbb-1"}',
-        b'{"type": "spend_recorded", "channel": "tv"}',
-        b'{"type": "deal_erased", "deal_id": "gone"}',
-        b"no JSON at all",
-        b"   ",
-    ]
-    assert publish(lines, broker.address) == (4, 1)
-    found = {(record.key, record.value) for record in read_topic(broker.address, "funnel.events")}
-    assert found == {
-        ("Ż-1".encode(), lines[0]),
-        (b"tv", lines[1]),
-        (b"gone", None),
-        (None, lines[3]),
-    }
+@pytest.mark.parametrize("codec", [None, "gzip", "lz4", "snappy", "zstd"])
+async def test_a_batch_is_stored_whole_in_its_place(codec: str | None) -> None:
+    with EmbeddedBroker({TOPIC: 2}) as broker:
+        async with producer(broker, codec) as made:
+            batch = made.create_batch()
+            for number in range(500):
+                key = b"key %d" % number
+                headers = [("epoch", b"7")]
+                appended = batch.append(key=key, value=None, timestamp=1_000, headers=headers)
+                assert appended is not None
+            metadata = await (await made.send_batch(batch, TOPIC, partition=1))
+        assert (metadata.partition, metadata.offset) == (1, 0)
+        found = read_topic(broker.address, TOPIC)
+        assert [record.offset for record in found] == list(range(500))
+        assert found[7] == (1, 7, b"key 7", None, [("epoch", b"7")], 1_000)
 
 
-def test_emit_tells_what_it_did(broker: Broker, tmp_path: Path) -> None:
-    file = tmp_path / "events.ndjson"
-    file.write_bytes(b"\n".join([*EVENTS, b"{}"]))
-    result = run("emit", str(file), "--broker", broker.address, "--json")
-    assert result.returncode == 0
-    summary = json.loads(result.stdout)
-    assert (summary["lines"], summary["without_key"]) == (101, 1)
-    assert len(read_topic(broker.address, "funnel.events")) == 101
+async def test_two_members_share_the_partitions_and_one_takes_over_where_the_other_was() -> None:
+    def member() -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            TOPIC,
+            bootstrap_servers=broker.address,
+            group_id="group",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            heartbeat_interval_ms=100,
+            session_timeout_ms=6_000,
+        )
+
+    with EmbeddedBroker({TOPIC: 4}) as broker:
+        everything = {TopicPartition(TOPIC, number) for number in range(4)}
+        async with producer(broker) as made:
+            for number in range(40):
+                await made.send_and_wait(TOPIC, b"%d" % number, partition=number % 4)
+        first, second = member(), member()
+        await first.start()
+        try:
+            await until(lambda: first.assignment() == everything, "all go to the only member")
+            await second.start()
+            await until(
+                lambda: len(first.assignment()) == len(second.assignment()) == 2,
+                "half of them go to each",
+            )
+            assert first.assignment() | second.assignment() == everything
+            assert set((await second.end_offsets(everything)).values()) == {10}
+            assert set((await second.beginning_offsets(everything)).values()) == {0}
+            await second.commit({partition: 6 for partition in second.assignment()})
+            taken_over = second.assignment()
+        finally:
+            await second.stop()
+        try:
+            await until(lambda: first.assignment() == everything, "the other's come back")
+            places = {await first.committed(partition) for partition in taken_over}
+            assert places == {6}
+        finally:
+            await first.stop()
 
 
-def test_emit_says_what_is_wrong(tmp_path: Path) -> None:
-    file = tmp_path / "events.ndjson"
-    file.write_bytes(EVENTS[0])
-    nowhere = run("emit", str(file), "--broker", "127.0.0.1:1")
-    assert (nowhere.returncode, nowhere.stdout) == (1, "")
-    assert "no broker answers at 127.0.0.1:1" in nowhere.stderr
-    missing = run("emit", str(tmp_path / "missing"), "--broker", "127.0.0.1:1")
-    assert missing.returncode == 2
-    assert "cannot be read" in missing.stderr
+async def test_the_newest_5_mib_of_a_partition_are_kept() -> None:
+    """The limit that tests and demo have to stay within; a reader sees where the rest begins."""
+    with EmbeddedBroker({TOPIC: 1}) as broker:
+        async with producer(broker) as made:
+            for _ in range(14):
+                await made.send_and_wait(TOPIC, bytes(500_000), partition=0)
+        assert [record.offset for record in read_topic(broker.address, TOPIC)] == [*range(4, 14)]
+
+
+async def test_a_refused_write_is_tried_again() -> None:
+    with EmbeddedBroker({TOPIC: 1}) as broker:
+        async with producer(broker) as made:
+            broker.push_errors(PRODUCE, NOT_LEADER, NOT_LEADER)
+            await made.send_and_wait(TOPIC, b"value")
+        assert [record.value for record in read_topic(broker.address, TOPIC)] == [b"value"]
+
+
+async def test_answers_take_the_round_trip_time_that_is_set() -> None:
+    with EmbeddedBroker({TOPIC: 1}) as broker:
+        async with producer(broker) as made:
+            await made.send_and_wait(TOPIC, b"value")
+            broker.set_rtt(300)
+            started = time.monotonic()
+            await made.send_and_wait(TOPIC, b"value")
+            assert time.monotonic() - started >= 0.3
+
+
+async def test_writes_wait_for_a_broker_that_is_down_and_find_its_data_again() -> None:
+    with EmbeddedBroker({TOPIC: 1}) as broker:
+        async with producer(broker) as made:
+            await made.send_and_wait(TOPIC, b"before")
+            broker.down()
+            broker.down()  # a second time changes nothing
+            waiting = await made.send(TOPIC, b"meanwhile")
+            done, _ = await asyncio.wait([waiting], timeout=0.3)
+            assert not done
+            broker.up()
+            await waiting
+        values = [record.value for record in read_topic(broker.address, TOPIC)]
+        assert values[0] == b"before"
+        assert set(values[1:]) == {b"meanwhile"}
+
+
+def test_a_wheel_without_the_library_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    elsewhere = ModuleSpec("confluent_kafka", None, origin=str(tmp_path / "pkg" / "__init__.py"))
+    monkeypatch.setattr(embedded_broker, "find_spec", lambda name: elsewhere)
+    with pytest.raises(BrokerError, match="brings no librdkafka"):
+        EmbeddedBroker()
+
+
+def test_a_broker_process_goes_down_and_comes_up_on_the_same_port(broker: Broker) -> None:
+    def write(value: bytes) -> None:
+        made = Producer({"bootstrap.servers": broker.address, "log_level": 2})
+        made.produce("funnel.events", value, partition=0)
+        assert made.flush(30) == 0
+
+    write(b"before")
+    broker.down()
+    assert not broker.accepts()
+    broker.up()
+    write(b"after")
+    values = [record.value for record in read_topic(broker.address, "funnel.events")]
+    assert values == [b"before", b"after"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_broker_ends_when_asked(broker: Broker, number: signal.Signals) -> None:
+def test_a_broker_process_ends_when_asked(broker: Broker, number: signal.Signals) -> None:
+    assert f"broker ready at {broker.address}" in broker.tail()
     broker.send(number)
     assert broker.wait() == 0
+    assert not broker.address_file.exists()
+    assert not broker.accepts()
+
+
+def test_an_address_file_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None:
+    result = run("broker", "--address-file", str(tmp_path / "missing" / "address"))
+    assert result.returncode == 2
+    assert "cannot be written: No such file or directory" in result.stderr

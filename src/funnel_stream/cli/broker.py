@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
+from funnel_stream.errors import UsageError
 from funnel_stream.tools.embedded_broker import DEFAULT_PARTITIONS, EmbeddedBroker, standard_topics
 
 
 def broker(
     address_file: Annotated[
         Path | None,
-        typer.Option(help="Write host:port into this file once the broker is ready."),
+        typer.Option(help="Holds host:port while the broker is ready to be used."),
     ] = None,
     partitions: Annotated[
         int, typer.Option(min=1, help="Partitions of the events, their dead letters and the state.")
@@ -29,6 +30,8 @@ def broker(
     awaited = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2}
     # Blocked before any thread begins, so that only sigwait below ever sees them.
     signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
+    if address_file:
+        _remove(address_file)
     with EmbeddedBroker(standard_topics(partitions)) as running:
         typer.echo(f"broker ready at {running.address} (Ctrl-C ends it)")
         if address_file:
@@ -38,10 +41,23 @@ def broker(
                 running.down()
             else:
                 running.up()
+    if address_file:
+        _remove(address_file)
 
 
 def _write_whole(path: Path, text: str) -> None:
     """So that who waits for the file never reads half of it."""
     part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _remove(path: Path) -> None:
+    """The address of a broker that has ended would mislead."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error

@@ -1,10 +1,19 @@
 """A Kafka broker in this process, for demo and tests: librdkafka's mock cluster.
 
 It comes with the ``confluent-kafka`` wheel and is driven through its C interface, which gives any
-number of partitions, an instant group join and faults on demand. What it cannot do: create topics
-for clients, compact, expire, or fence producers. It forgets on exit, and of each partition it keeps
-the newest 5 MiB as sent (compressed counts compressed; fixed in librdkafka) – older batches go, and
-the partition's beginning moves.
+number of partitions, an instant group join and faults on demand. Where it differs from Kafka:
+
+- Of each partition it keeps the newest 5 MiB as sent (compressed counts compressed) and the newest
+  100,000 batches; older ones go and the partition's beginning moves. No interface changes that:
+  only more partitions hold more. Nothing is compacted or expires, and all is forgotten on exit.
+- It listens on a free port of the loopback interface; the port cannot be chosen.
+- It stores batches unread: a record's timestamp is the producer's, a key may be missing in a topic
+  that is meant to be compacted, and no offset is ever found by timestamp.
+- A producer that is idempotent but not transactional is neither fenced nor deduplicated: what is
+  sent again after a lost connection lies there twice.
+- A fetch that finds nothing is answered after its whole waiting time, even if something arrives
+  meanwhile: latencies are those of ``fetch.max.wait.ms``.
+- Clients cannot create topics; one that is not there appears on first use, with four partitions.
 """
 
 import ctypes
@@ -64,8 +73,8 @@ def standard_topics(partitions: int = DEFAULT_PARTITIONS) -> dict[str, int]:
 class EmbeddedBroker:
     """One broker on a free port of 127.0.0.1, running in threads of this process.
 
-    ``topics``: names and numbers of partitions; any other topic appears on first use with four.
-    Raises ``BrokerError`` where the library is not to be found.
+    ``topics``: names and numbers of partitions, the standard ones when ``None``. Raises
+    ``BrokerError`` where the library is not to be found.
     """
 
     def __init__(self, topics: Mapping[str, int] | None = None) -> None:
@@ -79,6 +88,9 @@ class EmbeddedBroker:
         if not self._client:
             raise BrokerError(f"the embedded broker does not start: {error.value.decode()}")
         self._cluster = call.rd_kafka_mock_cluster_new(self._client, 1)
+        if not self._cluster:
+            call.rd_kafka_destroy(self._client)
+            raise BrokerError("the embedded broker does not start: no port is free on 127.0.0.1")
         call.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, 0)
         self.address: str = call.rd_kafka_mock_cluster_bootstraps(self._cluster).decode()
         for name, partitions in (standard_topics() if topics is None else topics).items():

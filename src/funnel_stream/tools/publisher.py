@@ -40,21 +40,25 @@ def publish(
 
     def delivered(error: Any, message: Any) -> None:
         if error is not None:
-            failures.append(str(error))
+            failures.append(error.str())
 
     producer = _connected(broker)
     started = time.monotonic()
     count = without_key = 0
-    for line in lines:
+    for number, line in enumerate(lines, start=1):
         line = line.strip()
         if not line:
             continue
         record = as_record(count, line, 0)
         without_key += record.key is None
-        _produce(producer, topic, record.key, record.value, delivered)
+        try:
+            _produce(producer, topic, record.key, record.value, delivered)
+        except KafkaException as error:
+            why = error.args[0].str()
+            raise BrokerError(f"line {number} cannot be published to {topic}: {why}") from error
         count += 1
         if rate is not None:
-            producer.poll(max(0.0, started + count / rate - time.monotonic()))
+            _wait(producer, started + count / rate)
         if count % _REPORT_EVERY == 0 or rate is not None:
             producer.poll(0)
             if on_progress:
@@ -70,6 +74,12 @@ def publish(
     return Published(count, without_key)
 
 
+def _wait(producer: Producer, due: float) -> None:
+    """Until a monotonic instant; ``poll`` comes back early, at every report of a delivery."""
+    while (left := due - time.monotonic()) > 0:
+        producer.poll(min(0.1, left))
+
+
 def _connected(broker: str) -> Producer:
     producer = Producer(
         {
@@ -78,6 +88,8 @@ def _connected(broker: str) -> Producer:
             "compression.type": "lz4",
             "enable.idempotence": True,
             "linger.ms": 20,
+            # A single larger line is for the broker to refuse; batches stay at batch.size, 1 MB.
+            "message.max.bytes": 8_000_000,
             "queue.buffering.max.messages": 500_000,
             "message.timeout.ms": 120_000,
             "log_level": 2,
@@ -105,7 +117,5 @@ def _produce(
             producer.produce(topic, value, key, on_delivery=delivered)
         except BufferError:
             producer.poll(0.1)
-        except KafkaException as error:
-            raise BrokerError(f"a record cannot be published to {topic}: {error}") from error
         else:
             return

@@ -1,0 +1,215 @@
+"""What the demo shows: a worker's figures as something to look at in a terminal."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rich import box
+from rich.bar import Bar
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from funnel_stream.cli import human
+from funnel_stream.cli.figures import Figures
+from funnel_stream.contract.event import LOST, STAGES
+
+PIPELINE: Final = "default"
+WINDOW: Final = "30d"
+OWN_SERIES: Final = (
+    "funnel_events_consumed_total",
+    "funnel_events_duplicate_total",
+    "funnel_events_rejected_total",
+    "funnel_consumer_lag_records",
+    "funnel_event_to_metric_seconds_sum",
+    "funnel_event_to_metric_seconds_count",
+    "funnel_state_rows",
+)
+"""What is read of the worker's own metrics."""
+_BASE: Final = {"pipeline": PIPELINE, "window": WINDOW}
+_COLOURS: Final = ("cyan", "dark_cyan", "steel_blue1", "medium_purple1", "orchid", "green3")
+_SPARKS: Final = "▁▂▃▄▅▆▇█"
+SPARK_LENGTH: Final = 30
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The demo at one instant; ``speeds`` are events per second, oldest first."""
+
+    figures: Figures
+    speeds: Sequence[float]
+    elapsed_s: float
+    address: str
+
+    @property
+    def has_leads(self) -> bool:
+        """Whether there is anything to see: the worker has read into the history."""
+        return bool(self.figures.kpi("funnel_leads", **_BASE))
+
+
+def screen(moment: Moment) -> RenderableType:
+    """The whole view; it fits 80 columns and uses more where there are more."""
+    kpis, of_stream = main_kpis(moment.figures), stream_figures(moment)
+    speeds = Text(sparkline(moment.speeds), style="cyan", justify="right", no_wrap=True)
+    height = max(len(kpis), len(of_stream) + 1) + 2
+    halves = Table.grid(expand=True)
+    halves.add_column(ratio=1)
+    halves.add_column(ratio=1)
+    halves.add_row(
+        _panel("Last 30 days", _pairs(kpis, expand=True), height),
+        _panel("The stream", Group(_pairs(of_stream, expand=True), speeds), height),
+    )
+    title = f"Leads of the last 30 days in pipeline {PIPELINE}, and how far they have come"
+    return Group(_panel(title, funnel(moment.figures)), halves, footer(moment))
+
+
+def _panel(title: str, content: RenderableType, height: int | None = None) -> Panel:
+    return Panel(
+        content,
+        title=f"[bold]{title}",
+        title_align="left",
+        border_style="dim",
+        padding=(0, 2),
+        height=height,
+    )
+
+
+def funnel(figures: Figures) -> Table:
+    """One bar per stage: the cohort of the window's leads, stage by stage."""
+    table = Table(box=None, expand=True, padding=(0, 1), pad_edge=False, header_style="dim")
+    table.add_column("stage", no_wrap=True)
+    table.add_column("", ratio=1)
+    table.add_column("deals", justify="right", no_wrap=True)
+    table.add_column("of leads", justify="right", no_wrap=True)
+    table.add_column("of stage before", justify="right", no_wrap=True)
+    counts = _cohort(figures)
+    leads = counts[0]
+    for stage, (name, reached) in enumerate(zip(STAGES, counts, strict=False)):
+        before = counts[stage - 1] if stage else None
+        table.add_row(
+            Text(name, style="bold"),
+            Bar(max(leads or 0, 1), 0, reached or 0, color=_COLOURS[stage]),
+            Text(human.count(reached), style="bold"),
+            human.percent(_share(reached, leads)) if stage else "",
+            Text(human.percent(_share(reached, before)), style=_COLOURS[stage]) if stage else "",
+        )
+    return table
+
+
+def _cohort(figures: Figures) -> list[float | None]:
+    """How many of the window's leads have reached each stage so far."""
+    return [
+        figures.kpi("funnel_leads", **_BASE),
+        *(
+            figures.kpi(
+                "funnel_conversion_ratio_numerator",
+                **_BASE,
+                from_stage=STAGES[0],
+                to_stage=stage,
+                basis="cohort",
+            )
+            for stage in STAGES[1:LOST]
+        ),
+    ]
+
+
+def _share(part: float | None, whole: float | None) -> float | None:
+    return part / whole if part is not None and whole else None
+
+
+def main_kpis(figures: Figures) -> list[tuple[str, str]]:
+    """Title and value of the KPIs that a sales team asks for first."""
+
+    def kpi(metric: str, **labels: str) -> float | None:
+        return figures.kpi(metric, **_BASE, **labels)
+
+    won, lost = (kpi("funnel_deals_closed", outcome=outcome) for outcome in ("won", "lost"))
+    median = kpi("funnel_time_to_close_seconds_quantile", outcome="won", quantile="0.5")
+    rows = [
+        ("Leads", human.count(kpi("funnel_leads"))),
+        ("Qualified leads", human.count(kpi("funnel_qualified_leads"))),
+        ("Offers sent", human.count(kpi("funnel_offers_sent"))),
+        ("Won / lost", f"{human.count(won)} / {human.count(lost)}"),
+        ("Win ratio", human.percent(kpi("funnel_win_ratio"))),
+        ("Sales conversion", human.percent(kpi("funnel_sales_conversion_ratio", basis="period"))),
+        ("Negotiation success", human.percent(kpi("funnel_negotiation_success_ratio"))),
+        ("Time to close (median)", human.seconds(median)),
+    ]
+    values = figures.kpis("funnel_deal_value", **_BASE, outcome="won")
+    won_values = {each["labels"]["currency"]: each["value"] for each in values}
+    rows += [
+        (f"Won value {currency}", human.money(value))
+        for currency, value in sorted(won_values.items())
+    ]
+    return rows
+
+
+def stream_figures(moment: Moment) -> list[tuple[str, str]]:
+    """Title and value of what the worker says of itself."""
+    own = moment.figures.own
+    latency = _share(
+        own("funnel_event_to_metric_seconds_sum"), own("funnel_event_to_metric_seconds_count")
+    )
+    return [
+        ("Events per second", human.rate(moment.speeds[-1] if moment.speeds else None)),
+        ("Events consumed", human.count(own("funnel_events_consumed_total"))),
+        ("Duplicates dropped", human.count(own("funnel_events_duplicate_total"))),
+        ("Rejected", human.count(own("funnel_events_rejected_total"))),
+        ("Lag (events)", human.count(own("funnel_consumer_lag_records"))),
+        ("Event to metric (mean)", human.seconds(latency)),
+        ("Deals in state", human.count(own("funnel_state_rows"))),
+    ]
+
+
+def footer(moment: Moment) -> Text:
+    minutes, seconds = divmod(int(moment.elapsed_s), 60)
+    return Text.assemble(
+        (f" {minutes:02d}:{seconds:02d} ", "reverse"),
+        "  ",
+        (f"{moment.address}/metrics", "cyan"),
+        "   ",
+        ("/api/kpis", "cyan"),
+        "   ",
+        ("Ctrl-C ends it", "dim"),
+        overflow="ellipsis",
+        no_wrap=True,
+    )
+
+
+def headline(moment: Moment) -> str:
+    """The moment in one line, for logs."""
+    if not moment.has_leads:
+        return f"{moment.elapsed_s:5.0f} s  waiting for the first figures"
+    shown = dict(stream_figures(moment)) | dict(main_kpis(moment.figures))
+    titles = ("Events consumed", "Lag (events)", "Leads", "Won / lost", "Win ratio")
+    return f"{moment.elapsed_s:5.0f} s  " + "  ".join(f"{t}: {shown[t]}" for t in titles)
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """The last values as a row of bars; the highest is full, nothing is the lowest."""
+    shown = values[-SPARK_LENGTH:]
+    highest = max(shown, default=0.0) or 1.0
+    top = len(_SPARKS) - 1
+    return "".join(_SPARKS[round(top * max(value, 0.0) / highest)] for value in shown)
+
+
+def summary(moment: Moment) -> RenderableType:
+    """The closing table, for logs and pipes as well."""
+    table = Table(box=box.SIMPLE_HEAD, title="Funnel, last 30 days", title_justify="left")
+    table.add_column("stage")
+    table.add_column("deals", justify="right")
+    table.add_column("of leads", justify="right")
+    counts = _cohort(moment.figures)
+    for name, reached in zip(STAGES, counts, strict=False):
+        table.add_row(name, human.count(reached), human.percent(_share(reached, counts[0])))
+    return Group(table, _pairs([*main_kpis(moment.figures), *stream_figures(moment)], expand=False))
+
+
+def _pairs(rows: Sequence[tuple[str, str]], *, expand: bool) -> Table:
+    table = Table.grid(padding=(0, 2), expand=expand)
+    table.add_column(style="dim", no_wrap=True, ratio=1)
+    table.add_column(justify="right", no_wrap=True)
+    for title, value in rows:
+        table.add_row(title, Text(value, style="bold"))
+    return table

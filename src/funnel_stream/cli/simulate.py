@@ -1,0 +1,92 @@
+"""``funnel-stream simulate``: an invented company's funnel, as a file or as a live stream."""
+
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from funnel_stream.cli.delivery import check_target, deliver, progress_bar, stoppable
+from funnel_stream.errors import UsageError
+from funnel_stream.tools.simulator import Simulator
+
+
+def simulate(
+    days: Annotated[float, typer.Option(min=0, max=800, help="Days of history, up to now.")] = 60,
+    deals_per_day: Annotated[int, typer.Option(min=1, help="New deals on a mean day.")] = 500,
+    seed: Annotated[int, typer.Option(help="Another seed tells another story.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Write the history to this file; - is standard output."),
+    ] = None,
+    broker: Annotated[
+        str | None, typer.Option(help="Publish to Kafka at host:port instead.")
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1, help="After the history go on live, at so many events/s, until Ctrl-C."
+        ),
+    ] = None,
+    end: Annotated[
+        str | None,
+        typer.Option(
+            help="End of the history, like 2026-11-01T00:00:00Z (default: now). "
+            "With it, the same options give the same bytes."
+        ),
+    ] = None,
+) -> None:
+    """Invent a realistic history of deals: into a file, or onto Kafka, then live.
+
+    Eight channels, ten owners, two pipelines, four currencies. Deals skip
+    stages, go back, are lost with a reason, come back. Events arrive late, out
+    of order or twice. About six events a deal.
+
+    \b
+    funnel-stream simulate --days 30 --out events.ndjson
+    funnel-stream simulate --broker localhost:9092 --rate 50
+    """
+    check_target(out, broker)
+    if rate is not None and broker is None:
+        raise UsageError("--rate needs --broker", hint="A file has no live end.")
+    if rate is not None and end is not None:
+        raise UsageError("--rate goes on from now: give it no --end")
+    until = _instant(end) if end is not None else datetime.now(UTC)
+    start = until - timedelta(days=days)
+    simulator = Simulator(start=start, deals_per_day=deals_per_day, seed=seed)
+    with stoppable() as stop:
+        with progress_bar("history") as show:
+            history = _watched(simulator, until, stop.until(simulator.history(until)), show)
+            told = deliver(history, out, broker)
+        print(f"history: {told:,} events in {days:g} days", file=sys.stderr)
+        if stop.asked:
+            print("interrupted: the history is incomplete", file=sys.stderr)
+            raise typer.Exit(130)
+        if rate is not None:
+            print(f"live at {rate:g} events/s; Ctrl-C ends it", file=sys.stderr)
+            told = deliver(stop.until(simulator.live()), out, broker, rate=rate)
+            print(f"live: {told:,} events", file=sys.stderr)
+
+
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"--end: {text!r} is no date like 2026-11-01T00:00:00Z") from error
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def _watched(
+    simulator: Simulator,
+    until: datetime,
+    lines: Iterator[bytes],
+    show: Callable[[float, int], None],
+) -> Iterator[bytes]:
+    number = 0
+    for number, line in enumerate(lines, start=1):
+        yield line
+        if number % 2_000 == 0:
+            show(simulator.progress(until), number)
+    show(1.0, number)

@@ -1,0 +1,276 @@
+"""The four event types of contract v1, as pydantic models.
+
+An upstream application imports these to build events::
+
+    event = StageChanged(event_id="crm-1041", deal_id="D-7", stage="offer",
+                         occurred_at=datetime.now(UTC), amount=Decimal("12500.00"), currency="EUR")
+    producer.send("funnel.events", key=event.key(), value=event.value())
+
+The JSON Schemas and the decoder's types are derived from the same fields.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+
+from funnel_stream.contract import timestamps
+from funnel_stream.contract.event import STAGES
+from funnel_stream.contract.money import (
+    AMOUNT_PATTERN,
+    MAX_MINOR_UNITS,
+    checked_currency,
+    exact_decimal,
+    minor_units,
+)
+from funnel_stream.contract.rejections import Reason, RefusedError, shown
+
+MAX_ID: Final = 128
+MAX_TEXT: Final = 1_000
+MAX_ITEMS: Final = 100
+MAX_SCORE: Final = 1e9
+MAX_PERIOD_DAYS: Final = 3_660
+
+
+class Wire(NamedTuple):
+    """Metadata of a field type: what the decoder takes for it from JSON."""
+
+    type: Any
+
+
+def _timestamp(given: object, info: ValidationInfo) -> datetime:
+    field = info.field_name or "timestamp"
+    if isinstance(given, str):
+        return timestamps.moment(timestamps.parse(given, field))
+    if not isinstance(given, datetime):
+        raise RefusedError(Reason.WRONG_TYPE, field, f"{shown(given)} is not a datetime or a text")
+    if given.utcoffset() is None:
+        raise RefusedError(Reason.NAIVE_TIMESTAMP, field, f"{given} has no offset from UTC")
+    at = timestamps.micros_of(given)
+    if not 0 <= at <= timestamps.LAST_MICROS:
+        raise RefusedError(Reason.INVALID_TIMESTAMP, field, f"{given} is not between 1970 and 9999")
+    return timestamps.moment(at)
+
+
+def _amount(given: object, info: ValidationInfo) -> Decimal:
+    if isinstance(given, float) and info.mode == "json":
+        given = Decimal(repr(given))
+    return exact_decimal(given, info.field_name or "amount")
+
+
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID)]
+Text = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
+Texts = Annotated[list[Text], Field(max_length=MAX_ITEMS, fail_fast=True)]
+"""Stops at the first bad item: a record of 64 KiB can hold 30,000."""
+Stage = Annotated[str, StringConstraints(min_length=1), Wire(str)]
+SpendChannel = Annotated[
+    str, StringConstraints(min_length=1, max_length=MAX_TEXT, pattern=r"[^\x00-\x20]")
+]
+CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), Wire(str)]
+Score = Annotated[float, Field(ge=-MAX_SCORE, le=MAX_SCORE, allow_inf_nan=False)]
+Timestamp = Annotated[
+    datetime,
+    PlainValidator(_timestamp),
+    PlainSerializer(lambda when: when.isoformat().replace("+00:00", "Z"), when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": timestamps.PATTERN}),
+    Wire(Annotated[str, StringConstraints(pattern=timestamps.PATTERN)]),
+]
+Amount = Annotated[
+    Decimal,
+    PlainValidator(_amount),
+    PlainSerializer(lambda amount: format(amount, "f"), when_used="json"),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "maximum": MAX_MINOR_UNITS},
+                {"type": "string", "pattern": AMOUNT_PATTERN},
+            ]
+        }
+    ),
+    Wire(Any),
+]
+
+
+class FunnelEvent(BaseModel):
+    """What every event has. Unknown fields are ignored; null means "not given"."""
+
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
+
+    event_id: Annotated[Identifier, Field(examples=["crm-1041"])]
+    """Names this event among all events of its key; a repeated one counts once."""
+    occurred_at: Annotated[Timestamp, Field(examples=["2026-03-01T09:30:00Z"])]
+    """When it happened: RFC 3339 with an offset from UTC, kept to the microsecond (further
+    digits are cut off), not before 1970."""
+    pipeline: Annotated[Text | None, Field(examples=["default"])] = None
+    """The funnel that the deal belongs to; `default` where none was ever given."""
+
+    def key(self) -> bytes:
+        """The key of the Kafka record."""
+        raise NotImplementedError
+
+    def value(self) -> bytes:
+        """The value of the Kafka record: JSON in UTF-8, without what was not given."""
+        return self.model_dump_json(exclude_none=True).encode()
+
+
+class DealEvent(FunnelEvent):
+    deal_id: Annotated[Identifier, Field(examples=["D-7"])]
+    """The deal; also the key of the Kafka record."""
+
+    def key(self) -> bytes:
+        return self.deal_id.encode()
+
+
+class DealAttributes(DealEvent):
+    """Facts about the deal: the last one given, by time of occurrence, holds.
+
+    An empty or blank text counts as not given.
+    """
+
+    channel: Annotated[Text | None, Field(examples=["paid_search"])] = None
+    """The marketing channel that brought the deal."""
+    source: Annotated[Text | None, Field(examples=["a friend"])] = None
+    """How the customer heard of us."""
+    contact_trigger: Annotated[Text | None, Field(examples=["new office"])] = None
+    """What made the customer get in touch."""
+    product: Annotated[Text | None, Field(examples=["gtx"])] = None
+    """The main product or service."""
+    industry: Text | None = None
+    """The customer's industry."""
+    segment: Annotated[Text | None, Field(examples=["smb"])] = None
+    """The customer's segment."""
+    owner: Text | None = None
+    """Who of ours looks after the deal."""
+    closing_document: Annotated[Text | None, Field(examples=["contract"])] = None
+    """What the deal is closed with: a pro forma invoice, a contract."""
+    lost_reason: Annotated[Text | None, Field(examples=["price"])] = None
+    """Why the deal was lost."""
+    problems: Annotated[Texts | None, Field(examples=[["slow delivery"]])] = None
+    """Problems the customer named; replaces the list before, `[]` clears it."""
+    desired_outcomes: Annotated[Texts | None, Field(examples=[["fewer returns"]])] = None
+    """Results the customer wishes for; replaces the list before, `[]` clears it."""
+    amount: Annotated[Amount | None, Field(examples=["12500.00", 12500])] = None
+    """Value of the offer or deal in major units; no more decimals than the currency has, at most
+    15 digits in minor units. Read exactly, so a JSON number is as good as a decimal string."""
+    currency: Annotated[CurrencyCode | None, Field(examples=["EUR"])] = None
+    """ISO 4217 code of `amount` and `cost`; required with either."""
+    cost: Annotated[Amount | None, Field(examples=["8000.00"])] = None
+    """What the deal costs us, in the currency of this event."""
+    score: Annotated[Score | None, Field(examples=[0.8])] = None
+    """Score of the lead; kept to the millionth."""
+    first_touch_at: Timestamp | None = None
+    """First contact with the customer, before there was a lead."""
+    offer_requested_at: Timestamp | None = None
+    """When the customer asked for an offer."""
+
+    @model_validator(mode="after")
+    def _money_has_its_currency(self) -> Self:
+        if self.currency is not None:
+            checked_currency(self.currency)
+        for field, amount in (("amount", self.amount), ("cost", self.cost)):
+            if amount is not None:
+                if self.currency is None:
+                    raise currency_missing(field)
+                minor_units(amount, self.currency, field)
+        return self
+
+
+class StageChanged(DealAttributes):
+    """A deal moved to a stage."""
+
+    type: Literal["stage_changed"] = "stage_changed"
+    stage: Annotated[Stage, Field(examples=list(STAGES))]
+    """The stage entered, or an alias of it that `funnel.yaml` defines."""
+
+
+class DealUpdated(DealAttributes):
+    """Facts about a deal became known or changed; its stage did not."""
+
+    type: Literal["deal_updated"] = "deal_updated"
+
+
+class ActivityRecorded(DealEvent):
+    """An activity with the customer took place, or should have."""
+
+    type: Literal["activity_recorded"] = "activity_recorded"
+    activity: Literal["meeting", "audit", "call", "negotiation_round"]
+    """What took place."""
+    outcome: Literal["held", "no_show"] | None = None
+    """`held` unless it says `no_show`."""
+
+
+class SpendRecorded(FunnelEvent):
+    """Money was spent on a marketing channel."""
+
+    type: Literal["spend_recorded"] = "spend_recorded"
+    channel: Annotated[SpendChannel, Field(examples=["paid_search"])]
+    """The channel; also the key of the Kafka record."""
+    amount: Annotated[Amount, Field(examples=["300.00", 300])]
+    """What was spent, in major units; as exact as the amounts of deals."""
+    currency: Annotated[CurrencyCode, Field(examples=["EUR"])]
+    """ISO 4217 code of `amount`."""
+    period_start: Timestamp | None = None
+    """With `period_end`: the spend is spread evenly from here, inclusive."""
+    period_end: Timestamp | None = None
+    """The end of the period, exclusive; later than `period_start`, at most 3,660 days."""
+
+    @model_validator(mode="after")
+    def _money_and_period(self) -> Self:
+        minor_units(self.amount, checked_currency(self.currency), "amount")
+        ends = (self.period_start, self.period_end)
+        check_period(*(None if end is None else timestamps.micros_of(end) for end in ends))
+        return self
+
+    def key(self) -> bytes:
+        return self.channel.encode()
+
+
+AnyEvent = Annotated[
+    StageChanged | DealUpdated | ActivityRecorded | SpendRecorded, Field(discriminator="type")
+]
+"""Any event of the contract; ``TypeAdapter(AnyEvent)`` reads one back."""
+
+MODELS: Final[tuple[type[FunnelEvent], ...]] = (
+    StageChanged,
+    DealUpdated,
+    ActivityRecorded,
+    SpendRecorded,
+)
+
+
+def currency_missing(field: str) -> RefusedError:
+    """``field`` (an amount or a cost) stands without a currency."""
+    return RefusedError(
+        Reason.CURRENCY_MISSING, "currency", f"{field} has no currency; add a code like EUR"
+    )
+
+
+def check_period(start: int | None, end: int | None) -> None:
+    """Refuses a period (microseconds) that is not a start and a later end.
+
+    Ten years are the limit, because a longer one is a mistake that would spread over everything.
+    """
+    if start is None and end is None:
+        return
+    if start is None or end is None:
+        absent = "period_start" if start is None else "period_end"
+        raise RefusedError(Reason.INVALID_PERIOD, absent, "a period needs both of its ends")
+    if not start < end <= start + MAX_PERIOD_DAYS * 86_400_000_000:
+        raise RefusedError(
+            Reason.INVALID_PERIOD,
+            "period_end",
+            f"a period ends after its start, and at most {MAX_PERIOD_DAYS} days later",
+        )

@@ -1,0 +1,42 @@
+"""``/api/kpis``: the KPIs as JSON."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+
+from funnel_stream.errors import UsageError
+from funnel_stream.exposition.kpi_json import kpi_json
+from funnel_stream.reporting import Reporter
+from funnel_stream.samples import samples
+
+_PARAMETERS: Final = ("window", "dimension")
+
+
+def kpis(reporter: Reporter, query: Mapping[str, str]) -> tuple[HTTPStatus, bytes]:
+    """Status and body for a query of ``window`` and ``dimension``, both optional.
+
+    400 says what is allowed, 503 why this worker has no figures to show.
+    """
+    if unknown := [name for name in query if name not in _PARAMETERS]:
+        return HTTPStatus.BAD_REQUEST, _problem(
+            f"there is no parameter {unknown[0]!r}",
+            f"There are: {', '.join(_PARAMETERS)}.",
+        )
+    snapshot = reporter.snapshot()
+    if snapshot is None:
+        ready, reason = reporter.ready()
+        return HTTPStatus.SERVICE_UNAVAILABLE, _problem(
+            "this worker does not report the KPIs",
+            "Another worker of the group does." if ready else reason,
+        )
+    try:
+        found = samples(snapshot, **{name: query[name] for name in query})
+    except UsageError as error:
+        return HTTPStatus.BAD_REQUEST, _problem(error.message, error.hint or "")
+    return HTTPStatus.OK, kpi_json(found)
+
+
+def _problem(message: str, reason: str) -> bytes:
+    return msgspec.json.encode({"error": message, "reason": reason}) + b"\n"

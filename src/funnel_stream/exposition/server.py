@@ -1,0 +1,164 @@
+"""The HTTP server: a thread of its own with a loop of its own, so that no scrape holds up the
+stream's loop, and no rebalance holds up a scrape."""
+
+import asyncio
+import errno
+import gzip
+import threading
+from concurrent.futures import Future
+from html import escape
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from funnel_stream import __version__
+from funnel_stream.definition import Definition
+from funnel_stream.errors import FunnelError
+from funnel_stream.exposition import api, health
+from funnel_stream.exposition.metrics import Exposition
+from funnel_stream.reporting import Reporter
+
+_GZIP_BYTES: Final = 16_384
+"""Bodies of at least this size are compressed where the client allows it."""
+_STOP_SECONDS: Final = 5.0
+
+
+class Server:
+    """A running server; ``port`` is the real one where 0 was asked for."""
+
+    def __init__(
+        self,
+        port: int,
+        loop: asyncio.AbstractEventLoop,
+        stop: asyncio.Event,
+        thread: threading.Thread,
+    ) -> None:
+        self.port = port
+        self._loop = loop
+        self._stop = stop
+        self._thread = thread
+
+    def stop(self) -> None:
+        """Close the port; answers under way get a second. May be called twice."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(_STOP_SECONDS)
+
+
+def start(reporter: Reporter, definition: Definition, host: str, port: int) -> Server:
+    """Serve on ``host:port`` (0: any free port) until stopped.
+
+    Raises ``FunnelError`` if the port cannot be had. The thread ends with the process.
+    """
+    started: Future[tuple[int, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+    app = application(reporter, definition)
+    thread = threading.Thread(
+        target=lambda: asyncio.run(_serve(app, host, port, started)), name="http", daemon=True
+    )
+    thread.start()
+    try:
+        bound, loop, stop = started.result()
+    except OSError as error:
+        raise _refused(host, port, error) from error
+    return Server(bound, loop, stop, thread)
+
+
+def _refused(host: str, port: int, error: OSError) -> FunnelError:
+    hint = "Choose another one with --http-port; 0 takes any that is free."
+    if error.errno == errno.EADDRINUSE:
+        return FunnelError(f"port {port} on {host} is already in use", hint=hint)
+    return FunnelError(f"cannot listen on {host}:{port}: {error.strerror or error}", hint=hint)
+
+
+async def _serve(
+    app: web.Application,
+    host: str,
+    port: int,
+    started: "Future[tuple[int, asyncio.AbstractEventLoop, asyncio.Event]]",
+) -> None:
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    try:
+        await runner.setup()
+        await web.TCPSite(runner, host, port).start()
+    except Exception as error:
+        await runner.cleanup()
+        started.set_exception(error)
+        return
+    stop = asyncio.Event()
+    started.set_result((runner.addresses[0][1], asyncio.get_running_loop(), stop))
+    await stop.wait()
+    await runner.cleanup()
+
+
+def application(reporter: Reporter, definition: Definition) -> web.Application:
+    """The addresses and what they answer."""
+    exposition = Exposition(reporter)
+    index = _index(definition).encode()
+
+    async def show_index(request: web.Request) -> web.Response:
+        return _answer(request, index, "text/html; charset=utf-8")
+
+    async def show_metrics(request: web.Request) -> web.Response:
+        accept, names = request.headers.get("Accept", ""), request.query.getall("name[]", [])
+        return _answer(request, *exposition.render(accept, names))
+
+    async def show_kpis(request: web.Request) -> web.Response:
+        status, body = api.kpis(reporter, request.query)
+        return _answer(request, body, _JSON, status)
+
+    async def show_liveness(request: web.Request) -> web.Response:
+        return _json(request, health.liveness(reporter))
+
+    async def show_readiness(request: web.Request) -> web.Response:
+        return _json(request, health.readiness(reporter))
+
+    app = web.Application()
+    app.router.add_get("/", show_index)
+    app.router.add_get("/metrics", show_metrics)
+    app.router.add_get("/api/kpis", show_kpis)
+    app.router.add_get("/healthz", show_liveness)
+    app.router.add_get("/readyz", show_readiness)
+    return app
+
+
+_JSON: Final = "application/json; charset=utf-8"
+
+
+def _json(request: web.Request, answer: health.Answer) -> web.Response:
+    status, document = answer
+    return _answer(request, msgspec.json.encode(document) + b"\n", _JSON, status)
+
+
+def _answer(
+    request: web.Request, body: bytes, content_type: str, status: HTTPStatus = HTTPStatus.OK
+) -> web.Response:
+    headers = {"Content-Type": content_type, "Cache-Control": "no-store"}
+    if len(body) >= _GZIP_BYTES and "gzip" in request.headers.get("Accept-Encoding", ""):
+        headers["Content-Encoding"] = "gzip"
+        body = gzip.compress(body, compresslevel=1, mtime=0)
+    return web.Response(status=status, body=body, headers=headers)
+
+
+def _index(definition: Definition) -> str:
+    example = f"/api/kpis?window={definition.windows[-1]}"
+    if definition.dimensions:
+        example += f"&dimension={definition.dimensions[0]}"
+    addresses = {
+        "/metrics": "everything, for Prometheus",
+        "/api/kpis": "the KPIs as JSON",
+        example: "of one window, by one dimension",
+        "/healthz": "is the process alive?",
+        "/readyz": "has it recovered?",
+    }
+    items = "\n".join(
+        f'<li><a href="{escape(path)}">{escape(path)}</a> – {escape(text)}</li>'
+        for path, text in addresses.items()
+    )
+    return (
+        "<!doctype html>\n<html lang=en><meta charset=utf-8><title>funnel-stream</title>\n"
+        f"<h1>funnel-stream {__version__}</h1>\n<ul>\n{items}\n</ul>\n"
+        f"<p>Windows: {', '.join(definition.windows)}. "
+        f"Dimensions: {', '.join(definition.dimensions) or 'none'}.</p>\n"
+    )

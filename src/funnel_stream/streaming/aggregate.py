@@ -1,0 +1,154 @@
+"""Agent "aggregate": the windowed tables of the whole funnel, in the one worker that reports.
+
+It owns partition 0 of the panes topic and reads it from the beginning at every assignment: the
+topic is its own changelog. What it shows is complete or not shown at all.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from funnel_stream.blocks import FactBlock
+from funnel_stream.definition import Definition
+from funnel_stream.reporting import Reporter
+from funnel_stream.settings import Settings
+from funnel_stream.streaming.batches import Batch, BatchConsumerThread
+from funnel_stream.streaming.pane_log import PARTITION, Contribution, PaneReader
+from funnel_stream.streaming.writer import Row, Writer
+from funnel_stream.windows import WindowTables
+
+log = logging.getLogger(__name__)
+
+_SHOW_SECONDS: Final = 1.0
+
+
+class _Tables:
+    """Everything that is built anew at an assignment."""
+
+    def __init__(self, definition: Definition, sources: int, generation: int, end: int) -> None:
+        self.windows = WindowTables(definition)
+        self.reader = PaneReader(sources)
+        self.generation = generation
+        self.end = end
+        self.caught_up = end == 0
+        self.waiting: list[Contribution] = []
+        self.watermark = 0
+        self.oldest: list[int] = []
+        self.changing = False
+
+    def why_hidden(self) -> str:
+        """What is missing, empty if nothing is."""
+        if not self.caught_up or self.changing:
+            return "reading the panes topic"
+        missing = self.reader.missing(self.generation)
+        if missing:
+            return f"waiting for the facts of partitions {', '.join(map(str, missing))}"
+        return ""
+
+
+class Aggregate:
+    """Applies what the sources publish, and shows the result while it is complete."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        definition: Definition,
+        thread: BatchConsumerThread,
+        writer: Writer,
+        sources: int,
+        reporter: Reporter,
+        republish: Callable[[Iterable[int]], None],
+    ) -> None:
+        self._settings = settings
+        self._definition = definition
+        self._thread = thread
+        self._writer = writer
+        self._sources = sources
+        self._reporter = reporter
+        self._republish = republish
+        self._tables: _Tables | None = None
+
+    def assign(self, *, group_generation: int, end: int) -> None:
+        """Start anew: the topic ends at ``end``, and will be read from its beginning."""
+        self._tables = _Tables(self._definition, self._sources, group_generation, end)
+
+    def revoke(self) -> None:
+        """Another worker reports, or nobody does."""
+        self._tables = None
+        self._reporter.hide("another worker has the panes")
+
+    def lost_rows(self) -> None:
+        """The log was cut off where it was being read: what follows has a gap."""
+        if self._tables:
+            self._republish(range(self._sources))
+
+    async def take(self, batch: Batch) -> None:
+        """Read rows; from the end of the log on, apply at once what they complete."""
+        tables = self._tables
+        if tables is None or batch.partition != PARTITION or self._thread.is_stale(batch):
+            return
+        for record in batch.records:
+            contribution = tables.reader.take(record.key, record.value)
+            if contribution:
+                self._keep(tables, contribution)
+        tables.caught_up = tables.caught_up or batch.end >= tables.end
+        if broken := tables.reader.broken():
+            self._republish(broken)
+        if tables.caught_up:
+            await self._apply(tables)
+            await self._clean(tables)
+        if tables is self._tables:
+            self._show(tables)
+
+    async def keep_showing(self) -> None:
+        """Let the windows slide with the clock."""
+        while True:
+            await asyncio.sleep(_SHOW_SECONDS)
+            if self._tables:
+                self._show(self._tables)
+
+    def _keep(self, tables: _Tables, contribution: Contribution) -> None:
+        if contribution.replaces:
+            tables.waiting = [c for c in tables.waiting if c.source != contribution.source]
+        tables.waiting.append(contribution)
+
+    async def _apply(self, tables: _Tables) -> None:
+        """Add blocks one by one, so that folding goes on; nothing is shown in between."""
+        waiting, tables.waiting = tables.waiting, []
+        tables.changing = True
+        for contribution in waiting:
+            source, mark = contribution.source, contribution.mark
+            if contribution.replaces:
+                tables.windows.replace(source, ())
+            for block in contribution.blocks:
+                tables.windows.apply(source, [FactBlock.decode(block)])
+                await asyncio.sleep(0)
+            tables.watermark = max(tables.watermark, mark.watermark)
+            if mark.oldest:
+                tables.oldest.append(mark.oldest)
+        tables.changing = False
+
+    def _show(self, tables: _Tables) -> None:
+        if tables.changing:
+            return  # what was shown last stays; it is still complete
+        if reason := tables.why_hidden():
+            self._reporter.hide(reason)
+            return
+        now = time.time()
+        as_of = tables.watermark if self._settings.clock == "event" else int(now * 1_000_000)
+        if as_of:
+            tables.windows.advance(as_of)
+        self._reporter.publish(tables.windows.snapshot())
+        for oldest in tables.oldest:
+            self._reporter.observe_latency(max(0.0, now - oldest / 1000))
+        tables.oldest.clear()
+
+    async def _clean(self, tables: _Tables) -> None:
+        """Tombstone what was replaced, so that compaction can drop it."""
+        keys = tables.reader.take_outdated()
+        if keys:
+            rows = [Row(key, None) for key in keys]
+            await self._writer.append(self._settings.panes_topic, PARTITION, rows)

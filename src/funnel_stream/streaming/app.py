@@ -1,0 +1,125 @@
+"""The Faust application: two agents, and what has to happen around a rebalance."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
+
+import faust
+from faust.app.base import BootStrategy
+from faust.tables.manager import TableManager
+from faust.types import TP
+
+from funnel_stream.reporting import Reporter
+from funnel_stream.settings import Settings
+from funnel_stream.streaming.batches import (
+    Batch,
+    BatchConsumerThread,
+    BatchSchema,
+    BatchTransport,
+)
+from funnel_stream.streaming.failure import die
+
+log = logging.getLogger(__name__)
+
+_QUEUED_BATCHES: Final = 4
+
+
+class Duties(Protocol):
+    """What the application does at the moments that Faust knows of."""
+
+    async def track(self, batch: Batch) -> None: ...
+    async def aggregate(self, batch: Batch) -> None: ...
+    async def assigned(self) -> None: ...
+    async def revoked(self) -> None: ...
+    async def closing(self) -> None: ...
+    async def out_of_range(self, tp: TP, offset: int) -> None: ...
+
+
+class _Boot(BootStrategy):
+    """Our own writer produces, our own server serves."""
+
+    enable_kafka_producer = False
+    enable_web = False
+
+
+class _NoTables(TableManager):
+    """State lives behind the agents (docs/decisions/0002); nothing is worth waiting for here."""
+
+    mundane_level = "debug"
+
+    async def on_start(self) -> None:
+        await self._update_channels()
+        await self.recovery.start()
+
+
+class FunnelApp(faust.App):
+    """A Faust app with the batch transport, and without Faust's tables, web and directories."""
+
+    BootStrategy = _Boot
+    mundane_level = "debug"
+
+    def __init__(self, settings: Settings, reporter: Reporter) -> None:
+        super().__init__(
+            settings.group,
+            broker=f"kafka://{settings.broker.replace(' ', '').replace(',', ';')}",
+            TableManager=_NoTables,
+            broker_session_timeout=settings.session_timeout,
+            stream_wait_empty=False,
+            stream_buffer_maxsize=_QUEUED_BATCHES,
+            stream_recovery_delay=0.0,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            web_enabled=False,
+        )
+        self.reporter = reporter
+        self.duties: Duties
+
+    @property
+    def thread(self) -> BatchConsumerThread:
+        """The thread that fetches and commits."""
+        return self.consumer.thread  # type: ignore[no-any-return]
+
+    async def out_of_range(self, tp: TP, offset: int) -> None:
+        await self.duties.out_of_range(tp, offset)
+
+    def _new_transport(self) -> BatchTransport:
+        return BatchTransport(self.conf.broker_consumer, self)
+
+    def _create_directories(self) -> None:
+        """There is nothing to keep in files."""
+
+
+def build_app(settings: Settings, reporter: Reporter) -> FunnelApp:
+    """The application with its agents and hooks; ``duties`` must be set before it starts."""
+    app = FunnelApp(settings, reporter)
+
+    def agent(name: str, topic: str, take: Callable[[Batch], Awaitable[None]]) -> None:
+        async def run(stream: Any) -> None:
+            try:
+                async for batch in stream:
+                    await take(batch)
+            except Exception as error:
+                # Faust would restart the agent and go on behind the batch that it lost.
+                log.exception("agent %s failed", name)
+                die(f"Agent {name} failed", error)
+
+        channel = app.topic(topic, acks=False, schema=BatchSchema())
+        app.agent(channel, name=name, concurrency=1)(run)
+
+    agent("track", settings.events_topic, lambda batch: app.duties.track(batch))
+    agent("aggregate", settings.panes_topic, lambda batch: app.duties.aggregate(batch))
+
+    # Awaited while heartbeats run; on_partitions_assigned is not.
+    @app.on_rebalance_complete.connect(weak=False)
+    async def assigned(*_: Any, **__: Any) -> None:
+        await app.duties.assigned()
+
+    @app.on_partitions_revoked.connect(weak=False)
+    async def revoked(*_: Any, **__: Any) -> None:
+        await app.duties.revoked()
+
+    @app.on_before_shutdown.connect(weak=False)
+    async def closing(*_: Any, **__: Any) -> None:
+        await app.duties.closing()
+
+    return app

@@ -1,0 +1,324 @@
+"""Batch transport: Faust hands an agent whole fetched partition batches, one event each.
+
+Faust's own path makes two asyncio tasks per record (6,000 records/s with an empty agent); this one
+costs them per batch. What an agent gets are ``Batch`` objects. A partition is fetched only between
+``open`` and the next rebalance, and every seek makes batches that are still under way stale.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from typing import Any, Final, TypeVar
+
+import aiokafka
+import faust
+from aiokafka import TopicPartition
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import CommitFailedError, IllegalStateError, OffsetOutOfRangeError
+from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
+from faust.transport.drivers import aiokafka as stock
+from faust.types import TP, ConsumerMessage
+from mode import Service
+
+from funnel_stream.reporting import monotonic
+
+MAX_RECORDS: Final = 10_000
+"""Most records of one batch."""
+
+_MAX_PARTITION_BYTES: Final = 4 << 20
+_IDLE_SECONDS: Final = 0.2
+_HOUR_MS: Final = 3_600_000
+
+T = TypeVar("T")
+
+
+class Batch:
+    """Records that were fetched at once from one partition.
+
+    ``start`` and ``end`` are positions: where the last batch ended, and where the next one begins.
+    Offsets that are missing inside belong to transaction markers or aborted records, so batches
+    join without a gap. ``highwater`` is the partition's end at the time of the fetch.
+    """
+
+    __slots__ = ("end", "highwater", "partition", "records", "stamp", "start", "topic")
+
+    def __init__(
+        self,
+        tp: TP,
+        records: list[ConsumerRecord],
+        *,
+        start: int,
+        end: int,
+        highwater: int,
+        stamp: int,
+    ) -> None:
+        self.topic, self.partition = tp.topic, tp.partition
+        self.records = records
+        self.start, self.end = start, end
+        self.highwater = highwater
+        self.stamp = stamp
+
+
+class BatchSchema(faust.Schema):
+    """Lets a ``Batch`` pass through Faust's decoding untouched."""
+
+    def compile(self, app: Any, **_: Any) -> Callable[..., Awaitable[Any]]:
+        create_event = app.create_event
+
+        async def decode(message: ConsumerMessage, *, propagate: bool = False) -> Any:
+            return create_event(None, message.value, None, message)
+
+        return decode
+
+
+class _Open(dict[TP, int]):
+    """Positions of open partitions. Never falsy: to aiokafka, no partitions means all of them."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
+class _Listener(stock.ConsumerRebalanceListener):
+    """Closes every partition in the moment in which a rebalance begins or ends."""
+
+    def on_partitions_revoked(self, revoked: Iterable[Any]) -> Any:
+        self._thread.close_partitions(())
+        return super().on_partitions_revoked(revoked)
+
+    def on_partitions_assigned(self, assigned: Iterable[Any]) -> Any:
+        self._thread.close_partitions(assigned)
+        return super().on_partitions_assigned(assigned)
+
+
+class BatchConsumerThread(stock.AIOKafkaConsumerThread):
+    """The thread that fetches, commits and keeps the membership in the group.
+
+    What runs in it changes ``_next``, ``_stamps`` and ``generation``; others only read them.
+    """
+
+    mundane_level = "debug"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.generation = 0
+        """Bumped whenever an assignment begins or ends."""
+        self._next = _Open()
+        self._stamps: dict[TP, int] = {}
+
+    # --- called from the main thread ------------------------------------------------------------
+
+    async def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run in the consumer's thread; unlike ``call_thread`` it never waits for a free worker."""
+        future = asyncio.run_coroutine_threadsafe(coroutine, self.thread_loop)
+        return await asyncio.wrap_future(future)
+
+    async def open_partitions(self, positions: Mapping[TP, int], generation: int) -> bool:
+        """Seek and fetch from there; refused (``False``) if the assignment is another by now."""
+        return await self.run(self._open(positions, generation))
+
+    async def commit_offsets(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit input offsets; ``False`` if the group does not take them from this member."""
+        return await self.run(self._commit_positions(dict(offsets)))
+
+    async def heartbeat(self) -> None:
+        """Ask the broker now whether this is still a member."""
+        await self.run(self._ensure_consumer()._coordinator._do_heartbeat())
+
+    async def bounds(self, tp: TP) -> tuple[int, int]:
+        """First offset there is, and the one that the next record will get."""
+        return await self.run(self._bounds(TopicPartition(*tp)))
+
+    def is_stale(self, batch: Batch) -> bool:
+        """Whether its partition was closed or sought since the batch was fetched."""
+        return self._stamps.get(TP(batch.topic, batch.partition)) != batch.stamp
+
+    def end_of(self, tp: TP) -> int | None:
+        """The partition's end as of the last fetch."""
+        try:
+            return self._ensure_consumer().highwater(TopicPartition(*tp))
+        except (AssertionError, AttributeError, KeyError):
+            return None  # being reassigned just now
+
+    # --- runs in the consumer's thread ----------------------------------------------------------
+
+    def close_partitions(self, assigned: Iterable[TopicPartition]) -> None:
+        """Forget all positions; newly assigned partitions wait until they are opened."""
+        self.generation += 1
+        self._next.clear()
+        for tp in self._stamps:
+            self._stamps[tp] += 1
+        self._ensure_consumer().pause(*assigned)
+        self.app.reporter.hide("the group is assigning partitions")
+
+    async def _open(self, positions: Mapping[TP, int], generation: int) -> bool:
+        consumer = self._ensure_consumer()
+        if generation != self.generation or not positions.keys() <= self.assignment():
+            return False
+        await self._seek_wait(consumer, positions)
+        return True
+
+    async def _seek_wait(
+        self, consumer: aiokafka.AIOKafkaConsumer, partitions: Mapping[TP, int]
+    ) -> None:
+        for tp, offset in partitions.items():
+            consumer.seek(TopicPartition(*tp), offset)
+            consumer.resume(TopicPartition(*tp))
+            self._stamps[tp] = self._stamps.get(tp, 0) + 1
+            self._next[tp] = offset
+
+    async def _fetch_records(
+        self,
+        consumer: aiokafka.AIOKafkaConsumer,
+        active_partitions: Any,
+        timeout: float | None = None,
+        max_records: int | None = None,
+    ) -> dict[TP, Batch]:
+        """What has arrived on open partitions: at most one batch of each."""
+        subscriptions = consumer._subscription
+        if len(self._next) == 0:
+            with subscriptions.fetch_context():
+                await asyncio.sleep(_IDLE_SECONDS)
+            return {}
+        generation = self.generation
+        with subscriptions.fetch_context():
+            # The mapping itself is passed, so that partitions opened meanwhile are seen. There is
+            # no await between taking the records and the lines below, hence no seek either.
+            fetched = await consumer._fetcher.fetched_records(
+                self._next, timeout=timeout, max_records=MAX_RECORDS
+            )
+        if generation != self.generation:
+            return {}
+        batches = {}
+        for aiokafka_tp, records in fetched.items():
+            tp = TP(*aiokafka_tp)
+            state = subscriptions.subscription.assignment.state_value(aiokafka_tp)
+            start, self._next[tp] = self._next[tp], state.position
+            batches[tp] = Batch(
+                tp,
+                records,
+                start=start,
+                end=state.position,
+                highwater=state.highwater,
+                stamp=self._stamps[tp],
+            )
+        return batches
+
+    async def _bounds(self, tp: TopicPartition) -> tuple[int, int]:
+        consumer = self._ensure_consumer()
+        begins = await consumer.beginning_offsets([tp])
+        ends = await consumer.end_offsets([tp])
+        return begins[tp], ends[tp]
+
+    async def _commit_positions(self, offsets: dict[TP, int]) -> bool:
+        if not offsets:
+            return True
+        sent = monotonic()
+        try:
+            await self._ensure_consumer().commit(
+                {TopicPartition(*tp): OffsetAndMetadata(at, "") for tp, at in offsets.items()}
+            )
+        except (CommitFailedError, IllegalStateError):
+            return False
+        self.app.reporter.confirm_membership(sent)
+        return True
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        coordinator = self._ensure_consumer()._coordinator
+        beat = coordinator._do_heartbeat
+
+        async def confirmed() -> bool:
+            sent = monotonic()
+            accepted: bool = await beat()
+            if accepted and not coordinator._rejoin_needed_fut.done():
+                self.app.reporter.confirm_membership(sent)
+            return accepted
+
+        coordinator._do_heartbeat = confirmed
+
+    async def on_thread_stop(self) -> None:
+        # With the broker gone, aiokafka's fetcher lets its own cancellation escape.
+        with contextlib.suppress(asyncio.CancelledError):
+            await super().on_thread_stop()
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        conf = self.app.conf
+        session_ms = int(conf.broker_session_timeout * 1000)
+        return aiokafka.AIOKafkaConsumer(
+            client_id=conf.broker_client_id,
+            group_id=conf.id,
+            bootstrap_servers=stock.server_list(transport.url, transport.default_port),
+            partition_assignment_strategy=[RoundRobinPartitionAssignor],
+            enable_auto_commit=False,
+            # Where to read from is the fence's business alone; never reset in silence.
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            max_partition_fetch_bytes=_MAX_PARTITION_BYTES,
+            session_timeout_ms=session_ms,
+            heartbeat_interval_ms=session_ms // 5,
+            rebalance_timeout_ms=max(session_ms, 30_000),
+            request_timeout_ms=max(session_ms, 30_000) + 10_000,
+            max_poll_interval_ms=_HOUR_MS,
+            metadata_max_age_ms=60_000,
+        )
+
+
+class BatchConsumer(stock.Consumer):
+    """Delivers batches instead of records; positions are the business of who opens partitions."""
+
+    mundane_level = "debug"
+    RebalanceListener = _Listener
+    _thread: BatchConsumerThread
+
+    def _new_consumer_thread(self) -> BatchConsumerThread:
+        return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    @property
+    def thread(self) -> BatchConsumerThread:
+        return self._thread
+
+    async def perform_seek(self) -> None:
+        """The stock one would seek to the committed offsets, after our own seek."""
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """The stock watchdog knows nothing of batches; ours is ``Reporter.alive``."""
+
+    async def _drain_messages(self, fetcher: Service) -> None:
+        while not (self.should_stop or fetcher.should_stop):
+            if not self.flow_active:
+                await self.wait(self.can_resume_flow)
+                continue
+            try:
+                batches = await self._thread.getmany(None, timeout=1.0)
+            except OffsetOutOfRangeError as error:
+                await self.app.out_of_range(*_first(error))
+                continue
+            for tp, batch in batches.items():
+                message = self._message(tp, batch)
+                await self.wait_first(self.callback(message), self.suspend_flow.wait())
+
+    def _message(self, tp: TP, batch: Batch) -> ConsumerMessage:
+        return ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            batch.start,
+            0.0,
+            0,
+            None,
+            None,
+            batch,
+            None,
+            tp=tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+
+
+def _first(error: OffsetOutOfRangeError) -> tuple[TP, int]:
+    aiokafka_tp, offset = next(iter(error.args[0].items()))
+    return TP(*aiokafka_tp), offset
+
+
+class BatchTransport(stock.Transport):
+    """The stock transport with our consumer."""
+
+    Consumer = BatchConsumer

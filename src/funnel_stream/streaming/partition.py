@@ -1,0 +1,266 @@
+"""One partition at work: fold, write, acknowledge; and now and then tell the panes."""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from funnel_stream.blocks import FactBlock
+from funnel_stream.deals import Fold
+from funnel_stream.reporting import Reporter, monotonic
+from funnel_stream.streaming.batches import Batch
+from funnel_stream.streaming.changelog import ForeignWriteError, row_bytes
+from funnel_stream.streaming.deadletters import DeadLetters, Rejected, Stray
+from funnel_stream.streaming.failure import die
+from funnel_stream.streaming.pane_log import Mark, PaneWriter
+from funnel_stream.streaming.recovery import Recovered
+
+log = logging.getLogger(__name__)
+
+SLICE: Final = 512
+"""Records that are folded at a time; a changelog batch ends between two slices."""
+
+GROUP_BYTES: Final = 600_000
+"""Rows of one changelog batch, about: the next slice must still fit into it."""
+
+TICK_SECONDS: Final = 1.0
+_POLL_SECONDS: Final = 0.1
+_DUTY: Final = 10
+"""While there is a backlog, publishing takes at most a tenth of the time."""
+
+
+class Pace:
+    """Shared by a worker's partitions, so that publishing never slows the folding down."""
+
+    def __init__(self) -> None:
+        self.free_at = 0.0
+        self.snapshots = asyncio.Lock()
+
+    def spent(self, seconds: float) -> None:
+        self.free_at = monotonic() + _DUTY * seconds
+
+
+@dataclass(slots=True)
+class _Group:
+    """What several folds did: the content of one changelog batch."""
+
+    changed: dict[bytes, bytes | None] = field(default_factory=dict)
+    fence: bytes = b""
+    rejected: list[Rejected] = field(default_factory=list)
+    strays: list[Stray] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    records: int = 0
+    bytes: int = 0
+    position: int = 0
+
+    def add(self, fold: Fold, records: int, position: int) -> None:
+        changed = self.changed
+        for key, row in fold.changed.items():
+            if key in changed:
+                self.bytes -= row_bytes(key, changed[key])
+            self.bytes += row_bytes(key, row)
+            changed[key] = row
+        self.fence = fold.fence
+        self.rejected += fold.rejected
+        self.strays += fold.misrouted
+        self.counts.update(fold.counts)
+        self.records += records
+        self.position = position
+
+
+class Partition:
+    """A claimed partition's state, with one task that folds and one that publishes.
+
+    ``position``: the offset that the next batch must begin at; ``acknowledged``: the next offset
+    after all that the changelog holds.
+    """
+
+    def __init__(
+        self,
+        recovered: Recovered,
+        *,
+        letters: DeadLetters,
+        panes: PaneWriter,
+        pace: Pace,
+        reporter: Reporter,
+        on_foreign_write: Callable[["Partition"], None],
+    ) -> None:
+        self.number = recovered.partition
+        self.deals = recovered.deals
+        self.position = self.acknowledged = recovered.position
+        self._changelog = recovered.changelog
+        self._letters = letters
+        self._panes = panes
+        self._pace = pace
+        self._reporter = reporter
+        self._on_foreign_write = on_foreign_write
+        self._batches: asyncio.Queue[Batch] = asyncio.Queue(maxsize=1)
+        self._stopping = self._abandoned = False
+        self._folding = False
+        self._writing: asyncio.Task[None] | None = None
+        self._highwater = self.position
+        self._oldest = 0
+        self._news = asyncio.Event()
+        self._republish = True
+        self._last_tick = 0.0
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # --- life -----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        work = asyncio.create_task(self._work(), name=f"fold {self.number}")
+        publish = asyncio.create_task(self._publish(), name=f"publish {self.number}")
+        for task in (work, publish):
+            task.add_done_callback(_die_of_errors)
+        self._tasks = [work, publish]
+
+    async def stop(self) -> None:
+        """Finish what has been folded: write it, have it acknowledged; take nothing new."""
+        self._stopping = True
+        self._discard()
+        if not self._tasks:
+            return
+        work, publish = self._tasks
+        publish.cancel()
+        if not self._folding:
+            work.cancel()
+        await asyncio.wait(self._tasks)
+        await self._written()
+
+    def abandon(self) -> None:
+        """Drop everything at once: another worker may own this partition."""
+        self._stopping = self._abandoned = True
+        self._discard()
+        for task in self._tasks:
+            task.cancel()
+
+    def _discard(self) -> None:
+        """Whoever waits in ``take`` goes on; what was taken is read again by the next owner."""
+        while not self._batches.empty():
+            self._batches.get_nowait()
+
+    async def take(self, batch: Batch) -> None:
+        """Accept the next batch; waits while there is enough to do.
+
+        Batches join: where one does not, records are missing that nobody would ever read again.
+        """
+        if self._stopping:
+            return
+        if batch.start != self.position:
+            die(
+                f"{batch.topic}/{batch.partition}: records from {self.position} to {batch.start} "
+                "were not delivered"
+            )
+        self.position, self._highwater = batch.end, batch.highwater
+        await self._batches.put(batch)
+
+    def republish(self) -> None:
+        """Publish a whole snapshot next."""
+        self._republish = True
+        self._news.set()
+
+    # --- fold, write, acknowledge ---------------------------------------------------------------
+
+    async def _work(self) -> None:
+        while not self._stopping:
+            batch = await self._batches.get()
+            self._folding = True
+            await self._fold(batch)
+            self._folding = False
+
+    async def _fold(self, batch: Batch) -> None:
+        group = _Group()
+        records = batch.records
+        for start in range(0, len(records), SLICE):
+            some = records[start : start + SLICE]
+            oldest = min(record.timestamp for record in some)
+            self._oldest = min(self._oldest, oldest) if self._oldest else oldest
+            group.add(self.deals.fold(some), len(some), some[-1].offset + 1)
+            self._news.set()
+            if group.bytes >= GROUP_BYTES:
+                await self._flush(group)
+                group = _Group()
+                if self._stopping:
+                    return
+            await asyncio.sleep(0)
+        if group.records:
+            await self._flush(group)
+
+    async def _flush(self, group: _Group) -> None:
+        """Write in the background; the next group is folded meanwhile, but written after it."""
+        await self._written()
+        if not self._abandoned:
+            self._writing = asyncio.create_task(self._write(group), name=f"write {self.number}")
+            self._writing.add_done_callback(_die_of_errors)
+
+    async def _written(self) -> None:
+        if self._writing:
+            await asyncio.wait({self._writing})  # unlike a plain await, never cancels it
+
+    async def _write(self, group: _Group) -> None:
+        await self._letters.send(group.rejected, group.strays)
+        try:
+            await self._changelog.append(group.changed, group.fence)
+        except ForeignWriteError as error:
+            log.warning("partition %d: %s", self.number, error)
+            self.abandon()
+            self._on_foreign_write(self)
+            return
+        self.acknowledged = group.position
+        counts = {**group.counts, "misrouted": len(group.strays)}
+        reasons = Counter(str(rejection.reason) for _, rejection in group.rejected)
+        self._reporter.count_batch(group.records, counts, reasons)
+
+    # --- publish --------------------------------------------------------------------------------
+
+    async def _publish(self) -> None:
+        while not self._stopping:
+            if self._republish or self._panes.outgrown:
+                self._republish = False
+                async with self._pace.snapshots:
+                    await self._panes.snapshot(self.deals.snapshot(), self._mark())
+            else:
+                await self._due()
+                self._news.clear()
+                mark = self._mark()
+                await self._panes.tick(await self._changes(), mark)
+            self._last_tick = monotonic()
+            self._reporter.count_tick()
+
+    async def _changes(self) -> list[FactBlock]:
+        """Take them block by block, so that the folding of others goes on in between."""
+        changes = self.deals.take_changes()
+        blocks: list[FactBlock] = []
+        spent = 0.0
+        while True:
+            began = time.thread_time()
+            block = next(changes, None)
+            spent += time.thread_time() - began
+            if block is None:
+                self._pace.spent(spent)
+                return blocks
+            blocks.append(block)
+            await asyncio.sleep(0)
+
+    async def _due(self) -> None:
+        """At most once a second; with a backlog only when publishing has been cheap enough."""
+        await self._news.wait()
+        while not self._republish:
+            now = monotonic()
+            behind = self._folding or self.acknowledged < self._highwater
+            if now >= self._last_tick + TICK_SECONDS and not (behind and now < self._pace.free_at):
+                return
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def _mark(self) -> Mark:
+        oldest, self._oldest = self._oldest, 0
+        return Mark(self.deals.watermark, oldest)
+
+
+def _die_of_errors(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.critical("%s failed", task.get_name(), exc_info=error)
+        die(f"{task.get_name()} failed", error)

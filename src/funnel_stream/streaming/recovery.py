@@ -1,0 +1,158 @@
+"""Taking over partitions: read the changelog, claim it, read up to the claim, check the fence."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from aiokafka import TopicPartition
+from aiokafka.partitioner import murmur2
+
+from funnel_stream.deals import Deals
+from funnel_stream.definition import Definition
+from funnel_stream.errors import StateError
+from funnel_stream.settings import Settings
+from funnel_stream.streaming.changelog import (
+    CLAIM_KEY,
+    Changelog,
+    Claim,
+    Held,
+    Replay,
+    epoch_header,
+)
+from funnel_stream.streaming.log_reader import Bounds, LogReader
+from funnel_stream.streaming.writer import Row, Writer
+
+log = logging.getLogger(__name__)
+
+_START_ANEW: Final = "To count anew from the events that are left, delete the changelog topic."
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition that Kafka's default partitioner (Java's murmur2) gives a key."""
+    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
+
+
+@dataclass(slots=True)
+class Recovered:
+    """A claimed partition: its state, the end of its changelog, where to read events on."""
+
+    partition: int
+    deals: Deals
+    changelog: Changelog
+    position: int
+
+
+class Recovery:
+    """Recovers partitions privately; nothing of it is seen before it is installed."""
+
+    def __init__(
+        self, settings: Settings, definition: Definition, writer: Writer, partitions: int
+    ) -> None:
+        self._settings = settings
+        self._definition = definition
+        self._writer = writer
+        self._partitions = partitions
+
+    async def recover(self, numbers: Iterable[int], wanted: Callable[[], bool]) -> list[Recovered]:
+        """State of these partitions as of claims of our own.
+
+        Raises ``SupersededError`` if they are not wanted any more, ``StateError`` if changelog and
+        events no longer fit together.
+        """
+        replays = {number: self._replay(number) for number in numbers}
+        if not replays:
+            return []
+        logs = {self._changelog_tp(number): replay for number, replay in replays.items()}
+        async with LogReader(self._settings.broker, wanted) as reader:
+            events = await reader.bounds(self._events_tp(number) for number in replays)
+            bounds = await reader.bounds(logs)
+            for tp, bound in bounds.items():
+                _refuse_truncated(tp, bound)
+            await self._read(reader, bounds, logs)
+            unclaimed = logs
+            while unclaimed:
+                claims = {tp: await self._claim(tp, replay) for tp, replay in unclaimed.items()}
+                spans = {tp: Bounds(logs[tp].end, claim.offset + 1) for tp, claim in claims.items()}
+                await self._read(reader, spans, logs)
+                unclaimed = {
+                    tp: logs[tp] for tp, claim in claims.items() if not logs[tp].holds(*claim)
+                }
+        return [
+            await self._recovered(number, replay, events[self._events_tp(number)])
+            for number, replay in replays.items()
+        ]
+
+    def _replay(self, number: int) -> Replay:
+        def belongs(key: bytes) -> bool:
+            return partition_of(key, self._partitions) == number
+
+        return Replay(Deals(self._definition, belongs=belongs), partitions=self._partitions)
+
+    async def _read(
+        self,
+        reader: LogReader,
+        spans: Mapping[TopicPartition, Bounds],
+        logs: Mapping[TopicPartition, Replay],
+    ) -> None:
+        async for tp, records in reader.read(spans):
+            take = logs[tp].take
+            for record in records:
+                take(record)
+            await asyncio.sleep(0)
+
+    async def _claim(self, tp: TopicPartition, replay: Replay) -> Held:
+        epoch = replay.epoch + 1
+        claim = Claim(self._partitions, self._definition.fingerprint())
+        row = Row(CLAIM_KEY + b"%d" % epoch, msgspec.msgpack.encode(claim), epoch_header(epoch))
+        [appended] = await self._writer.append(tp.topic, tp.partition, [row])
+        return Held(epoch, appended.offset)
+
+    async def _recovered(self, number: int, replay: Replay, events: Bounds) -> Recovered:
+        deals = replay.deals
+        tp = self._changelog_tp(number)
+        changelog = Changelog(self._writer, tp.topic, number, epoch=replay.epoch, end=replay.end)
+        if replay.stale:
+            log.warning("%s: writing %d outdated rows again", _name(tp), len(replay.stale))
+        await changelog.rewrite(deals, replay.stale)
+        if deals.fence is None:
+            return Recovered(number, deals, changelog, events.begin)
+        position = deals.fence + 1
+        _refuse_lost(self._events_tp(number), position, events)
+        return Recovered(number, deals, changelog, position)
+
+    def _changelog_tp(self, number: int) -> TopicPartition:
+        return TopicPartition(self._settings.changelog_topic, number)
+
+    def _events_tp(self, number: int) -> TopicPartition:
+        return TopicPartition(self._settings.events_topic, number)
+
+
+def _name(tp: TopicPartition) -> str:
+    return f"{tp.topic}/{tp.partition}"
+
+
+def _refuse_truncated(tp: TopicPartition, bounds: Bounds) -> None:
+    if bounds.begin > 0:
+        raise StateError(
+            f"The beginning of {_name(tp)} is gone (it starts at offset {bounds.begin}): journeys "
+            "were deleted, and the figures would be wrong.",
+            hint="The changelog must have cleanup.policy=compact and no retention. " + _START_ANEW,
+        )
+
+
+def _refuse_lost(tp: TopicPartition, position: int, events: Bounds) -> None:
+    if position < events.begin:
+        raise StateError(
+            f"{events.begin - position} events of {_name(tp)} were deleted before they were read: "
+            f"the state ends before offset {position}, the topic begins at {events.begin}.",
+            hint="Give the events a longer retention. " + _START_ANEW,
+        )
+    if position > events.end:
+        raise StateError(
+            f"{_name(tp)} ends at offset {events.end}, but the state has read up to {position}: "
+            "the topic was created anew or lost records.",
+            hint=_START_ANEW,
+        )

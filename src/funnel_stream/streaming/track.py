@@ -1,0 +1,201 @@
+"""Agent "track": the partitions of the events topic that this worker owns."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from aiokafka.errors import KafkaError
+from faust.types import TP
+
+from funnel_stream.errors import FunnelError, StateError
+from funnel_stream.reporting import Reporter, monotonic
+from funnel_stream.settings import Settings
+from funnel_stream.streaming.batches import Batch, BatchConsumerThread
+from funnel_stream.streaming.deadletters import DeadLetters
+from funnel_stream.streaming.failure import Halt
+from funnel_stream.streaming.log_reader import SupersededError
+from funnel_stream.streaming.pane_log import PaneWriter
+from funnel_stream.streaming.partition import Pace, Partition
+from funnel_stream.streaming.recovery import Recovered, Recovery
+from funnel_stream.streaming.writer import Writer
+
+log = logging.getLogger(__name__)
+
+COMMIT_SECONDS: Final = 1.0
+_RETRY_SECONDS: Final = 1.0
+_LAST_COMMIT_SECONDS: Final = 3.0
+_RECLAIMS: Final = 5
+_RECLAIM_SECONDS: Final = 60.0
+
+
+class Track:
+    """Recovers partitions, feeds them, commits what they have had acknowledged, lets them go."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        thread: BatchConsumerThread,
+        writer: Writer,
+        recovery: Recovery,
+        partitions: int,
+        reporter: Reporter,
+        halt: Halt,
+    ) -> None:
+        self._settings = settings
+        self._thread = thread
+        self._writer = writer
+        self._recovery = recovery
+        self._partitions = partitions
+        self._reporter = reporter
+        self._halt = halt
+        self._pace = Pace()
+        self._owned: dict[int, Partition] = {}
+        self._group_generation = -1
+        self._committed: dict[TP, int] = {}
+        self._reclaims: deque[float] = deque(maxlen=_RECLAIMS)
+        self._background: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    # --- assignment -----------------------------------------------------------------------------
+
+    async def assign(
+        self, numbers: Iterable[int], *, generation: int, group_generation: int
+    ) -> dict[TP, int] | None:
+        """Recover and install partitions; gives where to read each, or ``None`` if superseded."""
+        recovered = await self._recover(numbers, generation)
+        if recovered is None:
+            return None
+        self._group_generation = group_generation
+        return self._install(recovered)
+
+    async def revoke(self) -> None:
+        """Finish the batches under way and commit: the next owner goes on from there."""
+        owned, self._owned = self._owned, {}
+        await asyncio.gather(*(partition.stop() for partition in owned.values()))
+        try:
+            await asyncio.wait_for(self._commit(owned), _LAST_COMMIT_SECONDS)
+        except TimeoutError:
+            log.info("the last positions could not be committed; the fences hold them")
+
+    async def close(self) -> None:
+        """As ``revoke``, for good."""
+        self._closing = True
+        await self.revoke()
+
+    async def _recover(self, numbers: Iterable[int], generation: int) -> list[Recovered] | None:
+        wanted = list(numbers)
+
+        def is_wanted() -> bool:
+            return not self._closing and self._thread.generation == generation
+
+        while is_wanted():
+            try:
+                recovered = await self._recovery.recover(wanted, is_wanted)
+            except SupersededError:
+                break
+            except KafkaError as error:
+                log.warning("recovery is interrupted, trying again: %s", error)
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                return recovered if is_wanted() else None
+        return None
+
+    def _install(self, recovered: list[Recovered]) -> dict[TP, int]:
+        positions = {}
+        for each in recovered:
+            partition = self._partition(each)
+            self._owned[each.partition] = partition
+            positions[self._tp(each.partition)] = each.position
+            partition.start()
+        return positions
+
+    def _partition(self, recovered: Recovered) -> Partition:
+        number = recovered.partition
+        return Partition(
+            recovered,
+            letters=DeadLetters(self._writer, self._settings, number, self._partitions),
+            panes=PaneWriter(
+                self._writer,
+                self._settings.panes_topic,
+                number,
+                epoch=recovered.changelog.epoch,
+                generation=self._group_generation,
+            ),
+            pace=self._pace,
+            reporter=self._reporter,
+            on_foreign_write=self._foreign_write,
+        )
+
+    def _tp(self, number: int) -> TP:
+        return TP(self._settings.events_topic, number)
+
+    # --- events ---------------------------------------------------------------------------------
+
+    async def take(self, batch: Batch) -> None:
+        """Hand a batch to its partition; what was fetched before a seek is dropped."""
+        partition = self._owned.get(batch.partition)
+        if partition is not None and not self._thread.is_stale(batch):
+            await partition.take(batch)
+
+    def republish(self, numbers: Iterable[int]) -> None:
+        """Publish the facts of these partitions anew, as far as they are ours."""
+        for number in numbers:
+            if partition := self._owned.get(number):
+                partition.republish()
+
+    async def keep_committing(self) -> None:
+        """Commit once a second; the fence is the truth, this is for whoever watches the lag."""
+        while True:
+            await asyncio.sleep(COMMIT_SECONDS)
+            await self._commit(self._owned)
+
+    async def _commit(self, partitions: Mapping[int, Partition]) -> None:
+        ends = {self._tp(number): part.acknowledged for number, part in partitions.items()}
+        offsets = {tp: end for tp, end in ends.items() if end != self._committed.get(tp)}
+        if offsets and await self._thread.commit_offsets(offsets):
+            self._committed.update(offsets)
+
+    def observe(self) -> None:
+        """Report lag and size of every partition."""
+        for number, partition in self._owned.items():
+            end = self._thread.end_of(self._tp(number)) or partition.acknowledged
+            lag = max(0, end - partition.acknowledged)
+            self._reporter.observe_partition(number, lag=lag, rows=len(partition.deals))
+
+    # --- somebody else wrote --------------------------------------------------------------------
+
+    def _foreign_write(self, partition: Partition) -> None:
+        task = asyncio.create_task(self._reclaim(partition))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _reclaim(self, partition: Partition) -> None:
+        """Still a member? Then claim again: a retried write of our own, or a worker that was
+        paused, has appended to the log. If not, the assignment that follows settles it."""
+        number, generation = partition.number, self._thread.generation
+        tp = self._tp(number)
+        if not await self._thread.commit_offsets({tp: partition.acknowledged}):
+            log.warning("partition %d belongs to another worker now", number)
+            return
+        try:
+            self._limit_reclaims()
+            recovered = await self._recover([number], generation)
+        except FunnelError as error:
+            self._halt(error)
+            return
+        if recovered is None or self._owned.get(number) is not partition:
+            return
+        log.info("partition %d is claimed again", number)
+        await self._thread.open_partitions(self._install(recovered), generation)
+
+    def _limit_reclaims(self) -> None:
+        self._reclaims.append(monotonic())
+        first, full = self._reclaims[0], len(self._reclaims) == _RECLAIMS
+        if full and monotonic() - first < _RECLAIM_SECONDS:
+            raise StateError(
+                f"Somebody else keeps writing to {self._settings.changelog_topic}.",
+                hint="Does another consumer group (FUNNEL_GROUP) use the same changelog topic?",
+            )

@@ -1,0 +1,316 @@
+"""The mapping of an import: which columns of which CSV files say what about a deal.
+
+A mapping is YAML; ``docs/importing.md`` shows one, ``examples/`` holds two for public data sets.
+Wherever a value is asked for, a text names a *column*; ``{constant: …}`` is a fixed value.
+"""
+
+import codecs
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from funnel_stream.contract.event import ACTIVITIES, ACTIVITY_OUTCOMES, STAGES, TEXT_ATTRIBUTES
+from funnel_stream.errors import ConfigError
+
+LIST_ATTRIBUTES: Final = ("problems", "desired_outcomes")
+NUMBER_ATTRIBUTES: Final = ("amount", "cost", "score")
+DATE_ATTRIBUTES: Final = ("first_touch_at", "offer_requested_at")
+PERIOD: Final = ("period_start", "period_end")
+DEAL_ATTRIBUTES: Final = (
+    *TEXT_ATTRIBUTES,
+    *LIST_ATTRIBUTES,
+    *NUMBER_ATTRIBUTES,
+    *DATE_ATTRIBUTES,
+    "currency",
+)
+SPEND_ATTRIBUTES: Final = ("pipeline", "channel", "amount", "currency", *PERIOD)
+
+
+def suggest(wrong: str, known: tuple[str, ...] | list[str]) -> str:
+    """``; did you mean …?`` or the list of what there is."""
+    near = get_close_matches(wrong, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; there is: {', '.join(known)}"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            known = list(cls.model_fields)
+            for key in value:
+                if key not in known:
+                    raise ValueError(f"unknown key {str(key)!r}{suggest(str(key), known)}")
+        return value
+
+
+class Value(_Model):
+    """A column's text or a constant; ``split`` turns a text into a list."""
+
+    column: str | None = None
+    constant: str | list[str] | None = None
+    split: str | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.column is None) == (self.constant is None):
+            raise ValueError("give either column or constant")
+        return self
+
+
+def _column_named(value: Any) -> Any:
+    return {"column": value} if isinstance(value, str) else value
+
+
+def _constant_named(value: Any) -> Any:
+    return {"constant": value} if isinstance(value, str) else value
+
+
+FromColumn = Annotated[Value, BeforeValidator(_column_named)]
+FromConstant = Annotated[Value, BeforeValidator(_constant_named)]
+
+
+def _alternatives(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+Condition = dict[str, Annotated[tuple[str | None, ...], BeforeValidator(_alternatives)]]
+"""Column → the text or texts it must have; null is a missing one. All must hold."""
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError) as error:
+        raise ValueError(f"{name!r} is no time zone; write one like Europe/Warsaw") from error
+    return name
+
+
+def _encoding(name: str) -> str:
+    try:
+        codecs.lookup(name)
+    except LookupError as error:
+        raise ValueError(f"{name!r} is no encoding; write one like utf-8 or cp1252") from error
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
+
+
+class Column(_Model):
+    """How the texts of one column are to be understood."""
+
+    values: dict[str, str | None] = Field(default={}, description="Found text → text instead.")
+    otherwise: str | None = Field(default=None, description="For texts not among the values.")
+    default: str | None = Field(default=None, description="Where the text is missing.")
+    dates: Annotated[tuple[str, ...], BeforeValidator(_alternatives)] = Field(
+        default=(), description="strptime formats, tried in order; without any, ISO 8601."
+    )
+    timezone: Zone | None = None
+    decimal: Literal[".", ","] = "."
+    remove: str = Field(
+        default="", description="Characters to take out of a number, like those of $1'000."
+    )
+
+
+class CsvFile(_Model):
+    """Which of the given files is meant, and how it is written."""
+
+    file: str = Field(description="Pattern of the file's name, like *leads*.csv.")
+    encoding: Annotated[str, AfterValidator(_encoding)] = "utf-8-sig"
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+
+
+class Lookup(CsvFile):
+    """A second file whose row with the same key adds columns."""
+
+    column: str = Field(description="The key's column in the rows of the source.")
+    equals: str = Field(description="The key's column in this file.")
+    take: dict[str, str] = Field(description="Columns added: name here → name in this file.")
+
+    @field_validator("take", mode="before")
+    @classmethod
+    def _same_names(cls, value: Any) -> Any:
+        return {name: name for name in value} if isinstance(value, list) else value
+
+
+class Skip(_Model):
+    """Rows that are left out on purpose: counted with the reason, not rejected."""
+
+    when: Condition
+    because: str
+
+
+class When(_Model):
+    """A date column, if need be moved: earlier than ``not_before`` or later than ``not_after``
+    (other columns), it becomes that date."""
+
+    column: str
+    not_before: str | None = None
+    not_after: str | None = None
+
+
+class EventRule(_Model):
+    """One event that a row may make."""
+
+    name: str = Field(default="", description="In the event's id; default: stage or type.")
+    type: Literal["stage_changed", "deal_updated", "activity_recorded", "spend_recorded"] = (
+        "stage_changed"
+    )
+    stage: FromConstant | None = None
+    activity: FromConstant | None = None
+    outcome: FromConstant | None = None
+    at: Annotated[When, BeforeValidator(_column_named)]
+    when: Condition = {}
+    optional: bool = Field(default=False, description="No date, no event; else a rejection.")
+    attributes: dict[str, FromColumn] = {}
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> Self:
+        for key, owner in (("stage", "stage_changed"), ("activity", "activity_recorded")):
+            if (getattr(self, key) is None) == (self.type == owner):
+                verb = "needs" if self.type == owner else "has no"
+                raise ValueError(f"an event of type {self.type} {verb} {key}")
+        if self.outcome and self.type != "activity_recorded":
+            raise ValueError(f"an event of type {self.type} has no outcome")
+        for key, known in (
+            ("stage", STAGES),
+            ("activity", ACTIVITIES),
+            ("outcome", ACTIVITY_OUTCOMES),
+        ):
+            value = getattr(self, key)
+            if value and value.constant is not None and value.constant not in known:
+                raise ValueError(
+                    f"{key}: {value.constant!r} is none{suggest(str(value.constant), known)}"
+                )
+        self._know_attributes()
+        return self
+
+    def _know_attributes(self) -> None:
+        known: tuple[str, ...] = ()
+        if self.type in ("stage_changed", "deal_updated"):
+            known = DEAL_ATTRIBUTES
+        elif self.type == "spend_recorded":
+            known = SPEND_ATTRIBUTES
+        for name in self.attributes:
+            if name not in known and name != "pipeline":
+                allowed = suggest(name, known) if known else "; there is: pipeline"
+                raise ValueError(f"attributes: {self.type} has no {name!r}{allowed}")
+
+    @property
+    def label(self) -> str:
+        """Names the event in its id and in reports."""
+        if self.name:
+            return self.name
+        told = self.stage or self.activity
+        return str(told.constant) if told and told.constant else self.type
+
+
+class Source(CsvFile):
+    """A kind of file whose rows make events."""
+
+    file: str = Field(default="*", description="Pattern of the file's name; any, by default.")
+    deal_id: str | None = None
+    id_columns: tuple[str, ...] = Field(
+        default=(), description="What tells events of one deal and name apart, if more than one."
+    )
+    columns: dict[str, Column] = {}
+    lookups: tuple[Lookup, ...] = ()
+    skip: tuple[Skip, ...] = ()
+    events: tuple[EventRule, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _identifies_events(self) -> Self:
+        spend = [rule for rule in self.events if rule.type == "spend_recorded"]
+        if self.deal_id is None and len(spend) < len(self.events):
+            raise ValueError("deal_id is missing: name the column that holds the deal's id")
+        if spend and not self.id_columns:
+            raise ValueError("id_columns is missing: name the columns that tell spend rows apart")
+        labels = [rule.label for rule in self.events]
+        twice = next((label for label in labels if labels.count(label) > 1), None)
+        if twice:
+            raise ValueError(f"events: two are called {twice!r}; give them different names")
+        return self
+
+    def columns_used(self) -> Iterator[tuple[str, str]]:
+        """Every column that is asked for, with the key that asks."""
+        if self.deal_id is not None:
+            yield "deal_id", self.deal_id
+        for column in self.id_columns:
+            yield "id_columns", column
+        for column in self.columns:
+            yield "columns", column
+        for lookup in self.lookups:
+            yield "lookups.column", lookup.column
+        for skip in self.skip:
+            for column in skip.when:
+                yield "skip.when", column
+        for rule in self.events:
+            where = f"events.{rule.label}"
+            for column in rule.when:
+                yield f"{where}.when", column
+            for name in ("column", "not_before", "not_after"):
+                if column := getattr(rule.at, name):
+                    yield f"{where}.at.{name}", column
+            told = {"stage": rule.stage, "activity": rule.activity, "outcome": rule.outcome}
+            for name, value in (*told.items(), *rule.attributes.items()):
+                if value and value.column is not None:
+                    yield f"{where}.{name}", value.column
+
+
+class Mapping(_Model):
+    """A whole mapping. ``name`` is part of every event's id: keep it, and a second import of the
+    same rows changes nothing."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,60}$")
+    timezone: Zone = "UTC"
+    currency: str | None = Field(
+        default=None, pattern="^[A-Z]{3}$", description="Of amounts and costs that name none."
+    )
+    missing: tuple[str, ...] = Field(default=("",), description="Texts that mean no value.")
+    sources: dict[str, Source] = Field(min_length=1)
+
+
+def load(path: Path) -> Mapping:
+    """Read a mapping. Raises ``ConfigError`` that names every wrong key."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is no YAML: {error}") from error
+    try:
+        return Mapping.model_validate(document)
+    except ValidationError as error:
+        found = "\n".join(f"  {_explain(problem)}" for problem in error.errors())
+        raise ConfigError(
+            f"{path} is no mapping:\n{found}",
+            hint="See docs/importing.md; texts like yes, no and null need quotes.",
+        ) from error
+
+
+def _explain(problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"]) or "file"
+    message = re.sub(r"^Value error, ", "", problem["msg"])
+    if problem["type"] == "missing":
+        message = "is missing"
+    elif problem["type"] in ("model_type", "dict_type"):
+        message = "should be a mapping (key: value)"
+    return f"{where}: {message}"

@@ -1,0 +1,129 @@
+"""``funnel-stream demo`` as a real process: figures are shown, and nothing is left behind."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.broker
+
+SMALL = ("--days", "35", "--deals-per-day", "20", "--partitions", "2", "--http-port", "0")
+
+
+@contextmanager
+def demo(tmp_path: Path, *options: str) -> Iterator["subprocess.Popen[str]"]:
+    """A running demo whose temporary files lie in ``tmp_path``, killed if the test fails."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "funnel_stream", "demo", *SMALL, *options],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.communicate(timeout=60)
+
+
+def descendants(pid: int, verbs: int) -> list[int]:
+    """The children of a demo, once there are as many."""
+    deadline = time.monotonic() + 60
+    listed = Path(f"/proc/{pid}/task/{pid}/children")
+    while time.monotonic() < deadline:
+        found = [int(child) for child in listed.read_text().split()]
+        if len(found) >= verbs:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"{pid} has no {verbs} children")
+
+
+def gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_a_short_demo_shows_figures_and_ends(tmp_path: Path) -> None:
+    with demo(tmp_path, "--for", "4s", "--rate", "100") as process:
+        children = descendants(process.pid, 2)
+        out, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert errors == ""
+    assert re.search(r"^history: [\d,]{4,} events published$", out, re.M)
+    assert re.search(r"^ +\d+ s  .*Leads: \d", out, re.M)
+    won = re.search(r"^  won +(\d+) +\d+\.\d % *$", out, re.M)
+    assert won
+    assert int(won[1]) > 0
+    rate = re.search(r"^Win ratio +(\d+\.\d) % *$", out, re.M)
+    assert rate
+    assert 0 < float(rate[1]) < 100
+    assert "all processes have ended" in out
+    assert all(map(gone, children))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_everything(tmp_path: Path, number: signal.Signals) -> None:
+    with demo(tmp_path) as process:
+        children = descendants(process.pid, 2)
+        assert process.stdout
+        for line in process.stdout:
+            if "Leads: " in line:
+                break
+        process.send_signal(number)
+        out, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert "all processes have ended" in out
+    assert all(map(gone, children))
+
+
+def test_a_signal_before_the_first_figures_is_130(tmp_path: Path) -> None:
+    with demo(tmp_path) as process:
+        children = descendants(process.pid, 1)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, "")
+    assert all(map(gone, children))
+
+
+def test_the_death_of_a_child_is_told(tmp_path: Path) -> None:
+    with demo(tmp_path) as process:
+        broker, worker = descendants(process.pid, 2)
+        os.kill(worker, signal.SIGKILL)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors.startswith("error: the worker was killed by SIGKILL\nhint: The end of its log, ")
+    assert gone(broker)
+
+
+def test_a_taken_port_is_a_readable_error(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with demo(tmp_path, "--http-port", str(port)) as process:
+            children = descendants(process.pid, 1)
+            _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert f"port {port} on 127.0.0.1 is already in use" in errors
+    assert "Traceback" not in errors
+    assert all(map(gone, children))
+
+
+def test_a_history_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    with demo(tmp_path, "--days", "400", "--deals-per-day", "100") as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert errors.startswith("error: a history of 40,000 deals is more than")
