@@ -31,10 +31,10 @@ _LEADS = cell_id("reached", "lead")
 class TimedReporter(Reporter):
     """Notes when the partitions were opened."""
 
-    opened = 0.0
+    opened = cpu_opened = 0.0
 
     def assigned(self, *, owner: bool, seconds: float) -> None:
-        self.opened = time.perf_counter()
+        self.opened, self.cpu_opened = time.perf_counter(), time.process_time()
         super().assigned(owner=owner, seconds=seconds)
 
 
@@ -60,12 +60,14 @@ class Run:
                 raise TimeoutError(f"only {reporter.operations().events} of {self.events} events")
             await asyncio.sleep(_POLL_S)
         seconds = time.perf_counter() - reporter.opened
+        cpu = time.process_time() - reporter.cpu_opened
         rows = sum(reporter.operations().state_rows.values())
         await ended(worker)
         return {
             "events": self.events,
             "seconds": seconds,
             "events_per_s": self.events / seconds,
+            "cpu_us_per_event": cpu / self.events * 1e6,
             "memory_mb": memory_mb() - before,
             "deals": rows,
             "recovery_s": reporter.operations().recovery_seconds,

@@ -141,6 +141,9 @@ class Deals:
 
     def _add(self, key: bytes, event: Event, record: Record, result: Fold) -> None:
         row = self._rows.get(key)
+        if row and self._has_expired(row, max(self.watermark, event.at)):
+            row = None
+            result.counts["expired"] += 1
         if row is None:
             changed: bytes | None = journey.new_row(event)
         elif journey.size(row) >= MAX_EVENTS or len(row) >= MAX_ROW_BYTES:
@@ -215,17 +218,24 @@ class Deals:
             del self._erased[digest]
             result.changed[_ERASED + digest] = None
         if self._oldest < today - self._retention_us:
-            self._expire(today - self._retention_us, result)
+            self._expire(today, result)
 
-    def _expire(self, before: int, result: Fold) -> None:
-        """Drop closed deals whose last event is older; their facts left every window long ago."""
+    def _has_expired(self, row: bytes, now: int) -> bool:
+        """Whether a deal's last event is past keeping and the deal closed; open ones stay."""
+        if now - journey.first_at(row) <= self._retention_us:
+            return False  # nearly always, at 0.2 µs
+        last = max(event.at for event in journey.events(row))
+        return now - last > self._retention_us and (Journey(row).stage or 0) >= WON
+
+    def _expire(self, today: int, result: Fold) -> None:
+        """Drop what is past keeping; its facts left every window long ago."""
         expired = []
         self._oldest = _NEVER
         for key, row in self._rows.items():
             last = max(event.at for event in journey.events(row))
-            if last >= before:
+            if today - last <= self._retention_us:
                 self._oldest = min(self._oldest, last)
-            elif key.startswith(_SPEND) or (Journey(row).stage or 0) >= WON:
+            elif key.startswith(_SPEND) or self._has_expired(row, today):
                 expired.append(key)
         for key in expired:
             self._put(key, None, result)

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, NamedTuple
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from funnel_stream.contract.event import STAGES
+from funnel_stream.contract.event import DIMENSIONS, STAGES
 from funnel_stream.errors import ConfigError
 
 MINUTE: Final = 1
@@ -18,17 +18,6 @@ DAY: Final = 1440
 
 RETENTION: Final = {MINUTE: 120, HOUR: 35 * 24, DAY: 400}
 """How many panes of each size are kept."""
-
-DIMENSIONS: Final = (
-    "channel",
-    "source",
-    "contact_trigger",
-    "product",
-    "industry",
-    "segment",
-    "owner",
-    "closing_document",
-)
 
 _UNIT_MINUTES: Final = {"m": 1, "h": HOUR, "d": DAY}
 _LENGTH = re.compile(r"([1-9]\d{0,5})([mhd])")

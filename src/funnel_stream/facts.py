@@ -8,8 +8,8 @@ import math
 from collections.abc import Iterable
 from typing import Final
 
-from funnel_stream.contract.event import LEAD, LOST, OFFER, STAGES, WON
-from funnel_stream.definition import DIMENSIONS, Definition
+from funnel_stream.contract.event import DIMENSIONS, LEAD, LOST, OFFER, STAGES, WON
+from funnel_stream.definition import Definition
 from funnel_stream.journey import Journey
 
 Cell = tuple[str, ...]

@@ -13,6 +13,10 @@ from funnel_stream.contract.event import LEAD, LOST, NEGOTIATION, OFFER, WON, Ev
 _HEADER: Final = 5
 """Bytes of a msgpack array32 header: a marker and the number of events, big-endian."""
 
+_FIRST_AT: Final = _HEADER + 1
+"""Where the first event's time is: behind the marker of the event's array."""
+_UINT64: Final = 0xCF
+
 _encode_event = msgspec.msgpack.Encoder().encode
 _decode_events = msgspec.msgpack.Decoder(list[Event]).decode
 _encode_id = msgspec.msgpack.Encoder().encode
@@ -59,6 +63,13 @@ def size(row: bytes) -> int:
 def events(row: bytes) -> list[Event]:
     """The events of a row, in order of arrival."""
     return _decode_events(row)
+
+
+def first_at(row: bytes) -> int:
+    """When the event occurred that arrived first (µs), without decoding the row."""
+    if row[_FIRST_AT] != _UINT64:
+        return 0  # the first hour of 1970 is stored shorter
+    return int.from_bytes(row[_FIRST_AT + 1 : _FIRST_AT + 9], "big")
 
 
 class Move(NamedTuple):

@@ -108,7 +108,7 @@ class Broker(Process):
         host, port = self.address.split(":")
         try:
             socket.create_connection((host, int(port)), timeout=5).close()
-        except ConnectionRefusedError:
+        except ConnectionError:
             return False
         return True
 

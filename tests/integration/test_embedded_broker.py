@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -85,43 +86,50 @@ async def test_a_batch_is_stored_whole_in_its_place(codec: str | None) -> None:
         assert found[7] == (1, 7, b"key 7", None, [("epoch", b"7")], 1_000)
 
 
-async def test_two_members_share_the_partitions_and_one_takes_over_where_the_other_was() -> None:
-    def member() -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(
-            TOPIC,
-            bootstrap_servers=broker.address,
-            group_id="group",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            heartbeat_interval_ms=100,
-            session_timeout_ms=6_000,
-        )
+async def joined(broker: EmbeddedBroker) -> AIOKafkaConsumer:
+    member = AIOKafkaConsumer(
+        bootstrap_servers=broker.address,
+        group_id="group",
+        enable_auto_commit=False,
+        heartbeat_interval_ms=100,
+        session_timeout_ms=2_000,
+    )
+    await member.start()
+    assign = member._coordinator._perform_assignment
 
+    async def unhurried(response: Any) -> Any:
+        await asyncio.sleep(0.3)  # the embedded broker refuses followers that come after the leader
+        return await assign(response)
+
+    member._coordinator._perform_assignment = unhurried
+    member.subscribe([TOPIC])
+    return member
+
+
+async def test_two_members_share_the_partitions_and_one_takes_over_where_the_other_was() -> None:
+    everything = {TopicPartition(TOPIC, number) for number in range(4)}
     with EmbeddedBroker({TOPIC: 4}) as broker:
-        everything = {TopicPartition(TOPIC, number) for number in range(4)}
         async with producer(broker) as made:
             for number in range(40):
                 await made.send_and_wait(TOPIC, b"%d" % number, partition=number % 4)
-        first, second = member(), member()
-        await first.start()
+        first = await joined(broker)
         try:
             await until(lambda: first.assignment() == everything, "all go to the only member")
-            await second.start()
-            await until(
-                lambda: len(first.assignment()) == len(second.assignment()) == 2,
-                "half of them go to each",
-            )
-            assert first.assignment() | second.assignment() == everything
-            assert set((await second.end_offsets(everything)).values()) == {10}
-            assert set((await second.beginning_offsets(everything)).values()) == {0}
-            await second.commit({partition: 6 for partition in second.assignment()})
-            taken_over = second.assignment()
-        finally:
-            await second.stop()
-        try:
+            assert set((await first.end_offsets(everything)).values()) == {10}
+            assert set((await first.beginning_offsets(everything)).values()) == {0}
+            second = await joined(broker)
+            try:
+                await until(
+                    lambda: len(first.assignment()) == len(second.assignment()) == 2,
+                    "half of them go to each",
+                )
+                taken_over = second.assignment()
+                assert first.assignment() | taken_over == everything
+                await second.commit(dict.fromkeys(taken_over, 6))
+            finally:
+                await second.stop()
             await until(lambda: first.assignment() == everything, "the other's come back")
-            places = {await first.committed(partition) for partition in taken_over}
-            assert places == {6}
+            assert {await first.committed(partition) for partition in taken_over} == {6}
         finally:
             await first.stop()
 

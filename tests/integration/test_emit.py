@@ -1,4 +1,4 @@
-"""``publish`` and ``funnel-stream emit``: what is in the file lies in the topic, where it should."""
+"""``publish`` and ``funnel-stream emit``: what was in the file lies in the topic, in its place."""
 
 import json
 import time

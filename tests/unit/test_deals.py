@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from funnel_stream import deals as deals_module
+from funnel_stream import journey
 from funnel_stream.compute import Line
-from funnel_stream.contract import Reason
+from funnel_stream.contract import Event, Reason
 from funnel_stream.deals import MISROUTED_HEADER, Deals, Fold
 from funnel_stream.definition import Definition
 from funnel_stream.errors import StateError
@@ -132,6 +133,22 @@ def test_a_closed_deal_expires_and_an_open_one_does_not() -> None:
     assert result.counts["expired"] == 2
     assert result.changed[b"deal/closed"] is None
     assert len(deals) == 2
+
+
+def test_what_comes_for_an_expired_deal_starts_a_new_one() -> None:
+    for seconds, count in ((0, 2), (1, 1)):
+        deals = Deals(Definition())
+        fold(deals, record(stage("d", "won", at())))
+        again = fold(deals, record(stage("d", "lead", at(days=400, seconds=seconds))))
+        assert again.counts["expired"] == 2 - count
+        assert journey.size(deals.stored(b"deal/d") or b"") == count
+
+
+def test_the_first_time_of_a_row_is_read_without_decoding_it() -> None:
+    for at_us in (0, 5, 70_000, (1 << 32) - 1, 1 << 32, micros()):
+        row = journey.new_row(Event(at_us, 0, "x"))
+        assert journey.first_at(row) in (0, at_us)
+    assert journey.first_at(journey.new_row(Event(micros(), 0, "x"))) == micros()
 
 
 def test_where_batches_are_cut_does_not_matter() -> None:

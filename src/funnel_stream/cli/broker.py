@@ -26,6 +26,8 @@ def broker(
     each partition in memory, and forgets everything when it ends: for trials and tests.
 
     For tests, SIGUSR1 takes it down and SIGUSR2 up again, on the same port and with its data.
+
+    Example: funnel-stream broker --address-file broker.address --partitions 4
     """
     awaited = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2}
     # Blocked before any thread begins, so that only sigwait below ever sees them.

@@ -77,11 +77,11 @@ def fetch(url: str) -> bytes:
 
 
 def read(address: str, window: str, series: Iterable[str]) -> Figures:
-    """The KPIs of a window and the given series of the worker at ``http://host:port``.
+    """The total KPIs of a window and the given series of the worker at ``http://host:port``.
 
     Raises ``OSError`` if it shows none.
     """
-    kpis: Sequence[Any] = json.loads(fetch(f"{address}/api/kpis?window={window}"))
+    kpis: Sequence[Any] = json.loads(fetch(f"{address}/api/kpis?window={window}&dimension="))
     return Figures(kpis, metrics_of(address, series))
 
 

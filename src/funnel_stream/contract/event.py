@@ -17,8 +17,7 @@ ACTIVITY: Final = 8
 """First of eight activity kinds: ``ACTIVITY + 2 * activity + outcome``."""
 SPEND: Final = 16
 
-TEXT_ATTRIBUTES: Final = (
-    "pipeline",
+DIMENSIONS: Final = (
     "channel",
     "source",
     "contact_trigger",
@@ -27,8 +26,10 @@ TEXT_ATTRIBUTES: Final = (
     "segment",
     "owner",
     "closing_document",
-    "lost_reason",
 )
+"""Attributes by which every KPI can be broken down."""
+
+TEXT_ATTRIBUTES: Final = ("pipeline", *DIMENSIONS, "lost_reason")
 """Attributes that hold one text; ``pipeline`` stands in an event only where it was given."""
 
 

@@ -7,6 +7,7 @@ costs them per batch. What an agent gets are ``Batch`` objects. A partition is f
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
@@ -14,13 +15,22 @@ import aiokafka
 import faust
 from aiokafka import TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import CommitFailedError, IllegalStateError, OffsetOutOfRangeError
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    AuthorizationError,
+    CommitFailedError,
+    IllegalStateError,
+    KafkaError,
+    OffsetOutOfRangeError,
+)
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 from faust.transport.drivers import aiokafka as stock
 from faust.types import TP, ConsumerMessage
 from mode import Service
 
 from funnel_stream.reporting import monotonic
+
+log = logging.getLogger(__name__)
 
 MAX_RECORDS: Final = 10_000
 """Most records of one batch."""
@@ -174,6 +184,7 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
         max_records: int | None = None,
     ) -> dict[TP, Batch]:
         """What has arrived on open partitions: at most one batch of each."""
+        self._check_group(consumer._coordinator)
         subscriptions = consumer._subscription
         if len(self._next) == 0:
             with subscriptions.fetch_context():
@@ -208,6 +219,17 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
         begins = await consumer.beginning_offsets([tp])
         ends = await consumer.end_offsets([tp])
         return begins[tp], ends[tp]
+
+    def _check_group(self, coordinator: Any) -> None:
+        """aiokafka pauses the membership until its error has been looked at, then joins again."""
+        try:
+            coordinator.check_errors()
+        except (AuthorizationError, AuthenticationFailedError):
+            raise
+        except KafkaError as error:
+            if coordinator._coordination_task.done():
+                raise
+            log.warning("the group refuses this member, trying again: %s", error)
 
     async def _commit_positions(self, offsets: dict[TP, int]) -> bool:
         if not offsets:

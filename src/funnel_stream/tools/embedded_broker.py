@@ -13,6 +13,9 @@ number of partitions, an instant group join and faults on demand. Where it diffe
   sent again after a lost connection lies there twice.
 - A fetch that finds nothing is answered after its whole waiting time, even if something arrives
   meanwhile: latencies are those of ``fetch.max.wait.ms``.
+- A group that has members takes its session timeout less one second to rebalance. A member that
+  asks for its assignment after the leader has handed it out is refused (INVALID_REQUEST, fatal to
+  aiokafka) instead of told: the leader of several has to wait a little before it does so.
 - Clients cannot create topics; one that is not there appears on first use, with four partitions.
 """
 
