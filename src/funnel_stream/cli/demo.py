@@ -76,6 +76,7 @@ def demo(
         signal.signal(signal.SIGHUP, stop)
         port = http_port or _free_port()
         broker = _start(children, logs, partitions, port)
+        print(f"broker   {broker}\nmetrics  http://127.0.0.1:{port}/metrics", flush=True)
         end = datetime.now(UTC)
         simulator = Simulator(
             start=end - timedelta(days=days), deals_per_day=deals_per_day, seed=seed

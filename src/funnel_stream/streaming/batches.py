@@ -17,11 +17,12 @@ from aiokafka import TopicPartition
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import (
     AuthenticationFailedError,
-    AuthorizationError,
     CommitFailedError,
+    GroupAuthorizationFailedError,
     IllegalStateError,
     KafkaError,
     OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
 )
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 from faust.transport.drivers import aiokafka as stock
@@ -224,7 +225,11 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
         """aiokafka pauses the membership until its error has been looked at, then joins again."""
         try:
             coordinator.check_errors()
-        except (AuthorizationError, AuthenticationFailedError):
+        except (
+            AuthenticationFailedError,
+            GroupAuthorizationFailedError,
+            TopicAuthorizationFailedError,
+        ):
             raise
         except KafkaError as error:
             if coordinator._coordination_task.done():
