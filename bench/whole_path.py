@@ -47,7 +47,7 @@ class Run:
     leads: int
 
     async def measure(self) -> dict[str, float]:
-        settings = Settings(broker=self.broker, clock="event")
+        settings = Settings(broker=self.broker)
         definition = Definition()
         reporter = TimedReporter(session_timeout=settings.session_timeout)
         before = memory_mb()
@@ -69,7 +69,7 @@ class Run:
             "events_per_s": self.events / seconds,
             "cpu_us_per_event": cpu / self.events * 1e6,
             "memory_mb": memory_mb() - before,
-            "deals": rows,
+            "deals": rows, "ticks": reporter.operations().ticks, "batches": reporter.operations().batch_size.count,
             "recovery_s": reporter.operations().recovery_seconds,
         }
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.integration.processes import Broker, Process, Worker
+from tests.integration.stories import Story, simulated
 
 
 @pytest.fixture
@@ -44,3 +45,17 @@ def start_worker(tmp_path: Path, started: list[Process]) -> Callable[..., Worker
 @pytest.fixture
 def broker(start_broker: Callable[..., Broker]) -> Broker:
     return start_broker()
+
+
+@pytest.fixture(scope="session")
+def long_story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """200,000 events."""
+    lines = simulated(200_000, deals_per_day=580)
+    return Story(tmp_path_factory.mktemp("long"), lines)
+
+
+@pytest.fixture(scope="session")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """30,000 events."""
+    lines = simulated(30_000, deals_per_day=90)
+    return Story(tmp_path_factory.mktemp("short"), lines)

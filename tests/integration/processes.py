@@ -129,11 +129,11 @@ class Worker(Process):
         environment = {"FUNNEL_SESSION_TIMEOUT": "6", "FUNNEL_LOG_LEVEL": "info"} | environment
         super().__init__(folder, "worker", *arguments, **environment)
 
-    def get(self, path: str) -> tuple[int, str]:
+    def get(self, path: str, timeout: float = 20.0) -> tuple[int, str]:
         """Status and body; status 0 while nothing answers."""
         try:
             with urllib.request.urlopen(
-                f"http://127.0.0.1:{self.port}{path}", timeout=10
+                f"http://127.0.0.1:{self.port}{path}", timeout=timeout
             ) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
@@ -166,9 +166,11 @@ class Worker(Process):
         status, body = self.get(f"/api/kpis{query}")
         return as_figures(json.loads(body)) if status == 200 else None
 
-    def metrics(self) -> Figures:
-        """Every sample of ``/metrics``."""
-        status, body = self.get("/metrics")
+    def metrics(self, *names: str, timeout: float = 20.0) -> Figures:
+        """The samples of ``/metrics``, of these names alone if any are given: parsing all the
+        KPIs of a large funnel takes seconds."""
+        query = "&".join(f"name[]={name}" for name in names)
+        status, body = self.get(f"/metrics?{query}", timeout)
         if status != 200:
             return {}
         return {
@@ -180,14 +182,47 @@ class Worker(Process):
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric over all labels but those given."""
         wanted = labels.items()
-        return sum(
-            value
-            for (metric, found), value in self.metrics().items()
-            if metric == name and wanted <= found
-        )
+        return sum(value for (_, found), value in self.metrics(name).items() if wanted <= found)
 
-    def reports(self) -> bool:
-        return self.get("/api/kpis?window=1h")[0] == 200
+    def consumed(self) -> int:
+        """Records that this process has taken into the state and had acknowledged."""
+        return int(self.metric("funnel_events_consumed_total"))
+
+    def reports(self, timeout: float = 20.0) -> bool:
+        """Whether it shows KPIs; asked for a few, so that asking often costs little."""
+        return self.get("/api/kpis?window=1h&dimension=channel", timeout)[0] == 200
+
+    def wait_consumed(self, records: int) -> None:
+        """Until this process has taken in so many."""
+
+        def enough() -> bool:
+            assert self.running, "the worker has ended"
+            return self.consumed() >= records
+
+        self.wait_until(enough, f"{records} records consumed")
+
+    def wait_figures(self, expected: Figures, deadline: float = DEADLINE) -> None:
+        """Until all KPIs are the expected ones, each and no other."""
+        found: Figures | None = None
+
+        def equal() -> bool:
+            nonlocal found
+            assert self.running, "the worker has ended"
+            found = self._settled(expected)
+            return found == expected
+
+        try:
+            self.wait_until(equal, "all figures to be equal", deadline)
+        except AssertionError as error:
+            error.add_note(differences(found, expected))
+            raise
+
+    def _settled(self, expected: Figures) -> Figures | None:
+        """All KPIs, once one window looks right: reading all of them is expensive."""
+        shortest = self.kpis("?window=1h&dimension=channel")
+        if shortest is None or not shortest.items() <= expected.items():
+            return shortest
+        return self.kpis()
 
 
 def as_figures(samples: Iterable[dict[str, Any]]) -> Figures:
@@ -196,6 +231,25 @@ def as_figures(samples: Iterable[dict[str, Any]]) -> Figures:
         (sample["metric"], frozenset(sample["labels"].items())): sample["value"]
         for sample in samples
     }
+
+
+def differences(found: Figures | None, expected: Figures) -> str:
+    """What is not as expected, the first few of each kind."""
+    if found is None:
+        return "no figures are shown"
+    missing = map(str, expected.keys() - found.keys())
+    surplus = map(str, found.keys() - expected.keys())
+    wrong = (
+        f"{key}: {found[key]} instead of {expected[key]}"
+        for key in expected.keys() & found.keys()
+        if found[key] != expected[key]
+    )
+    kinds = {"missing": sorted(missing), "surplus": sorted(surplus), "wrong": sorted(wrong)}
+    return "\n".join(
+        f"{len(each)} of {len(expected)} figures are {kind}: {'; '.join(each[:3])}"
+        for kind, each in kinds.items()
+        if each
+    )
 
 
 def run(

@@ -12,7 +12,7 @@ from typing import Final
 
 from funnel_stream.blocks import FactBlock
 from funnel_stream.definition import Definition
-from funnel_stream.reporting import Reporter
+from funnel_stream.reporting import Reporter, monotonic
 from funnel_stream.settings import Settings
 from funnel_stream.streaming.batches import Batch, BatchConsumerThread
 from funnel_stream.streaming.pane_log import PARTITION, Contribution, PaneReader
@@ -21,7 +21,7 @@ from funnel_stream.windows import WindowTables
 
 log = logging.getLogger(__name__)
 
-_SHOW_SECONDS: Final = 1.0
+_SHOW_SECONDS: Final = 0.5
 
 
 class _Tables:
@@ -70,6 +70,7 @@ class Aggregate:
         self._reporter = reporter
         self._republish = republish
         self._tables: _Tables | None = None
+        self._shown = 0.0
 
     def assign(self, *, group_generation: int, end: int) -> None:
         """Start anew: the topic ends at ``end``, and will be read from its beginning."""
@@ -100,7 +101,7 @@ class Aggregate:
         if tables.caught_up:
             await self._apply(tables)
             await self._clean(tables)
-        if tables is self._tables:
+        if tables is self._tables and monotonic() >= self._shown + _SHOW_SECONDS:
             self._show(tables)
 
     async def keep_showing(self) -> None:
@@ -142,6 +143,7 @@ class Aggregate:
         if as_of:
             tables.windows.advance(as_of)
         self._reporter.publish(tables.windows.snapshot())
+        self._shown = monotonic()
         for oldest in tables.oldest:
             self._reporter.observe_latency(max(0.0, now - oldest / 1000))
         tables.oldest.clear()

@@ -36,6 +36,11 @@ log = logging.getLogger(__name__)
 MAX_RECORDS: Final = 10_000
 """Most records of one batch."""
 
+_REFUSALS: Final = (
+    AuthenticationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+)
 _MAX_PARTITION_BYTES: Final = 4 << 20
 _IDLE_SECONDS: Final = 0.2
 _HOUR_MS: Final = 3_600_000
@@ -191,15 +196,13 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
             with subscriptions.fetch_context():
                 await asyncio.sleep(_IDLE_SECONDS)
             return {}
-        generation = self.generation
         with subscriptions.fetch_context():
-            # The mapping itself is passed, so that partitions opened meanwhile are seen. There is
-            # no await between taking the records and the lines below, hence no seek either.
+            # The mapping itself is passed: what is opened while this waits, is seen. There is no
+            # await between taking the records and the lines below, so that they always belong to
+            # the positions in the mapping. Dropping any of them here would lose them.
             fetched = await consumer._fetcher.fetched_records(
                 self._next, timeout=timeout, max_records=MAX_RECORDS
             )
-        if generation != self.generation:
-            return {}
         batches = {}
         for aiokafka_tp, records in fetched.items():
             tp = TP(*aiokafka_tp)

@@ -27,6 +27,8 @@ GROUP_BYTES: Final = 600_000
 """Rows of one changelog batch, about: the next slice must still fit into it."""
 
 TICK_SECONDS: Final = 1.0
+BACKLOG_TICK_SECONDS: Final = 5.0
+"""While there is a backlog the figures are old anyway, and a deal's facts are best taken once."""
 _POLL_SECONDS: Final = 0.1
 _DUTY: Final = 10
 """While there is a backlog, publishing takes at most a tenth of the time."""
@@ -251,7 +253,8 @@ class Partition:
         while not self._republish:
             now = monotonic()
             behind = self._folding or self.acknowledged < self._highwater
-            if now >= self._last_tick + TICK_SECONDS and not (behind and now < self._pace.free_at):
+            due = self._last_tick + (BACKLOG_TICK_SECONDS if behind else TICK_SECONDS)
+            if now >= due and not (behind and now < self._pace.free_at):
                 return
             await asyncio.sleep(_POLL_SECONDS)
 

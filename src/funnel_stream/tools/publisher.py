@@ -11,6 +11,9 @@ from funnel_stream.errors import BrokerError
 
 EVENTS_TOPIC: Final = "funnel.events"
 _CONNECT_SECONDS: Final = 5.0
+_BULK_LINGER_MS: Final = 200
+_LIVE_LINGER_MS: Final = 5
+_BATCH_BYTES: Final = 900_000
 _FLUSH_SECONDS: Final = 60.0
 _REPORT_EVERY: Final = 1_000
 
@@ -42,7 +45,7 @@ def publish(
         if error is not None:
             failures.append(error.str())
 
-    producer = _connected(broker)
+    producer = _connected(broker, linger_ms=_BULK_LINGER_MS if rate is None else _LIVE_LINGER_MS)
     started = time.monotonic()
     count = without_key = 0
     for number, line in enumerate(lines, start=1):
@@ -80,14 +83,15 @@ def _wait(producer: Producer, due: float) -> None:
         producer.poll(min(0.1, left))
 
 
-def _connected(broker: str) -> Producer:
+def _connected(broker: str, *, linger_ms: int) -> Producer:
     producer = Producer(
         {
             "bootstrap.servers": broker,
             "partitioner": "murmur2_random",
             "compression.type": "lz4",
             "enable.idempotence": True,
-            "linger.ms": 20,
+            "linger.ms": linger_ms,
+            "batch.size": _BATCH_BYTES,
             # A single larger line is for the broker to refuse; batches stay at batch.size, 1 MB.
             "message.max.bytes": 8_000_000,
             "queue.buffering.max.messages": 500_000,

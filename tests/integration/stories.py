@@ -1,0 +1,69 @@
+"""Stories for workers: files of events, and the figures that they must lead to."""
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+
+from funnel_stream.tools.publisher import publish
+from funnel_stream.tools.simulator import Simulator
+from tests.integration.processes import Figures, as_figures, run
+
+END = datetime(2026, 5, 28, tzinfo=UTC)
+
+
+def simulated(events: int, *, deals_per_day: int, seed: int = 7) -> list[bytes]:
+    """So many events of the simulator, up to the end of May: late ones, duplicates, reopenings;
+    every hundredth deal of the first half is erased in the middle, and late events of it follow."""
+    start = END - timedelta(days=60)
+    simulator = Simulator(start=start, deals_per_day=deals_per_day, seed=seed)
+    lines = list(islice(simulator.history(END), events))
+    assert len(lines) == events, "the history is too short"
+    middle = events // 2
+    deals = {json.loads(line).get("deal_id") for line in lines[:middle]} - {None}
+    erased = sorted(deals)[::100]
+    erasures = [b'{"type": "deal_erased", "deal_id": "%s"}' % deal.encode() for deal in erased]
+    # In the place of others, so that the number of events stays.
+    return [*lines[: middle - len(erasures)], *erasures, *lines[middle:]]
+
+
+class Story:
+    """Events in the order in which they are published, and all figures after the last one."""
+
+    def __init__(self, folder: Path, lines: Sequence[bytes]) -> None:
+        self.lines = lines
+        self.file = folder / "events.ndjson"
+        self.file.write_bytes(b"".join(line + b"\n" for line in lines))
+        self.figures = computed(self.file)
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+
+def computed(file: Path) -> Figures:
+    """What the core says without Kafka, as of the last event."""
+    result = run("compute", str(file), "--json")
+    assert result.returncode == 0, result.stderr
+    return as_figures(json.loads(result.stdout))
+
+
+@contextmanager
+def publishing(lines: Sequence[bytes], broker: str, *, rate: float) -> Iterator[None]:
+    """Publish while the block runs; at its end all is published."""
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            publish(lines, broker, rate=rate)
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    yield
+    thread.join(timeout=120)
+    assert not thread.is_alive(), "publishing takes for ever"
+    assert failures == []
