@@ -1,30 +1,15 @@
 """What is held against the oracle: the answers of the package's own command."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from funnel_stream.cli.main import app
-
-ROOT = Path(__file__).parents[2]
-SOURCES = {
-    "olist": "Marketing Funnel by Olist (Kaggle: olistbr/marketing-funnel-olist)",
-    "maven_crm": "CRM Sales Opportunities (Maven Analytics data playground)",
-}
+from tests.conftest import run_verb
 
 Answer = list[dict[str, Any]]
-
-
-def run(*arguments: str) -> str:
-    """Run one verb of the command line and return what it printed."""
-    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
-    assert result.exit_code == 0, f"{' '.join(arguments)}: exit {result.exit_code}\n{result.output}"
-    return result.stdout
 
 
 @pytest.fixture(scope="session")
@@ -32,49 +17,8 @@ def compute() -> Callable[..., Answer]:
     """``compute FILE --as-of T [more options] --json``, parsed."""
 
     def answer(events: Path, as_of: str, *options: str) -> Answer:
-        parsed = json.loads(run("compute", str(events), "--as-of", as_of, "--json", *options))
+        parsed = json.loads(run_verb("compute", str(events), "--as-of", as_of, "--json", *options))
         assert isinstance(parsed, list)
         return parsed
 
     return answer
-
-
-def public_data(folder: str) -> Path:
-    """A folder of public data; without it an error where it must not be missing, else a skip."""
-    data = Path(os.environ.get("FUNNEL_TEST_DATA", ROOT.parent / "shared" / "data")) / folder
-    if data.is_dir():
-        return data
-    reason = f"needs the public data set «{SOURCES[folder]}» in $FUNNEL_TEST_DATA/{folder}"
-    if os.environ.get("CI"):
-        raise FileNotFoundError(reason)
-    pytest.skip(reason)
-
-
-@pytest.fixture(scope="session")
-def olist() -> Path:
-    return public_data("olist")
-
-
-@pytest.fixture(scope="session")
-def maven() -> Path:
-    return public_data("maven_crm")
-
-
-@pytest.fixture(scope="session")
-def imported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """``import FILE… --mapping examples/NAME.yaml --out F``: the file of events."""
-
-    def events(mapping: str, *tables: Path) -> Path:
-        out = tmp_path_factory.mktemp("imported") / f"{mapping}.ndjson"
-        files = [str(table) for table in tables]
-        run(
-            "import",
-            *files,
-            "--mapping",
-            str(ROOT / "examples" / f"{mapping}.yaml"),
-            "--out",
-            str(out),
-        )
-        return out
-
-    return events

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import run
 from tests.oracle import oracle
-from tests.oracle.conftest import run
 from tests.oracle.funnels import RandomFunnel, write
 
 END = datetime(2025, 3, 31, 12, 34, tzinfo=UTC)

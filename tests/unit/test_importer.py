@@ -18,7 +18,7 @@ from funnel_stream.cli.main import app
 from funnel_stream.errors import ConfigError, InputError, UsageError
 from funnel_stream.tools.importer import Import, Report
 from funnel_stream.tools.mapping import load
-from tests.oracle.conftest import ROOT, public_data
+from tests.conftest import ROOT, public_data
 
 EXAMPLES = ROOT / "examples"
 NOW = datetime(2026, 11, 1, tzinfo=UTC).timestamp()

@@ -1,0 +1,64 @@
+"""Public data sets, and what the package's own command makes of them."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from funnel_stream.cli.main import app
+
+ROOT = Path(__file__).parents[1]
+SOURCES = {
+    "olist": "Marketing Funnel by Olist (Kaggle: olistbr/marketing-funnel-olist)",
+    "maven_crm": "CRM Sales Opportunities (Maven Analytics data playground)",
+}
+
+
+def run_verb(*arguments: str) -> str:
+    """Run one verb of the command line in this process and return what it printed."""
+    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0, f"{' '.join(arguments)}: exit {result.exit_code}\n{result.output}"
+    return result.stdout
+
+
+def public_data(folder: str) -> Path:
+    """A folder of public data; without it an error where it must not be missing, else a skip."""
+    data = Path(os.environ.get("FUNNEL_TEST_DATA", ROOT.parent / "shared" / "data")) / folder
+    if data.is_dir():
+        return data
+    reason = f"needs the public data set «{SOURCES[folder]}» in $FUNNEL_TEST_DATA/{folder}"
+    if os.environ.get("CI"):
+        raise FileNotFoundError(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def olist() -> Path:
+    return public_data("olist")
+
+
+@pytest.fixture(scope="session")
+def maven() -> Path:
+    return public_data("maven_crm")
+
+
+@pytest.fixture(scope="session")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """``import FILE… --mapping examples/NAME.yaml --out F``: the file of events."""
+
+    def events(mapping: str, *tables: Path) -> Path:
+        out = tmp_path_factory.mktemp("imported") / f"{mapping}.ndjson"
+        files = [str(table) for table in tables]
+        run_verb(
+            "import",
+            *files,
+            "--mapping",
+            str(ROOT / "examples" / f"{mapping}.yaml"),
+            "--out",
+            str(out),
+        )
+        return out
+
+    return events
