@@ -36,7 +36,8 @@ def emit(
         summary = {**published._asdict(), "seconds": round(seconds, 3), "topic": topic}
         typer.echo(json.dumps(summary))
         return
-    typer.echo(f"published {published.lines:,} events to {topic} in {seconds:.1f} s")
+    events = "event" if published.lines == 1 else "events"
+    typer.echo(f"published {published.lines:,} {events} to {topic} in {seconds:.1f} s")
     if published.without_key:
         typer.echo(
             f"{published.without_key:,} of them name no deal: look for them in the dead letters",
