@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import faust
 from faust.app.base import BootStrategy
@@ -13,6 +13,7 @@ from funnel_stream.reporting import Reporter
 from funnel_stream.settings import Settings
 from funnel_stream.streaming.batches import (
     Batch,
+    BatchConsumer,
     BatchConsumerThread,
     BatchSchema,
     BatchTransport,
@@ -77,7 +78,7 @@ class FunnelApp(faust.App):
     @property
     def thread(self) -> BatchConsumerThread:
         """The thread that fetches and commits."""
-        return self.consumer.thread  # type: ignore[no-any-return]
+        return cast(BatchConsumer, self.consumer).thread
 
     async def out_of_range(self, tp: TP, offset: int) -> None:
         await self.duties.out_of_range(tp, offset)

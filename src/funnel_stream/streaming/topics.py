@@ -52,7 +52,7 @@ async def prepare_topics(settings: Settings) -> int:
 def _wanted(settings: Settings, partitions: int) -> list[NewTopic]:
     def topic(name: str, count: int, config: dict[str, str] | None = None) -> NewTopic:
         # An empty assignment lets -1 stand for the broker's default replication.
-        free = {} if settings.replication == -1 else None
+        free: dict[int, list[int]] | None = {} if settings.replication == -1 else None
         return NewTopic(name, count, settings.replication, free, config)
 
     return [
