@@ -66,17 +66,10 @@ async def recovery(events: list[bytes]) -> dict[str, float]:
             if worker.done():
                 worker.result()
             await asyncio.sleep(0.01)
-        shown_from = reporter.opened
-        while reporter.snapshot() is None:
-            await asyncio.sleep(0.01)
+        # No wait for the figures: their snapshot is more than the embedded broker keeps.
         recovered = reporter.operations().recovery_seconds
-        shown = recovered + time.perf_counter() - shown_from
         await ended(worker)
-        return {
-            "recovery_deals": DEALS,
-            "recovery_s": round(recovered, 2),
-            "recovery_until_shown_s": round(shown, 2),
-        }
+        return {"recovery_deals": DEALS, "recovery_s": round(recovered, 2)}
 
 
 def _rows(events: list[bytes]) -> list[tuple[bytes, bytes]]:

@@ -69,8 +69,7 @@ class Run:
             "events_per_s": self.events / seconds,
             "cpu_us_per_event": cpu / self.events * 1e6,
             "memory_mb": memory_mb() - before,
-            "deals": rows, "ticks": reporter.operations().ticks, "batches": reporter.operations().batch_size.count,
-            "recovery_s": reporter.operations().recovery_seconds,
+            "deals": rows,
         }
 
     def _complete(self, reporter: Reporter) -> bool:
