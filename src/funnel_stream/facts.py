@@ -6,6 +6,7 @@ Facts are a pure function of the journey; what changes between two journeys is r
 
 import math
 from collections.abc import Iterable
+from functools import cache
 from typing import Final
 
 from funnel_stream.contract.event import DIMENSIONS, LEAD, LOST, OFFER, STAGES, WON
@@ -71,8 +72,14 @@ _LOG_GROWTH = math.log(GROWTH)
 
 def histogram_cell(measure: str, label: str, duration_us: int) -> int:
     """The cell that counts durations of that size; an exact 0 has its own."""
-    index = str(math.ceil(math.log(duration_us) / _LOG_GROWTH)) if duration_us else "zero"
-    return cell_id(f"{measure}_histogram", label, index)
+    return _histogram_cell(
+        measure, label, math.ceil(math.log(duration_us) / _LOG_GROWTH) if duration_us else None
+    )
+
+
+@cache
+def _histogram_cell(measure: str, label: str, index: int | None) -> int:
+    return cell_id(f"{measure}_histogram", label, "zero" if index is None else str(index))
 
 
 def histogram_value(index: str) -> float:
@@ -167,10 +174,11 @@ def _add(found: Facts, cell: int, at: int, weight: int = 1) -> None:
 def combination(journey: Journey) -> tuple[str, ...]:
     """The journey's value for each of ``ATTRIBUTES``."""
     given = journey.attributes.get
-    return (
-        given("pipeline", "default")[:LABEL_LENGTH],
-        *[given(dimension, "")[:LABEL_LENGTH] for dimension in DIMENSIONS],
-    )
+    values = [given(dimension, "") for dimension in DIMENSIONS]
+    pipeline = given("pipeline", "default")
+    if max(map(len, values)) > LABEL_LENGTH or len(pipeline) > LABEL_LENGTH:
+        return tuple(value[:LABEL_LENGTH] for value in (pipeline, *values))
+    return (pipeline, *values)
 
 
 def difference(

@@ -127,7 +127,10 @@ class Journey:
     @property
     def furthest(self) -> int:
         """The highest stage reached (a journey without stages has none: do not ask)."""
-        return max(stage for stage, at in enumerate(self.reached) if at is not None)
+        stage = WON
+        while self.reached[stage] is None:
+            stage -= 1
+        return stage
 
     @property
     def offered(self) -> bool:
