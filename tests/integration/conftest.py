@@ -9,6 +9,8 @@ import pytest
 from tests.integration.processes import Broker, Process, Worker
 from tests.integration.stories import Story, simulated
 
+REPLAY_SESSION_SECONDS = 3
+
 
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[list[Process]]:
@@ -38,6 +40,18 @@ def start_worker(tmp_path: Path, started: list[Process]) -> Callable[..., Worker
         worker = Worker(tmp_path, broker.address, *options, **environment)
         started.append(worker)
         return worker
+
+    return start
+
+
+@pytest.fixture
+def start_replay(start_worker: Callable[..., Worker]) -> Callable[[Broker], Worker]:
+    """Start a worker whose clock is the newest event, and whose death is noticed soon."""
+
+    def start(broker: Broker) -> Worker:
+        return start_worker(
+            broker, "--clock", "event", FUNNEL_SESSION_TIMEOUT=str(REPLAY_SESSION_SECONDS)
+        )
 
     return start
 

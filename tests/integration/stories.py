@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from funnel_stream.tools.simulator import Simulator
 from tests.integration.processes import Figures, as_figures, run
 
 END = datetime(2026, 5, 28, tzinfo=UTC)
+_AT_ONCE = 20
 
 
 def simulated(events: int, *, deals_per_day: int, seed: int = 7) -> list[bytes]:
@@ -52,18 +54,33 @@ def computed(file: Path) -> Figures:
 
 @contextmanager
 def publishing(lines: Sequence[bytes], broker: str, *, rate: float) -> Iterator[None]:
-    """Publish while the block runs; at its end all is published."""
-    failures: list[BaseException] = []
+    """Events flow at that rate as long as the block lasts; at its end all that is left follows at
+    once. Fails if they run out before: then the block has not seen what it was to see."""
+    hurry, failures = threading.Event(), []
+    ran_out = False
+
+    def paced() -> Iterator[bytes]:
+        nonlocal ran_out
+        began = time.monotonic()
+        for number, line in enumerate(lines):
+            if number % _AT_ONCE == 0 and not hurry.is_set():
+                hurry.wait(began + number / rate - time.monotonic())
+            yield line
+        ran_out = not hurry.is_set()
 
     def work() -> None:
         try:
-            publish(lines, broker, rate=rate)
+            publish(paced(), broker)
         except BaseException as error:
             failures.append(error)
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    yield
-    thread.join(timeout=120)
+    try:
+        yield
+    finally:
+        hurry.set()
+        thread.join(timeout=120)
     assert not thread.is_alive(), "publishing takes for ever"
     assert failures == []
+    assert not ran_out, f"{len(lines)} events were too few"

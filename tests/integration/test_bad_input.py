@@ -3,15 +3,17 @@
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import pytest
 from confluent_kafka import Producer
 
 from funnel_stream.compute import as_record
-from tests.integration.processes import Broker, Record, Worker, read_topic
+from tests.integration.processes import Broker, Record, Worker, read_topic, wait_until
+from tests.integration.stories import END, Story
 
 pytestmark = pytest.mark.broker
 
@@ -47,7 +49,7 @@ def raw(number: int, field: str, text: str) -> bytes:
     return json.dumps(body).replace('"@@"', text).encode()
 
 
-KINDS: list[tuple[str, Callable[[int], bytes]]] = [
+KINDS: list[tuple[str, Callable[[int], bytes | None]]] = [
     ("not_json", lambda n: b"hello %d" % n),
     ("not_json", lambda n: b""),
     ("not_json", lambda n: good(n)[:-1]),
@@ -76,10 +78,8 @@ KINDS: list[tuple[str, Callable[[int], bytes]]] = [
     ),
     ("too_long", lambda n: good(n, deal_id="d" * 129)),
     ("too_long", lambda n: good(n, channel="c" * 1001)),
-    (
-        "too_large",
-        lambda n: good(n, note="x" * 1_000_000) if n % 8 == 0 else good(n, x="y" * 70_000),
-    ),
+    ("too_large", lambda n: good(n, x="y" * 70_000)),
+    ("missing_key", lambda n: None),
     ("currency_missing", lambda n: good(n, amount=10)),
     ("unknown_currency", lambda n: good(n, amount=10, currency="ZZZ")),
     ("too_many_decimals", lambda n: good(n, amount="10.001", currency="EUR")),
@@ -92,12 +92,58 @@ KINDS: list[tuple[str, Callable[[int], bytes]]] = [
 ]
 
 
-def bad(number: int) -> tuple[set[str], bytes]:
-    """Acceptable reasons and a value."""
+class Sent(NamedTuple):
+    """A record to be sent, and the reasons for which it may be refused (none for a good one)."""
+
+    key: bytes | None
+    value: bytes | None
+    reasons: Collection[str] = ()
+    partition: int = -1
+    """-1: where the key belongs."""
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+def bad(number: int) -> Sent:
     reason, make = KINDS[number % len(KINDS)]
     # NaN is no JSON, but some parsers know it; both names of the mistake are true.
     alike = {"not_json": {"not_json", "invalid_value"}, "amount_out_of_range": {"invalid_amount"}}
-    return {reason, *alike.get(reason, ())}, make(number)
+    value = make(number)
+    # A null value with a key would be an erasure.
+    key = (None, b"bad-%d" % number, b"\xff\x00%d" % number)[number % 3 if value is not None else 0]
+    return Sent(key, value, {reason, *alike.get(reason, ())}, number % PARTITIONS)
+
+
+def huge(number: int) -> Sent:
+    """A value of 1 MB that no codec makes smaller."""
+    return Sent(b"huge", random.Random(number).randbytes(1_000_000), {"too_large"}, number)
+
+
+def misrouted_twice(number: int) -> Sent:
+    headers = (("funnel.misrouted", b"funnel.events/9/9"),)
+    return Sent(b"not its deal", good(number), {"misrouted"}, headers=headers)
+
+
+def conflicting(line: bytes) -> Sent:
+    """Another event with the id of this one."""
+    event = json.loads(line)
+    event["occurred_at"] = END.isoformat()
+    key = as_record(0, line, 0).key
+    return Sent(key, json.dumps(event).encode(), {"conflicting_duplicate"})
+
+
+def mixed(lines: Sequence[bytes], rng: random.Random) -> list[Sent]:
+    """The good ones in their order, with a thousand bad ones among them."""
+    placed = [
+        (float(place), Sent(as_record(0, line, 0).key, line)) for place, line in enumerate(lines)
+    ]
+    strays = [*map(huge, range(PARTITIONS)), *map(misrouted_twice, range(30))]
+    originals = rng.sample(range(len(lines)), 30)
+    # What contradicts an event comes after it: the first one seen counts.
+    placed += [(rng.uniform(place, len(lines)), conflicting(lines[place])) for place in originals]
+    strays += map(bad, range(BAD - len(strays) - len(originals)))
+    placed += [(rng.uniform(0, len(lines)), each) for each in strays]
+    placed.sort(key=itemgetter(0))
+    return [sent for _, sent in placed]
 
 
 class Sender:
@@ -140,55 +186,80 @@ def leads(worker: Worker) -> Callable[[], float | None]:
     return found
 
 
-def shuffled(rng: random.Random) -> Iterator[tuple[bytes, bytes, set[str]]]:
-    """Key, value and reasons (none for a good one)."""
-    everything: list[tuple[bytes, bytes, set[str]]] = [
-        (b"D-%d" % number, good(number), set()) for number in range(GOOD)
-    ]
-    for number in range(BAD):
-        reasons, value = bad(number)
-        everything.append((b"bad-%d" % number, value, reasons))
-    rng.shuffle(everything)
-    yield from everything
+@pytest.fixture(scope="module")
+def good_ones(story: Story, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    return Story(tmp_path_factory.mktemp("good"), story.lines[:GOOD])
 
 
-def test_a_thousand_bad_records_among_ten_thousand_good_ones(
-    broker: Broker, start_worker: Callable[..., Worker]
-) -> None:
+def send_mixed(good_ones: Story, broker: Broker) -> dict[bytes, Sent]:
+    """Send all; gives the bad ones by the trace in their headers."""
     sender = Sender(broker)
-    sent = {}
-    for key, value, reasons in shuffled(random.Random(4)):
-        sender.send(key, value, headers=[("trace", key)])
-        if reasons:
-            sent[key] = value, reasons
+    refused = {}
+    for number, sent in enumerate(mixed(good_ones.lines, random.Random(4))):
+        trace = b"%d" % number
+        headers = [("trace", trace), *sent.headers, ("empty", b"")]
+        sender.send(sent.key, sent.value, partition=sent.partition, headers=headers)
+        if sent.reasons:
+            refused[trace] = sent
     sender.finish()
-    assert len(KINDS) >= 20
+    assert len(refused) == BAD
+    return refused
 
-    worker = start_worker(broker)
-    worker.wait_until(lambda: leads(worker)() == GOOD, f"{GOOD} leads")
-    # Killed and restarted, it neither counts nor forgets any of them twice.
-    worker.kill9()
-    worker = start_worker(broker)
-    worker.wait_until(lambda: leads(worker)() == GOOD, f"{GOOD} leads after a restart")
-    wrong = []
-    found = {source_of(letter): letter for letter in letters(broker)}
-    assert len(found) == len({letter.key for letter in found.values()}) == BAD
+
+def assert_all_in_dead_letters(
+    refused: dict[bytes, Sent], found: list[Record], broker: Broker
+) -> None:
+    """Each letter says where it came from, and is what lies there, bytes and headers."""
     events = {(r.partition, r.offset): r for r in read_topic(broker.address, "funnel.events")}
-    for source, letter in found.items():
-        headers = dict(letter.headers)
-        assert letter.key is not None
-        value, reasons = sent[letter.key]
-        original = events[source]
+    once = {source_of(letter): letter for letter in found}
+    assert {dict(letter.headers)["trace"] for letter in once.values()} == refused.keys()
+    assert len(once) == BAD
+    wrong = []
+    for source, letter in once.items():
+        headers, original = dict(letter.headers), events[source]
+        sent = refused[headers["trace"]]
         assert (letter.key, letter.value) == (original.key, original.value)
-        assert letter.value == value
+        assert (letter.key, letter.value) == (sent.key, sent.value)
+        assert letter.headers[: len(original.headers)] == original.headers
         assert letter.partition == source[0]
-        assert headers["trace"] == letter.key
         assert headers["__connect.errors.topic"] == b"funnel.events"
         assert headers["__connect.errors.exception.class.name"]
         assert headers["__connect.errors.exception.message"]
-        if headers["funnel.error.reason"].decode() not in reasons:
-            wrong.append((letter.key, reasons, headers["funnel.error.reason"], value[:80]))
+        if headers["funnel.error.reason"].decode() not in sent.reasons:
+            wrong.append((sent.reasons, headers["funnel.error.reason"], str(sent.value)[:80]))
     assert wrong == []
+
+
+def test_a_thousand_bad_records_among_ten_thousand_good_ones(
+    broker: Broker, start_replay: Callable[[Broker], Worker], good_ones: Story
+) -> None:
+    assert len(KINDS) >= 20
+    refused = send_mixed(good_ones, broker)
+    worker = start_replay(broker)
+    worker.wait_consumed(GOOD + BAD)
+    worker.wait_figures(good_ones.figures)
+    assert worker.get("/healthz")[0] == 200
+    found = letters(broker)
+    assert len(found) == BAD
+    assert_all_in_dead_letters(refused, found, broker)
+    reasons = Counter(dict(letter.headers)["funnel.error.reason"].decode() for letter in found)
+    counted = worker.metrics("funnel_events_rejected_total")
+    assert reasons == {dict(labels)["reason"]: n for (_, labels), n in counted.items() if n}
+
+
+def test_bad_records_and_kill_9_in_the_middle(
+    broker: Broker, start_replay: Callable[[Broker], Worker], good_ones: Story
+) -> None:
+    refused = send_mixed(good_ones, broker)
+    for _ in range(2):
+        worker = start_replay(broker)
+        wait_until(worker.consumed, "the first records")
+        assert worker.consumed() < GOOD + BAD, "the kill comes too late"
+        worker.kill9()
+    worker = start_replay(broker)
+    worker.wait_figures(good_ones.figures)
+    # A kill may repeat dead letters. Their source tells which are the same.
+    assert_all_in_dead_letters(refused, letters(broker), broker)
 
 
 def test_good_events_in_the_wrong_place_count_once_where_they_belong(

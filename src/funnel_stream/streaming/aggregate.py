@@ -22,6 +22,7 @@ from funnel_stream.windows import WindowTables
 log = logging.getLogger(__name__)
 
 _SHOW_SECONDS: Final = 0.5
+_ASK_SECONDS: Final = 5.0
 
 
 class _Tables:
@@ -37,6 +38,7 @@ class _Tables:
         self.watermark = 0
         self.oldest: list[int] = []
         self.changing = False
+        self.ask_at = monotonic() + _ASK_SECONDS
 
     def why_hidden(self) -> str:
         """What is missing, empty if nothing is."""
@@ -81,14 +83,10 @@ class Aggregate:
         self._tables = None
         self._reporter.hide("another worker has the panes")
 
-    def lost_rows(self) -> None:
-        """The log was cut off where it was being read: what follows has a gap."""
-        if self._tables:
-            self._republish(range(self._sources))
-
     async def take(self, batch: Batch) -> None:
         """Read rows; from the end of the log on, apply at once what they complete."""
         tables = self._tables
+        log.debug("rows %d to %d of the panes", batch.start, batch.end)
         if tables is None or batch.partition != PARTITION or self._thread.is_stale(batch):
             return
         for record in batch.records:
@@ -96,8 +94,6 @@ class Aggregate:
             if contribution:
                 self._keep(tables, contribution)
         tables.caught_up = tables.caught_up or batch.end >= tables.end
-        if broken := tables.reader.broken():
-            self._republish(broken)
         if tables.caught_up:
             await self._apply(tables)
             await self._clean(tables)
@@ -108,8 +104,9 @@ class Aggregate:
         """Let the windows slide with the clock."""
         while True:
             await asyncio.sleep(_SHOW_SECONDS)
-            if self._tables:
-                self._show(self._tables)
+            if tables := self._tables:
+                self._show(tables)
+                self._ask(tables)
 
     def _keep(self, tables: _Tables, contribution: Contribution) -> None:
         if contribution.replaces:
@@ -131,6 +128,13 @@ class Aggregate:
             if mark.oldest:
                 tables.oldest.append(mark.oldest)
         tables.changing = False
+
+    def _ask(self, tables: _Tables) -> None:
+        """Have local sources published anew that are still missing although all has been read:
+        the log was cut off before it was read, as the embedded broker does."""
+        if tables.caught_up and monotonic() >= tables.ask_at:
+            tables.ask_at = monotonic() + _ASK_SECONDS
+            self._republish(tables.reader.missing(tables.generation))
 
     def _show(self, tables: _Tables) -> None:
         if tables.changing:

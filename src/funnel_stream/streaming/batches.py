@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import aiokafka
 import faust
@@ -27,9 +27,9 @@ from aiokafka.errors import (
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 from faust.transport.drivers import aiokafka as stock
 from faust.types import TP, ConsumerMessage
-from mode import Service
+from mode import Service, ServiceT
 
-from funnel_stream.reporting import monotonic
+from funnel_stream.reporting import Reporter, monotonic
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class Batch:
         self.stamp = stamp
 
 
-class BatchSchema(faust.Schema):
+class BatchSchema(faust.Schema[Any, Any]):
     """Lets a ``Batch`` pass through Faust's decoding untouched."""
 
     def compile(self, app: Any, **_: Any) -> Callable[..., Awaitable[Any]]:
@@ -97,6 +97,8 @@ class _Open(dict[TP, int]):
 class _Listener(stock.ConsumerRebalanceListener):
     """Closes every partition in the moment in which a rebalance begins or ends."""
 
+    _thread: "BatchConsumerThread"
+
     def on_partitions_revoked(self, revoked: Iterable[Any]) -> Any:
         self._thread.close_partitions(())
         return super().on_partitions_revoked(revoked)
@@ -116,6 +118,7 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._reporter: Reporter = cast("Any", self.app).reporter
         self.generation = 0
         """Bumped whenever an assignment begins or ends."""
         self._next = _Open()
@@ -151,9 +154,10 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
     def end_of(self, tp: TP) -> int | None:
         """The partition's end as of the last fetch."""
         try:
-            return self._ensure_consumer().highwater(TopicPartition(*tp))
+            end: int | None = self._ensure_consumer().highwater(TopicPartition(*tp))
         except (AssertionError, AttributeError, KeyError):
             return None  # being reassigned just now
+        return end
 
     # --- runs in the consumer's thread ----------------------------------------------------------
 
@@ -164,7 +168,7 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
         for tp in self._stamps:
             self._stamps[tp] += 1
         self._ensure_consumer().pause(*assigned)
-        self.app.reporter.hide("the group is assigning partitions")
+        self._reporter.hide("the group is assigning partitions")
 
     async def _open(self, positions: Mapping[TP, int], generation: int) -> bool:
         consumer = self._ensure_consumer()
@@ -182,7 +186,7 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
             self._stamps[tp] = self._stamps.get(tp, 0) + 1
             self._next[tp] = offset
 
-    async def _fetch_records(
+    async def _fetch_records(  # type: ignore[override]
         self,
         consumer: aiokafka.AIOKafkaConsumer,
         active_partitions: Any,
@@ -190,7 +194,6 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
         max_records: int | None = None,
     ) -> dict[TP, Batch]:
         """What has arrived on open partitions: at most one batch of each."""
-        self._check_group(consumer._coordinator)
         subscriptions = consumer._subscription
         if len(self._next) == 0:
             with subscriptions.fetch_context():
@@ -224,20 +227,20 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
         ends = await consumer.end_offsets([tp])
         return begins[tp], ends[tp]
 
-    def _check_group(self, coordinator: Any) -> None:
+    @Service.task
+    async def _watch_group(self) -> None:
         """aiokafka pauses the membership until its error has been looked at, then joins again."""
-        try:
-            coordinator.check_errors()
-        except (
-            AuthenticationFailedError,
-            GroupAuthorizationFailedError,
-            TopicAuthorizationFailedError,
-        ):
-            raise
-        except KafkaError as error:
-            if coordinator._coordination_task.done():
+        coordinator = self._ensure_consumer()._coordinator
+        while not self.should_stop:
+            await self.sleep(_IDLE_SECONDS)
+            try:
+                coordinator.check_errors()
+            except _REFUSALS:
                 raise
-            log.warning("the group refuses this member, trying again: %s", error)
+            except KafkaError as error:
+                if coordinator._coordination_task.done():
+                    raise
+                log.warning("the group refuses this member, trying again: %s", error)
 
     async def _commit_positions(self, offsets: dict[TP, int]) -> bool:
         if not offsets:
@@ -249,7 +252,7 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
             )
         except (CommitFailedError, IllegalStateError):
             return False
-        self.app.reporter.confirm_membership(sent)
+        self._reporter.confirm_membership(sent)
         return True
 
     async def on_start(self) -> None:
@@ -261,7 +264,7 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
             sent = monotonic()
             accepted: bool = await beat()
             if accepted and not coordinator._rejoin_needed_fut.done():
-                self.app.reporter.confirm_membership(sent)
+                self._reporter.confirm_membership(sent)
             return accepted
 
         coordinator._do_heartbeat = confirmed
@@ -304,6 +307,10 @@ class BatchConsumer(stock.Consumer):
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     @property
+    def _app(self) -> Any:
+        return self.app
+
+    @property
     def thread(self) -> BatchConsumerThread:
         return self._thread
 
@@ -313,17 +320,18 @@ class BatchConsumer(stock.Consumer):
     def verify_event_path(self, now: float, tp: TP) -> None:
         """The stock watchdog knows nothing of batches; ours is ``Reporter.alive``."""
 
-    async def _drain_messages(self, fetcher: Service) -> None:
+    async def _drain_messages(self, fetcher: ServiceT) -> None:
         while not (self.should_stop or fetcher.should_stop):
-            if not self.flow_active:
-                await self.wait(self.can_resume_flow)
-                continue
             try:
-                batches = await self._thread.getmany(None, timeout=1.0)
+                fetched = await self._thread.getmany(None, timeout=1.0)
             except OffsetOutOfRangeError as error:
-                await self.app.out_of_range(*_first(error))
+                await self._app.out_of_range(*_first(error))
                 continue
-            for tp, batch in batches.items():
+            # The fetch may have waited through a rebalance: what it brought was opened already, but
+            # Faust throws away what arrives before it lets the flow go on.
+            while not (self.flow_active or self.should_stop or fetcher.should_stop):
+                await self.wait(self.can_resume_flow.wait())
+            for tp, batch in cast("dict[TP, Batch]", fetched).items():
                 message = self._message(tp, batch)
                 await self.wait_first(self.callback(message), self.suspend_flow.wait())
 
@@ -336,7 +344,7 @@ class BatchConsumer(stock.Consumer):
             0,
             None,
             None,
-            batch,
+            cast("bytes", batch),
             None,
             tp=tp,
             generation_id=self.app.consumer_generation_id,

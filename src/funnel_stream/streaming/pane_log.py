@@ -195,10 +195,6 @@ class PaneReader:
             if not source.complete or source.generation != generation
         ]
 
-    def broken(self) -> list[int]:
-        """Sources whose rows have a gap, until their next snapshot."""
-        return [n for n, s in enumerate(self._sources) if s.broken and s.version.epoch]
-
     def take_outdated(self) -> list[bytes]:
         """Keys of replaced editions, to be tombstoned; each is given once."""
         outdated, self._outdated = self._outdated, []

@@ -27,7 +27,7 @@ GROUP_BYTES: Final = 600_000
 """Rows of one changelog batch, about: the next slice must still fit into it."""
 
 TICK_SECONDS: Final = 1.0
-BACKLOG_TICK_SECONDS: Final = 5.0
+BACKLOG_TICK_SECONDS: Final = 10.0
 """While there is a backlog the figures are old anyway, and a deal's facts are best taken once."""
 _POLL_SECONDS: Final = 0.1
 _DUTY: Final = 10
@@ -107,6 +107,7 @@ class Partition:
         self._oldest = 0
         self._news = asyncio.Event()
         self._republish = True
+        self._snapshotting = False
         self._last_tick = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -160,9 +161,10 @@ class Partition:
         await self._batches.put(batch)
 
     def republish(self) -> None:
-        """Publish a whole snapshot next."""
-        self._republish = True
-        self._news.set()
+        """Publish a whole snapshot next, unless one is under way."""
+        if not self._snapshotting:
+            self._republish = True
+            self._news.set()
 
     # --- fold, write, acknowledge ---------------------------------------------------------------
 
@@ -221,9 +223,10 @@ class Partition:
     async def _publish(self) -> None:
         while not self._stopping:
             if self._republish or self._panes.outgrown:
-                self._republish = False
+                self._republish, self._snapshotting = False, True
                 async with self._pace.snapshots:
                     await self._panes.snapshot(self.deals.snapshot(), self._mark())
+                self._snapshotting = False
             else:
                 await self._due()
                 self._news.clear()

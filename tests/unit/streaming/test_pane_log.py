@@ -1,0 +1,131 @@
+"""The panes topic: editions, ticks, gaps, and who is missing."""
+
+import pytest
+
+from funnel_stream.blocks import FactBlock, FactBlockBuilder
+from funnel_stream.facts import MINUTE_BITS
+from funnel_stream.streaming.pane_log import Contribution, Mark, PaneReader, PaneWriter
+from tests.unit.streaming.rows import MemoryLog
+
+GENERATION = 5
+
+
+def block(weight: int) -> FactBlock:
+    builder = FactBlockBuilder()
+    builder.add(("default",), [((1 << MINUTE_BITS) | 1000, weight)])
+    made = builder.take()
+    assert made is not None
+    return made
+
+
+def writer(log: MemoryLog, *, epoch: int = 1, source: int = 0) -> PaneWriter:
+    return PaneWriter(log, "panes", source, epoch=epoch, generation=GENERATION)  # type: ignore[arg-type]
+
+
+def weights(contribution: Contribution) -> list[int]:
+    return [int(w) for b in contribution.blocks for w in FactBlock.decode(b).weight]
+
+
+def read(reader: PaneReader, log: MemoryLog, *, without: int | None = None) -> list[Contribution]:
+    taken = [
+        reader.take(record.key, record.value) for record in log.records if record.offset != without
+    ]
+    return [contribution for contribution in taken if contribution]
+
+
+async def test_a_snapshot_replaces_and_ticks_add():
+    log = MemoryLog()
+    source = writer(log)
+    await source.snapshot(iter([block(3)]), Mark(10))
+    await source.tick([block(1), block(-2)], Mark(20, 7))
+    reader = PaneReader(1)
+    first, second = read(reader, log)
+    assert (first.replaces, weights(first)) == (True, [3])
+    assert (second.replaces, weights(second), second.mark) == (False, [1, -2], Mark(20, 7))
+    assert reader.missing(GENERATION) == []
+
+
+async def test_a_tick_is_one_batch():
+    log = MemoryLog()
+    source = writer(log)
+    await source.snapshot(iter([]), Mark(0))
+    await source.tick([block(1), block(2)], Mark(1))
+    assert len(log.batches) == 2
+
+
+async def test_nothing_counts_before_its_end_marker():
+    log = MemoryLog()
+    await writer(log).snapshot(iter([block(3)]), Mark(10))
+    reader = PaneReader(1)
+    for record in log.records[:-1]:
+        assert reader.take(record.key, record.value) is None
+    assert reader.missing(GENERATION) == [0]
+
+
+@pytest.mark.parametrize("lost", range(5))
+async def test_a_gap_makes_the_source_incomplete_until_its_next_snapshot(lost):
+    log = MemoryLog()
+    source = writer(log)
+    await source.snapshot(iter([block(3)]), Mark(10))
+    await source.tick([block(1)], Mark(20))
+    await source.tick([block(1)], Mark(30))
+    reader = PaneReader(1)
+    read(reader, log, without=lost)
+    assert reader.missing(GENERATION) == [0]
+
+    again = MemoryLog()
+    source._writer = again  # type: ignore[assignment]
+    await source.snapshot(iter([block(5)]), Mark(40))
+    [whole] = read(reader, again)
+    assert (whole.replaces, weights(whole)) == (True, [5])
+    assert reader.missing(GENERATION) == []
+
+
+async def test_an_outdated_owner_is_not_heard_and_its_rows_are_given_up():
+    log = MemoryLog()
+    paused, owner = writer(log, epoch=1), writer(log, epoch=2)
+    await paused.snapshot(iter([block(1)]), Mark(1))
+    await owner.snapshot(iter([block(2)]), Mark(2))
+    await paused.tick([block(100)], Mark(3))
+    reader = PaneReader(1)
+    assert [weights(contribution) for contribution in read(reader, log)] == [[1], [2]]
+    assert sorted(reader.take_outdated()) == [b"0/1.1/%d" % number for number in range(5)]
+    assert reader.take_outdated() == []
+
+
+async def test_complete_means_claimed_in_this_generation_of_the_group():
+    log = MemoryLog()
+    await writer(log, source=0).snapshot(iter([]), Mark(0))
+    reader = PaneReader(3)
+    read(reader, log)
+    assert reader.missing(GENERATION) == [1, 2]
+    assert reader.missing(GENERATION + 1) == [0, 1, 2]
+
+
+async def test_the_former_snapshot_stands_until_the_next_one_is_whole():
+    log = MemoryLog()
+    source = writer(log)
+    await source.snapshot(iter([block(1)]), Mark(1))
+    await source.snapshot(iter([block(2)]), Mark(2))
+    reader = PaneReader(1)
+    for record in log.records[:-1]:
+        reader.take(record.key, record.value)
+    assert reader.missing(GENERATION) == []
+
+
+async def test_tombstones_and_foreign_rows_are_skipped():
+    reader = PaneReader(1)
+    assert reader.take(b"0/1.1/0", None) is None
+    assert reader.take(b"something else", b"value") is None
+    assert reader.take(None, b"value") is None  # type: ignore[arg-type]
+
+
+async def test_ticks_outgrow_a_small_snapshot_by_megabytes_only():
+    log = MemoryLog()
+    source = writer(log)
+    await source.snapshot(iter([block(1)]), Mark(1))
+    for _ in range(20):
+        await source.tick([block(1)], Mark(2))
+    assert not source.outgrown
+    source._tick_bytes += 5 << 20
+    assert source.outgrown
