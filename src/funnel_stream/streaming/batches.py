@@ -43,6 +43,7 @@ _REFUSALS: Final = (
 )
 _MAX_PARTITION_BYTES: Final = 4 << 20
 _IDLE_SECONDS: Final = 0.2
+_LEADER_SECONDS: Final = 0.1
 _HOUR_MS: Final = 3_600_000
 
 T = TypeVar("T")
@@ -258,7 +259,15 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         await super().on_start()
         coordinator = self._ensure_consumer()._coordinator
-        beat = coordinator._do_heartbeat
+        beat, assign = coordinator._do_heartbeat, coordinator._perform_assignment
+
+        async def after_the_followers(response: Any) -> Any:
+            # The embedded broker refuses a follower that asks later than the leader answers, and
+            # the whole group has to join again. Kafka itself does not mind the order.
+            assignments = await assign(response)
+            if len(response.members) > 1:
+                await asyncio.sleep(_LEADER_SECONDS)
+            return assignments
 
         async def confirmed() -> bool:
             sent = monotonic()
@@ -268,6 +277,7 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
             return accepted
 
         coordinator._do_heartbeat = confirmed
+        coordinator._perform_assignment = after_the_followers
 
     async def on_thread_stop(self) -> None:
         # With the broker gone, aiokafka's fetcher lets its own cancellation escape.
