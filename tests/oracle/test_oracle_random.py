@@ -47,7 +47,9 @@ def test_any_funnel_at_any_instant(
 
 def test_a_simulated_history(tmp_path: Path, compute: Callable[..., Answer]) -> None:
     events = tmp_path / "events.ndjson"
-    run_verb("simulate", "--days", "60", "--deals-per-day", "10", "--seed", "7", "--out", str(events))
+    run_verb(
+        "simulate", "--days", "60", "--deals-per-day", "10", "--seed", "7", "--out", str(events)
+    )
     first, *_, last = sorted(oracle.instants(events))
     for instant in (first + (last - first) / 2, last):
         as_of = written(instant)
