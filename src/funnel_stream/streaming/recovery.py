@@ -67,7 +67,6 @@ class Recovery:
             return []
         logs = {self._changelog_tp(number): replay for number, replay in replays.items()}
         async with LogReader(self._settings.broker, wanted) as reader:
-            events = await reader.bounds(self._events_tp(number) for number in replays)
             bounds = await reader.bounds(logs)
             for tp, bound in bounds.items():
                 _refuse_truncated(tp, bound)
@@ -80,6 +79,8 @@ class Recovery:
                 unclaimed = {
                     tp: logs[tp] for tp, claim in claims.items() if not logs[tp].holds(*claim)
                 }
+            # Not earlier: the former owner may have gone on until the claim.
+            events = await reader.bounds(self._events_tp(number) for number in replays)
         return [
             await self._recovered(number, replay, events[self._events_tp(number)])
             for number, replay in replays.items()
