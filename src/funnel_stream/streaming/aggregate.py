@@ -22,6 +22,8 @@ from funnel_stream.windows import WindowTables
 log = logging.getLogger(__name__)
 
 _SHOW_SECONDS: Final = 0.5
+_AT_ONCE_SECONDS: Final = 0.1
+"""News are shown at once, but not more often than that."""
 _ASK_SECONDS: Final = 5.0
 
 
@@ -97,7 +99,8 @@ class Aggregate:
         if tables.caught_up:
             await self._apply(tables)
             await self._clean(tables)
-        if tables is self._tables and monotonic() >= self._shown + _SHOW_SECONDS:
+        caught_up = batch.end >= batch.highwater and monotonic() >= self._shown + _AT_ONCE_SECONDS
+        if tables is self._tables and caught_up:
             self._show(tables)
 
     async def keep_showing(self) -> None:

@@ -1,5 +1,6 @@
 """Two ways to end: at once, when nothing in memory can be trusted; or in order, with a reason."""
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable
@@ -23,3 +24,10 @@ def die(reason: str, error: BaseException | None = None) -> NoReturn:
     log.critical("%s%s. Ending the process; a restart recovers all of it.", reason, detail)
     logging.shutdown()
     os._exit(1)
+
+
+def die_of_errors(task: asyncio.Task[None]) -> None:
+    """Callback of a task that nobody awaits: an unexpected error must not go unnoticed."""
+    if not task.cancelled() and (error := task.exception()):
+        log.critical("%s failed", task.get_name(), exc_info=error)
+        die(f"{task.get_name()} failed", error)

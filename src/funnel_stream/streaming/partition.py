@@ -14,7 +14,7 @@ from funnel_stream.reporting import Reporter, monotonic
 from funnel_stream.streaming.batches import Batch
 from funnel_stream.streaming.changelog import ForeignWriteError, row_bytes
 from funnel_stream.streaming.deadletters import DeadLetters, Rejected, Stray
-from funnel_stream.streaming.failure import die
+from funnel_stream.streaming.failure import die, die_of_errors
 from funnel_stream.streaming.pane_log import Mark, PaneWriter
 from funnel_stream.streaming.recovery import Recovered
 
@@ -117,7 +117,7 @@ class Partition:
         work = asyncio.create_task(self._work(), name=f"fold {self.number}")
         publish = asyncio.create_task(self._publish(), name=f"publish {self.number}")
         for task in (work, publish):
-            task.add_done_callback(_die_of_errors)
+            task.add_done_callback(die_of_errors)
         self._tasks = [work, publish]
 
     async def stop(self) -> None:
@@ -198,7 +198,7 @@ class Partition:
         await self._written()
         if not self._abandoned:
             self._writing = asyncio.create_task(self._write(group), name=f"write {self.number}")
-            self._writing.add_done_callback(_die_of_errors)
+            self._writing.add_done_callback(die_of_errors)
 
     async def _written(self) -> None:
         if self._writing:
@@ -264,9 +264,3 @@ class Partition:
     def _mark(self) -> Mark:
         oldest, self._oldest = self._oldest, 0
         return Mark(self.deals.watermark, oldest)
-
-
-def _die_of_errors(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()):
-        log.critical("%s failed", task.get_name(), exc_info=error)
-        die(f"{task.get_name()} failed", error)

@@ -13,8 +13,9 @@ from funnel_stream.errors import FunnelError, StateError
 from funnel_stream.reporting import Reporter, monotonic
 from funnel_stream.settings import Settings
 from funnel_stream.streaming.batches import Batch, BatchConsumerThread
+from funnel_stream.streaming.changelog import ForeignWriteError
 from funnel_stream.streaming.deadletters import DeadLetters
-from funnel_stream.streaming.failure import Halt
+from funnel_stream.streaming.failure import Halt, die_of_errors
 from funnel_stream.streaming.log_reader import SupersededError
 from funnel_stream.streaming.pane_log import PaneWriter
 from funnel_stream.streaming.partition import Pace, Partition
@@ -96,6 +97,8 @@ class Track:
                 recovered = await self._recovery.recover(wanted, is_wanted)
             except SupersededError:
                 break
+            except ForeignWriteError as error:
+                log.warning("somebody wrote after our claim, claiming again: %s", error)
             except KafkaError as error:
                 log.warning("recovery is interrupted, trying again: %s", error)
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -168,9 +171,10 @@ class Track:
     # --- somebody else wrote --------------------------------------------------------------------
 
     def _foreign_write(self, partition: Partition) -> None:
-        task = asyncio.create_task(self._reclaim(partition))
+        task = asyncio.create_task(self._reclaim(partition), name=f"claim {partition.number}")
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        task.add_done_callback(die_of_errors)
 
     async def _reclaim(self, partition: Partition) -> None:
         """Still a member? Then claim again: a retried write of our own, or a worker that was
