@@ -147,10 +147,6 @@ class Deals:
             row = self._unexpired(row, max(self.watermark, at), result)
         if row is None:
             changed: bytes | None = journey.new_row(event)
-        elif journey.size(row) >= MAX_EVENTS or len(row) >= MAX_ROW_BYTES:
-            reason = f"the deal has {journey.size(row)} events; no deal may have more"
-            result.rejected.append((record, Rejection(Reason.TOO_MANY_EVENTS, "deal_id", reason)))
-            return
         else:
             try:
                 changed = journey.append(row, event)
@@ -159,6 +155,10 @@ class Deals:
                 return
         if changed is None:
             result.counts["duplicates"] += 1
+            return
+        if row and (journey.size(row) >= MAX_EVENTS or len(row) >= MAX_ROW_BYTES):
+            reason = f"the deal has {journey.size(row)} events; no deal may have more"
+            result.rejected.append((record, Rejection(Reason.TOO_MANY_EVENTS, "deal_id", reason)))
             return
         self._put(key, changed, result)
         result.counts["accepted"] += 1

@@ -169,9 +169,12 @@ def test_where_batches_are_cut_does_not_matter() -> None:
 def test_a_deal_has_a_limit_of_events(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deals_module, "MAX_EVENTS", 3)
     deals = Deals(Definition())
-    result = fold(deals, *(record(stage("d", "offer", at(minutes=n))) for n in range(5)))
+    records = [record(stage("d", "offer", at(minutes=n))) for n in range(5)]
+    result = fold(deals, *records)
     assert result.counts["accepted"] == 3
     assert [why.reason for _, why in result.rejected] == [Reason.TOO_MANY_EVENTS] * 2
+    # A duplicate of what it holds is still just a duplicate.
+    assert fold(deals, records[0]).counts == {"duplicates": 1}
 
 
 def test_bad_records_leave_their_neighbours_alone() -> None:

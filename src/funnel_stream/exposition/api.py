@@ -26,16 +26,21 @@ def kpis(reporter: Reporter, query: Mapping[str, str]) -> tuple[HTTPStatus, byte
         )
     snapshot = reporter.snapshot()
     if snapshot is None:
-        ready, reason = reporter.ready()
-        return HTTPStatus.SERVICE_UNAVAILABLE, _problem(
-            "this worker does not report the KPIs",
-            "Another worker of the group does." if ready else reason,
-        )
+        return _not_reporting(reporter)
     try:
-        found = samples(snapshot, **{name: query[name] for name in query})
+        body = kpi_json(samples(snapshot, **{name: query[name] for name in query}))
     except UsageError as error:
         return HTTPStatus.BAD_REQUEST, _problem(error.message, error.hint or "")
-    return HTTPStatus.OK, kpi_json(found)
+    # Asked again, for the process may have been paused while it wrote the answer.
+    return (HTTPStatus.OK, body) if reporter.reporting() else _not_reporting(reporter)
+
+
+def _not_reporting(reporter: Reporter) -> tuple[HTTPStatus, bytes]:
+    ready, reason = reporter.ready()
+    return HTTPStatus.SERVICE_UNAVAILABLE, _problem(
+        "this worker does not report the KPIs",
+        "Another worker of the group does." if ready else reason,
+    )
 
 
 def _problem(message: str, reason: str) -> bytes:
