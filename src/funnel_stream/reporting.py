@@ -191,11 +191,6 @@ class Reporter:
         with self._lock:
             self._confirmed = max(self._confirmed, at)
 
-    def doubt_membership(self) -> None:
-        """The broker does not know this member, or a new one may be taking over."""
-        with self._lock:
-            self._confirmed = -self._session_timeout
-
     def assigning(self, reason: str) -> None:
         """Partitions are being revoked, assigned or recovered."""
         with self._lock:
