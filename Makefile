@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench schemas clean
+.PHONY: help install demo test lint format bench bench-scale mutants schemas docs clean
 
 help:  ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,8 +37,18 @@ format: install  ## Format the code and mend what can be mended
 bench: install  ## Measure the whole path against naive Faust and the ceiling; build/bench.json
 	@$(BIN)/python -m bench $(ARGS)
 
+bench-scale: install  ## Measure memory per million deals and the cost of an event; build/scale.json
+	@$(BIN)/python -m bench.scale $(ARGS)
+
+mutants: install  ## Put faults into copies of the core and see who notices (ARGS="--only stuck")
+	@$(BIN)/python -m tests.mutants $(ARGS)
+
 schemas: install  ## Generate schemas/ from the models
 	@$(BIN)/python -m funnel_stream.contract.schemas schemas
+	@$(BIN)/python -m funnel_stream.config_schema schemas
+
+docs: install  ## Generate docs/kpis.md from the catalogue
+	@$(BIN)/python -m funnel_stream.kpi_reference docs/kpis.md
 
 clean:  ## Remove .venv, build output and caches
 	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,8 +1,11 @@
-"""The accounting invariant: every deal that reached a stage has exactly one fate."""
+"""The accounting invariant: every deal that reached a stage has exactly one fate, and a deal that
+is stuck is open."""
 
+from funnel_stream.cells import cell_id
 from funnel_stream.contract.event import LOST, STAGES
-from funnel_stream.facts import FATES, cell_id
-from funnel_stream.windows import Snapshot
+from funnel_stream.definition import OPEN_STAGES
+from funnel_stream.facts import FATES
+from funnel_stream.windows import NOW, Snapshot
 
 _STAGES = STAGES[:LOST]
 _REACHED = [cell_id("reached", stage) for stage in _STAGES]
@@ -15,14 +18,19 @@ _FATES = [
 ]
 
 
+_OPEN_AND_STUCK = [
+    (stage, cell_id("open", stage), cell_id("stuck", stage)) for stage in OPEN_STAGES
+]
+
+
 def violations(snapshot: Snapshot) -> list[str]:
     """Where deals reached ≠ moved on + lost + moved back + still there, or a count is negative.
 
     Each as a sentence; an empty list is what there should always be.
     """
-    found = []
-    for window, totals in snapshot.totals.items():
-        for row, cells in totals.items():
+    found = _violations_of_now(snapshot)
+    for window in snapshot.definition.windows:
+        for row, cells in snapshot.totals.get(window, {}).items():
             for stage, reached, fates in zip(_STAGES, _REACHED, _FATES, strict=True):
                 parts = [cells.get(fate, 0) for fate in fates]
                 total = cells.get(reached, 0)
@@ -32,3 +40,13 @@ def violations(snapshot: Snapshot) -> list[str]:
                         f"their fates are {sum(parts)}: {parts}"
                     )
     return found
+
+
+def _violations_of_now(snapshot: Snapshot) -> list[str]:
+    return [
+        f"{cells.get(open_id, 0)} deals are open in {stage} of {tuple(row)}, "
+        f"{cells.get(stuck_id, 0)} of them stuck"
+        for row, cells in snapshot.totals.get(NOW, {}).items()
+        for stage, open_id, stuck_id in _OPEN_AND_STUCK
+        if not 0 <= cells.get(stuck_id, 0) <= cells.get(open_id, 0)
+    ]

@@ -1,14 +1,16 @@
 """Blocks of facts: the columns in which "track" tells "aggregate" what changed."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from funnel_stream.cells import CELLS, Cell, cell_id
 from funnel_stream.errors import StateError
-from funnel_stream.facts import CELLS, MINUTE_BITS, Cell, cell_id
+from funnel_stream.facts import MINUTE_BITS
+from funnel_stream.spend import Change, Spend
 
 
 class _Wire(msgspec.Struct, array_like=True):
@@ -18,6 +20,7 @@ class _Wire(msgspec.Struct, array_like=True):
     combination: bytes
     minute: bytes
     weight: bytes
+    spends: list[Change] = []
 
 
 _encode_wire = msgspec.msgpack.Encoder().encode
@@ -29,9 +32,10 @@ class FactBlock:
 
     ``cell``: ids of this process (uint32). ``combination``: places in ``combinations`` (uint32).
     ``minute``: since the epoch, UTC (int64). ``weight``: int64, negative for a retraction.
+    ``spends``: added (1) or taken back (−1); they have no combination and lie in no minute.
     """
 
-    __slots__ = ("cell", "combination", "combinations", "minute", "weight")
+    __slots__ = ("cell", "combination", "combinations", "minute", "spends", "weight")
 
     def __init__(
         self,
@@ -40,15 +44,17 @@ class FactBlock:
         cell: npt.NDArray[np.uint32],
         minute: npt.NDArray[np.int64],
         weight: npt.NDArray[np.int64],
+        spends: list[Change],
     ) -> None:
         self.combinations = combinations
         self.combination = combination
         self.cell = cell
         self.minute = minute
         self.weight = weight
+        self.spends = spends
 
     def __len__(self) -> int:
-        return len(self.cell)
+        return len(self.cell) + len(self.spends)
 
     def encode(self) -> bytes:
         """As bytes that any process can read: cells by name, columns little-endian."""
@@ -62,6 +68,7 @@ class FactBlock:
                 combination=self.combination.astype("<u4").tobytes(),
                 minute=self.minute.astype("<u4").tobytes(),
                 weight=self.weight.astype("<i8" if wide else "<i1").tobytes(),
+                spends=self.spends,
             )
         )
 
@@ -81,6 +88,7 @@ class FactBlock:
             cell=ids[local] if len(local) else ids,
             minute=np.frombuffer(wire.minute, dtype="<u4").astype(np.int64),
             weight=np.frombuffer(wire.weight, dtype="<i8" if wide else "<i1").astype(np.int64),
+            spends=wire.spends,
         )
 
 
@@ -90,6 +98,7 @@ class FactBlockBuilder:
     LIMIT: Final = 480_000
     """Bytes of a block, about; the broker takes 1 MiB."""
     _FACT_BYTES: Final = 20
+    _SPEND_BYTES: Final = 45
 
     def __init__(self) -> None:
         self._clear()
@@ -97,38 +106,44 @@ class FactBlockBuilder:
     def _clear(self) -> None:
         self._keys: list[int] = []
         self._weights: list[int] = []
-        self._owners: list[int] = []
+        self._runs: list[tuple[int, int, int]] = []
         self._places: dict[tuple[str, ...], int] = {}
+        self._spends: list[Change] = []
         self._name_bytes = 0
 
     @property
     def full(self) -> bool:
         return len(self._keys) * self._FACT_BYTES + self._name_bytes >= self.LIMIT
 
-    def add(self, owner: tuple[str, ...], facts: Iterable[tuple[int, int]], sign: int = 1) -> None:
+    def add(self, owner: tuple[str, ...], facts: Mapping[int, int], sign: int = 1) -> None:
         """Facts of deals with that combination; ``sign`` −1 retracts them."""
         place = self._places.get(owner)
         if place is None:
             place = self._places[owner] = len(self._places)
             self._name_bytes += sum(map(len, owner)) + len(owner)
-        count = len(self._keys)
-        for key, weight in facts:
-            self._keys.append(key)
-            self._weights.append(sign * weight)
-        self._owners += [place] * (len(self._keys) - count)
+        self._keys.extend(facts)
+        self._weights.extend(facts.values())
+        self._runs.append((place, sign, len(facts)))
+
+    def add_spend(self, spend: Spend, sign: int = 1) -> None:
+        """A spend; ``sign`` −1 takes it back."""
+        self._spends.append((spend, sign))
+        self._name_bytes += len(spend.pipeline) + len(spend.channel) + self._SPEND_BYTES
 
     def take(self) -> FactBlock | None:
         """The block, or ``None`` if nothing was added."""
-        if not self._keys:
+        if not self._keys and not self._spends:
             self._clear()
             return None
         keys = np.array(self._keys, dtype=np.int64)
+        place, sign, length = np.array(self._runs, dtype=np.int64).reshape(-1, 3).T
         block = FactBlock(
-            combinations=list(self._places),
-            combination=np.array(self._owners, dtype=np.uint32),
+            combinations=list(self._places) if self._keys else [],
+            combination=np.repeat(place.astype(np.uint32), length),
             cell=(keys >> MINUTE_BITS).astype(np.uint32),
             minute=keys & ((1 << MINUTE_BITS) - 1),
-            weight=np.array(self._weights, dtype=np.int64),
+            weight=np.array(self._weights, dtype=np.int64) * np.repeat(sign, length),
+            spends=self._spends,
         )
         self._clear()
         return block

@@ -1,7 +1,7 @@
 """The whole thing in one process: events in, figures as of an instant out. No Kafka."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from funnel_stream.contract import Rejection
-from funnel_stream.deals import Deals, Record
+from funnel_stream.deals import Deals
 from funnel_stream.definition import Definition
 from funnel_stream.windows import Snapshot, WindowTables
 
@@ -58,6 +58,13 @@ def as_record(number: int, line: bytes, now_ms: int) -> Line:
     return Line(number, now_ms, key, None if named.type == "deal_erased" else line)
 
 
+def batches(lines: Iterable[bytes], now_ms: int) -> Iterator[list[Line]]:
+    """The lines of a file as records, some thousands at a time; blank ones are none."""
+    numbered = ((n, line) for n, line in enumerate(lines, start=1) if not line.isspace())
+    while batch := list(islice(numbered, _BATCH)):
+        yield [as_record(n, line, now_ms) for n, line in batch]
+
+
 def compute(
     lines: Iterable[bytes], definition: Definition, *, as_of: int | None, now_ms: int
 ) -> Computed:
@@ -67,9 +74,7 @@ def compute(
     """
     deals = Deals(definition)
     computed = Computed(Snapshot(definition, 0, {}, 0))
-    numbered = ((n, line) for n, line in enumerate(lines, start=1) if not line.isspace())
-    while batch := list(islice(numbered, _BATCH)):
-        records: list[Record] = [as_record(n, line, now_ms) for n, line in batch]
+    for records in batches(lines, now_ms):
         fold = deals.fold(records, until=as_of)
         computed.counts.update(fold.counts)
         computed.rejected += [(record.offset, why) for record, why in fold.rejected]

@@ -16,6 +16,7 @@ from funnel_stream.definition import Definition
 from funnel_stream.errors import StateError
 from funnel_stream.facts import FactRules, combination, difference
 from funnel_stream.journey import Journey
+from funnel_stream.spend import Spend
 
 FENCE_KEY: Final = b"fence"
 MISROUTED_HEADER: Final = "funnel.misrouted"
@@ -87,7 +88,8 @@ class Deals:
         self.watermark = 0
         self.fence: int | None = None
         self._rules = FactRules(definition)
-        self._decoder = Decoder(definition.aliases)
+        own_aliases = {name: p.aliases for name, p in definition.pipelines.items() if p.aliases}
+        self._decoder = Decoder(definition.aliases, own_aliases)
         self._belongs = belongs
         self._retention_us = definition.closed_retention_days * _DAY_US
         self._rows: dict[bytes, bytes] = {}
@@ -99,6 +101,18 @@ class Deals:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    # --- asked by any thread, without a lock ------------------------------------------------------
+
+    def names(self) -> Iterator[bytes]:
+        """The ids (UTF-8) of the deals held at the first step, in no order."""
+        for key in list(self._rows):  # copied in one go: folding goes on in between
+            if key.startswith(_DEAL):
+                yield key[len(_DEAL) :]
+
+    def row(self, name: bytes) -> bytes | None:
+        """The row of the deal of that id, as it is now."""
+        return self._rows.get(_DEAL + name)
 
     # --- records in -----------------------------------------------------------------------------
 
@@ -231,15 +245,16 @@ class Deals:
         """Whether a deal's last event is past keeping and the deal closed; open ones stay."""
         if now - journey.first_at(row) <= self._retention_us:
             return False
-        last = max(event.at for event in journey.events(row))
-        return now - last > self._retention_us and (Journey(row).stage or 0) >= WON
+        return now - _last_at(row) > self._retention_us and (Journey(row).stage or 0) >= WON
 
     def _expire(self, today: int, result: Fold) -> None:
         """Drop what is past keeping; its facts left every window long ago."""
         expired = []
         self._safe_until = _NEVER
         for key, row in self._rows.items():
-            last = max(event.at for event in journey.events(row))
+            last = journey.first_at(row)
+            if today - last > self._retention_us:
+                last = _last_at(row)
             if today - last <= self._retention_us:
                 self._safe_until = min(self._safe_until, last + self._retention_us)
             elif key.startswith(_SPEND) or self._has_expired(row, today):
@@ -291,7 +306,7 @@ class Deals:
         builder = FactBlockBuilder()
         for key, before in touched.items():
             after = self._before[key] if key in self._before else self._rows.get(key)
-            self._change(before, after, builder)
+            self._change(key, before, after, builder)
             if builder.full and (block := builder.take()):
                 yield block
         if block := builder.take():
@@ -307,13 +322,21 @@ class Deals:
         builder = FactBlockBuilder()
         for key in keys:
             row = self._before[key] if key in self._before else self._rows.get(key)
-            self._change(None, row, builder)
+            self._change(key, None, row, builder)
             if builder.full and (block := builder.take()):
                 yield block
         if block := builder.take():
             yield block
 
-    def _change(self, before: bytes | None, after: bytes | None, to: FactBlockBuilder) -> None:
+    def _change(
+        self, key: bytes, before: bytes | None, after: bytes | None, to: FactBlockBuilder
+    ) -> None:
+        if key.startswith(_SPEND):
+            if before:
+                to.add_spend(_spend(key, before), -1)
+            if after:
+                to.add_spend(_spend(key, after))
+            return
         old = Journey(before) if before else None
         new = Journey(after) if after else None
         old_facts = self._rules.facts(old) if old else {}
@@ -323,11 +346,25 @@ class Deals:
         if old_owner == new_owner:
             retract, add = difference(old_facts, new_facts)
         else:
-            retract, add = old_facts.items(), new_facts.items()
+            retract, add = old_facts, new_facts
         if old_owner:
             to.add(old_owner, retract, -1)
         if new_owner:
             to.add(new_owner, add)
+
+
+def _last_at(row: bytes) -> int:
+    """When the last event of a row occurred; a spend lasts as long as its period."""
+    events = journey.events(row)
+    ends: list[int] = [(event.attributes or {}).get("period_end", 0) for event in events]
+    return max(*ends, *(event.at for event in events))
+
+
+def _spend(key: bytes, row: bytes) -> Spend:
+    """The one event of a spend's row; the row's key names the channel, then the event's id."""
+    [event] = journey.events(row)
+    channel = key[len(_SPEND) : -len(event.id.encode()) - 1]
+    return Spend.of(channel.decode(), event)
 
 
 def _digest(key: bytes) -> bytes:

@@ -4,11 +4,21 @@ A *row* is the stored form: a msgpack array of events in order of arrival. Addin
 append; what the journey means is derived from the sorted events, so arrival order cannot matter.
 """
 
+from bisect import bisect_right
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from funnel_stream.contract.event import LEAD, LOST, NEGOTIATION, OFFER, WON, Event
+from funnel_stream.contract.event import (
+    ACTIVITY,
+    LEAD,
+    LOST,
+    NEGOTIATION,
+    OFFER,
+    SPEND,
+    WON,
+    Event,
+)
 
 _HEADER: Final = 5
 """Bytes of a msgpack array32 header: a marker and the number of events, big-endian."""
@@ -80,49 +90,85 @@ class Move(NamedTuple):
     after: int
 
 
+Activity = tuple[int, int, int | None]
+"""Something that took place with the customer: its time in microseconds, its kind (as in
+``Event``), and the deal's stage at that time (``None`` before the first)."""
+
+
+class Offer(NamedTuple):
+    """An offer sent: its time in microseconds, and its amount ``[minor units, currency]``."""
+
+    at: int
+    amount: tuple[int, str] | None
+
+
 class Journey:
     """What a deal's events mean (design: *What a journey means*).
 
-    ``stage``: the stage now, ``None`` for a deal without a stage event (then all else is empty).
-    ``reached``: per stage before ``won`` the earliest time at which the deal entered it or a later
-    one, and for ``won`` the closing if the outcome now is won; microseconds or ``None``.
+    ``stage``: the stage now, ``None`` for a deal without a stage event (which has activities and
+    attributes alone). ``since``: when its stay in that stage began; a repeated offer does not begin
+    it anew. ``reached``: per stage before ``won`` the earliest time at which the deal entered it or
+    a later one, and for ``won`` the closing if the outcome now is won; microseconds or ``None``.
     ``entered``: times of the explicit entries, per stage (``offer``: of every offer sent).
     ``closed_at``: time of the closing in force. ``attributes``: the last of each that was given.
     """
 
-    __slots__ = ("attributes", "closed_at", "entered", "moves", "reached", "stage")
+    __slots__ = (
+        "activities",
+        "attributes",
+        "closed_at",
+        "entered",
+        "moves",
+        "offers",
+        "reached",
+        "since",
+        "stage",
+    )
 
     def __init__(self, row: bytes) -> None:
         history = events(row)
         last = -(1 << 63)
+        tied = False
         for event in history:
-            if event.at <= last:
+            at = event.at
+            if at <= last:
                 history.sort()
+                tied = True
                 break
-            last = event.at
+            last = at
 
-        self.attributes: dict[str, Any] = _attributes(history)
+        self.attributes: dict[str, Any] = _attributes(history) if tied else {}
         self.stage: int | None = None
+        self.since = 0
         self.closed_at: int | None = None
         self.entered: list[list[int]] = [[], [], [], [], [], [], []]
         self.moves: list[Move] = []
-        first: list[int | None] = [None] * 7
+        self.activities: list[Activity] = []
+        offers: list[Event] = []
         before: int | None = None
         for event in history:
-            kind = event.kind
-            if kind > LOST or (kind == before and kind != OFFER):
+            kind, at, given = event.kind, event.at, event.attributes
+            if given and not tied:
+                self.attributes.update(given)
+            if kind > LOST:
+                if ACTIVITY <= kind < SPEND:
+                    self.activities.append((at, kind, before))
                 continue
-            at = event.at
+            if kind == OFFER:
+                offers.append(event)
+            elif kind == before:
+                continue
             self.entered[kind].append(at)
-            if first[kind] is None:
-                first[kind] = at
-            if before is not None and kind != before:
-                self.moves.append(Move(at, before, kind))
             if kind != before:
-                self.closed_at = at if kind >= WON else None
-            before = kind
+                if before is not None:
+                    self.moves.append(Move(at, before, kind))
+                self.since = at
+                before = kind
         self.stage = before
-        self.reached = _reached(first, before, self.closed_at)
+        if before is not None and before >= WON:
+            self.closed_at = self.since
+        self.offers: list[Offer] = _offers(offers, history) if offers else []
+        self.reached = _reached(self.entered, before, self.closed_at)
 
     @property
     def furthest(self) -> int:
@@ -142,32 +188,52 @@ class Journey:
         """Negotiation was entered explicitly."""
         return bool(self.entered[NEGOTIATION])
 
+    @property
+    def lost_from(self) -> int:
+        """The stage before the last loss; ``lead`` if there was none."""
+        return next((move.before for move in reversed(self.moves) if move.after == LOST), LEAD)
+
 
 def _attributes(history: list[Event]) -> dict[str, Any]:
     """Last value given by ``(at, id)``; a tie in time is sorted by rank in the history."""
     known: dict[str, Any] = {}
-    previous: Event | None = None
-    for event in history:
-        if previous is not None and previous.at == event.at and previous.id > event.id:
-            return _attributes(sorted(history, key=lambda event: (event.at, event.id)))
+    for event in sorted(history, key=lambda event: (event.at, event.id)):
         if event.attributes:
             known.update(event.attributes)
-        previous = event
     return known
 
 
-def _reached(first: list[int | None], stage: int | None, closed_at: int | None) -> list[int | None]:
+def _offers(offers: list[Event], history: list[Event]) -> list[Offer]:
+    """Each with the last amount that sorts at or before it by ``(at, id)``."""
+    amounts = [
+        (event.at, event.id, event.attributes["amount"])
+        for event in history
+        if event.attributes and "amount" in event.attributes
+    ]
+    amounts.sort(key=lambda given: given[:2])
+    found = []
+    for offer in offers:
+        place = bisect_right(amounts, (offer.at, offer.id), key=lambda given: given[:2])
+        amount = amounts[place - 1][2] if place else None
+        found.append(Offer(offer.at, amount and (amount[0], amount[1])))
+    return found
+
+
+def _reached(
+    entered: list[list[int]], stage: int | None, closed_at: int | None
+) -> list[int | None]:
     """Skipped stages count as passed; a loss reaches nothing but ``lead``."""
     reached: list[int | None] = [None] * 6
-    earliest = first[WON]
+    earliest = entered[WON][0] if entered[WON] else None
     for rank in range(NEGOTIATION, LEAD - 1, -1):
-        at = first[rank]
-        if at is not None and (earliest is None or at < earliest):
-            earliest = at
+        entries = entered[rank]
+        if entries and (earliest is None or entries[0] < earliest):
+            earliest = entries[0]
         reached[rank] = earliest
-    lost = first[LOST]
-    if lost is not None and (earliest is None or lost < earliest):
-        reached[LEAD] = lost
+    if entered[LOST]:
+        lost = entered[LOST][0]
+        if earliest is None or lost < earliest:
+            reached[LEAD] = lost
     if stage == WON:
         reached[WON] = closed_at
     return reached

@@ -1,24 +1,39 @@
-"""Panes: facts gathered by minute, hour and day, so that windows can let them in and out."""
+"""Panes: facts gathered by minute, hour and day, so that windows can let them in and out.
 
-from collections.abc import Iterator
-from typing import NamedTuple
+Facts of the present have a table of their own, in which all that has begun is one pane.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from funnel_stream.definition import DAY, HOUR, MINUTE, RETENTION
-from funnel_stream.facts import CELLS
+from funnel_stream.cells import CELLS, MATURED, NOW_MEASURES
+from funnel_stream.definition import MINUTE, Window
 
 Ints = npt.NDArray[np.int64]
+Ids = npt.NDArray[np.uint32]
 Selector = npt.NDArray[np.bool_] | npt.NDArray[np.intp] | slice
+
+_LIMB: Final = 31
+_SPLIT: Final = 1 << 62
+_WIDE: Final = -128
+"""Stands for a weight that does not fit into a byte."""
+_FAN: Final = 8
+"""So many runs of about a size become one: a fact is merged once per factor of 8 in size."""
+_LOOSE: Final = 8192
+"""Facts that are kept as they came before they are sorted and packed."""
+_AT_ONCE: Final = 50_000
+"""Facts that are unpacked at once, about."""
 
 
 class Chunk(NamedTuple):
     """Weights by (pane index since the epoch, combination id, cell id), in columns."""
 
     pane: Ints
-    combination: npt.NDArray[np.uint32]
-    cell: npt.NDArray[np.uint32]
+    combination: Ids
+    cell: Ids
     weight: Ints
 
     def take(self, rows: Selector) -> "Chunk":
@@ -26,8 +41,10 @@ class Chunk(NamedTuple):
         return Chunk(self.pane[rows], self.combination[rows], self.cell[rows], self.weight[rows])
 
     @classmethod
-    def concatenate(cls, chunks: list["Chunk"]) -> "Chunk":
+    def concatenate(cls, chunks: Sequence["Chunk"]) -> "Chunk":
         """All rows of several chunks."""
+        if len(chunks) == 1:
+            return chunks[0]
         return cls(
             np.concatenate([chunk.pane for chunk in chunks]),
             np.concatenate([chunk.combination for chunk in chunks]),
@@ -36,88 +53,261 @@ class Chunk(NamedTuple):
         )
 
 
-class Panes:
-    """The panes of one size (in minutes) from one source partition.
+class _Run:
+    """Sorted facts, packed: about five bytes each where a ``Chunk`` takes 24.
 
-    Kept as sorted chunks whose sizes at least double from the last to the first, so that a fact is
-    merged a few times only, and what cancels out is gone after the next merge.
+    A *group* is what one combination has in one pane. A weight that does not fit into a byte
+    stands apart, in the same order. What ends with a pane is given by the pane's place.
     """
 
-    def __init__(self, size: int) -> None:
+    __slots__ = (
+        "cell",
+        "combination",
+        "fact_ends",
+        "group_ends",
+        "group_sizes",
+        "panes",
+        "weight",
+        "wide",
+        "wide_ends",
+    )
+
+    def __init__(self, chunk: Chunk) -> None:
+        """``chunk`` must be sorted by pane, combination and cell."""
+        new_pane = _changes(chunk.pane)
+        new_group = new_pane | _changes(chunk.combination)
+        starts = np.flatnonzero(new_group)
+        self.panes = chunk.pane[new_pane]
+        self.group_ends = _ends(new_pane[starts])
+        self.fact_ends = _ends(new_pane)
+        self.combination = _narrowed(chunk.combination[starts])
+        self.group_sizes = _narrowed(np.diff(np.r_[starts, len(new_group)]))
+        self.cell = _narrowed(chunk.cell)
+        wide = (chunk.weight <= _WIDE) | (chunk.weight > 127)
+        self.weight = np.where(wide, _WIDE, chunk.weight).astype(np.int8)
+        self.wide = chunk.weight[wide]
+        self.wide_ends = np.searchsorted(np.flatnonzero(wide), self.fact_ends)
+
+    def __len__(self) -> int:
+        return len(self.cell)
+
+    def place_after(self, first: int, facts: int) -> int:
+        """The place of the pane that ends so many facts after the beginning of another, or more."""
+        start = _span(self.fact_ends, first, first + 1).start
+        return int(np.searchsorted(self.fact_ends, start + facts)) + 1
+
+    def chunk(self, first: int = 0, stop: int | None = None) -> Chunk:
+        """The contents of the panes at the places ``first`` to ``stop``."""
+        stop = len(self.panes) if stop is None else stop
+        if first >= stop:
+            return _EMPTY
+        facts = _span(self.fact_ends, first, stop)
+        groups = _span(self.group_ends, first, stop)
+        sizes = np.diff(np.r_[facts.start, self.fact_ends[first:stop]])
+        weight = self.weight[facts].astype(np.int64)
+        weight[weight == _WIDE] = self.wide[_span(self.wide_ends, first, stop)]
+        return Chunk(
+            pane=np.repeat(self.panes[first:stop], sizes),
+            combination=np.repeat(
+                self.combination[groups].astype(np.uint32), self.group_sizes[groups]
+            ),
+            cell=self.cell[facts].astype(np.uint32),
+            weight=weight,
+        )
+
+
+class Panes:
+    """The last ``keep`` panes of one size (in minutes) from one source partition.
+
+    Kept as packed runs: what comes last is small, and runs of about a size become one, so that a
+    fact is merged a few times only, and what cancels out is gone after the next merge.
+    """
+
+    def __init__(self, size: int, keep: int) -> None:
         self.size = size
-        self._chunks: list[Chunk] = []
+        self._keep = keep
+        self._runs: list[_Run] = []
+        self._loose: list[Chunk] = []
+        self._loose_facts = 0
         self._oldest = 0
 
     def __len__(self) -> int:
-        return sum(len(chunk.pane) for chunk in self._chunks)
+        return self._loose_facts + sum(map(len, self._runs))
 
-    def place(
-        self,
-        minute: Ints,
-        combination: npt.NDArray[np.uint32],
-        cell: npt.NDArray[np.uint32],
-        weight: Ints,
-    ) -> Chunk:
+    def place(self, minute: Ints, combination: Ids, cell: Ids, weight: Ints) -> Chunk:
         """Facts as a chunk of panes of this size; those that have none are left out.
 
         A matured fact lies in the first pane that starts at or after its minute, so that it never
         counts early; matured conversions exist on hour and day panes only.
         """
-        matured = _is_matured(cell)
-        pane = np.where(matured, -(-minute // self.size), minute // self.size)
+        matured = is_matured(cell)
+        pane = (minute + matured * (self.size - 1)) // self.size
         keep = pane >= self._oldest
         if self.size == MINUTE:
             keep &= ~matured
-        return Chunk(pane, combination, cell, weight).take(keep)
+        chunk = Chunk(pane, combination, cell, weight)
+        return chunk if keep.all() else chunk.take(keep)
 
     def add(self, chunk: Chunk) -> None:
         """Take a placed chunk in."""
         if not len(chunk.pane):
             return
-        self._chunks.append(_merged(chunk))
-        while len(self._chunks) > 1 and len(self._chunks[-2].pane) < 2 * len(self._chunks[-1].pane):
-            last = [self._chunks.pop(), self._chunks.pop()]
-            self._chunks.append(_merged(Chunk.concatenate(last), oldest=self._oldest))
+        self._loose.append(chunk)
+        self._loose_facts += len(chunk.pane)
+        if self._loose_facts >= _LOOSE:
+            self._append(self._loose)
+            self._loose, self._loose_facts = [], 0
+
+    def _append(self, chunks: list[Chunk]) -> None:
+        while True:
+            merged = _merged(self._kept(Chunk.concatenate(chunks)))
+            if len(merged.pane):
+                self._runs.append(_Run(merged))
+            number = self._alike()
+            if number < _FAN:
+                return
+            last = self._runs[-number:]
+            del self._runs[-number:]
+            chunks = [run.chunk() for run in last]
+
+    def _alike(self) -> int:
+        """How many of the last runs are at most of the magnitude of the last."""
+        number = 0
+        for run in reversed(self._runs):
+            if _magnitude(run) > _magnitude(self._runs[-1]):
+                break
+            number += 1
+        return number
+
+    def _kept(self, chunk: Chunk) -> Chunk:
+        """What is to be kept of a chunk."""
+        past = chunk.pane < self._oldest
+        return chunk.take(~past) if past.any() else chunk
 
     def between(self, first: int, last: int) -> Iterator[Chunk]:
-        """The contents of the panes from ``first`` to ``last``, both included."""
-        for chunk in self._chunks:
-            start, end = np.searchsorted(chunk.pane, [first, last + 1])
-            if start < end:
-                yield chunk.take(slice(start, end))
+        """The contents of the panes from ``first`` to ``last``, both included, in pieces."""
+        for run in self._runs:
+            start, stop = np.searchsorted(run.panes, [first, last + 1]).tolist()
+            while start < stop:
+                part = min(stop, max(start + 1, run.place_after(start, _AT_ONCE)))
+                yield run.chunk(start, part)
+                start = part
+        for chunk in self._loose:
+            inside = (chunk.pane >= first) & (chunk.pane <= last)
+            if inside.any():
+                yield chunk.take(inside)
+
+    def mark(self, used: npt.NDArray[np.bool_]) -> None:
+        """Set what stands at the places of the combinations that occur."""
+        for run in self._runs:
+            used[run.combination] = True
+        for chunk in self._loose:
+            used[chunk.combination] = True
+
+    def renumber(self, ids: Ids) -> None:
+        """Give combinations other ids, in the same order; ``ids``: the new ones by the old."""
+        for run in self._runs:
+            run.combination = _narrowed(ids[run.combination])
+        self._loose = [chunk._replace(combination=ids[chunk.combination]) for chunk in self._loose]
 
     def forget(self, now_minute: int) -> None:
         """Drop the panes that are past keeping as of a minute."""
-        self._oldest = now_minute // self.size - RETENTION[self.size] + 1
-        # Dropped at the next merge; at once where that is most of a chunk.
-        for place, chunk in enumerate(self._chunks):
-            past = int(np.searchsorted(chunk.pane, self._oldest))
-            if 2 * past > len(chunk.pane):
-                self._chunks[place] = chunk.take(np.arange(past, len(chunk.pane)))
-        self._chunks = [chunk for chunk in self._chunks if len(chunk.pane)]
+        oldest = now_minute // self.size - self._keep + 1
+        if oldest > self._oldest:
+            self._oldest = oldest
+            self._shrink(oldest)
+
+    def _shrink(self, border: int) -> None:
+        """Pack anew where that gets rid of most of a run: of what lies before a pane."""
+        for place, run in enumerate(self._runs):
+            past = int(np.searchsorted(run.panes, border))
+            if past and 2 * int(run.fact_ends[past - 1]) > len(run):
+                merged = _merged(self._kept(run.chunk()))
+                if len(merged.pane) < len(run):
+                    self._runs[place] = _Run(merged)
+        self._runs = [run for run in self._runs if len(run)]
 
 
-def new_panes() -> dict[int, Panes]:
-    """Empty panes of each size."""
-    return {size: Panes(size) for size in (MINUTE, HOUR, DAY)}
+class Present(Panes):
+    """Facts that count from their minute on, for ever: pane 0 is all that has begun."""
+
+    def __init__(self) -> None:
+        super().__init__(MINUTE, 0)
+        self._now = -1
+
+    def place(self, minute: Ints, combination: Ids, cell: Ids, weight: Ints) -> Chunk:
+        """Facts as a chunk: in pane 0, or in their minute if it is yet to come."""
+        return Chunk(self._begun(minute), combination, cell, weight)
+
+    def forget(self, now_minute: int) -> None:
+        """Let the minutes up to this one be one pane."""
+        self._now = now_minute
+        self._shrink(now_minute + 1)
+
+    def _kept(self, chunk: Chunk) -> Chunk:
+        return chunk._replace(pane=self._begun(chunk.pane))
+
+    def _begun(self, minute: Ints) -> Ints:
+        return np.where(minute <= self._now, 0, minute)
 
 
-def _merged(chunk: Chunk, oldest: int = 0) -> Chunk:
-    """Sorted, one row per (pane, combination, cell), without those that cancel out."""
-    if oldest:
-        chunk = chunk.take(chunk.pane >= oldest)
+def new_panes(windows: Iterable[Window]) -> dict[int, Panes]:
+    """Empty panes, by size: those that windows are made of, kept for the longest of them."""
+    keep: dict[int, int] = {}
+    for window in windows:
+        keep[window.pane] = max(keep.get(window.pane, 0), window.panes)
+    return {size: Panes(size, panes) for size, panes in keep.items()}
+
+
+def _magnitude(run: _Run) -> int:
+    return len(run).bit_length() // 3
+
+
+def _merged(chunk: Chunk) -> Chunk:
+    """Sorted, one row per (pane, combination, cell), without those that cancel out.
+
+    A sum that 64 bits do not hold stays several rows.
+    """
     if not len(chunk.pane):
         return chunk
     order, starts = _order(chunk)
     if len(starts) == len(order):
         return chunk.take(order)
-    weight = chunk.weight[order]
-    if len(weight) * float(np.abs(weight).max()) >= 1 << 62:
-        return chunk.take(order)
-    total = np.add.reduceat(weight, starts)
-    firsts = order[starts]
+    place, total = _sums(chunk.weight[order], starts)
     kept = total != 0
-    return chunk.take(firsts[kept])._replace(weight=total[kept])
+    return chunk.take(order[starts[place[kept]]])._replace(weight=total[kept])
+
+
+def _sums(weight: Ints, starts: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.intp], Ints]:
+    """Sums of groups of weights that begin at ``starts``: the group's place, and the sum.
+
+    A sum of 2**62 or more is given in several parts.
+    """
+    places = np.arange(len(starts))
+    largest = int(np.diff(np.r_[starts, len(weight)]).max())
+    if largest * int(np.abs(weight).max()) < _SPLIT:
+        return places, np.add.reduceat(weight, starts)
+    low = np.add.reduceat(weight & ((1 << _LIMB) - 1), starts)
+    high = np.add.reduceat(weight >> _LIMB, starts) + (low >> _LIMB)
+    fits = (high >= -(1 << _LIMB)) & (high < 1 << _LIMB)
+    exact = [
+        (high[place].item() << _LIMB) + (low[place].item() & ((1 << _LIMB) - 1))
+        for place in np.flatnonzero(~fits)
+    ]
+    parts = np.ones(len(starts), dtype=np.int64)
+    parts[~fits] = [abs(total) // _SPLIT + 1 for total in exact]
+    sums = np.repeat((np.where(fits, high, 0) << _LIMB) + (low & ((1 << _LIMB) - 1)), parts)
+    sums[np.repeat(~fits, parts)] = [
+        part for total in exact for part in _parts(total, abs(total) // _SPLIT + 1)
+    ]
+    return np.repeat(places, parts), sums
+
+
+def _parts(total: int, number: int) -> Iterator[int]:
+    """A number as the sum of so many, as equal as can be."""
+    part, rest = divmod(total, number)
+    for place in range(number):
+        yield part + (place < rest)
 
 
 def _order(chunk: Chunk) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
@@ -127,25 +317,61 @@ def _order(chunk: Chunk) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     combination_bits = int(chunk.combination.max()).bit_length()
     cell_bits = int(chunk.cell.max()).bit_length()
     if pane_bits + combination_bits + cell_bits < 64:
-        # One integer a row: a stable sort of it merges chunks that are sorted already in one pass.
+        # One integer a row: a stable sort of it merges runs that are sorted already in one pass.
         keys = (chunk.pane - base) << combination_bits | chunk.combination
         keys = keys << cell_bits | chunk.cell
         order = np.argsort(keys, kind="stable")
-        keys = keys[order]
-        new = keys[1:] != keys[:-1]
+        new = _changes(keys[order])
     else:
         order = np.lexsort((chunk.cell, chunk.combination, chunk.pane))
-        columns = [column[order] for column in chunk[:3]]
-        new = np.logical_or.reduce([column[1:] != column[:-1] for column in columns])
-    return order, np.flatnonzero(np.r_[True, new])
+        new = np.logical_or.reduce([_changes(column[order]) for column in chunk[:3]])
+    return order, np.flatnonzero(new)
 
 
-_matured_flags = np.zeros(0, dtype=bool)
+def _changes(column: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Where a value differs from the one before it; the first does."""
+    new = np.ones(len(column), dtype=np.bool_)
+    np.not_equal(column[1:], column[:-1], out=new[1:])
+    return new
 
 
-def _is_matured(cells: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
-    """Which of the cells hold matured facts."""
-    global _matured_flags
-    if len(_matured_flags) < len(CELLS):
-        _matured_flags = np.array([cell[0] == "matured" for cell in CELLS])
-    return _matured_flags[cells]
+def _ends(new: npt.NDArray[np.bool_]) -> Ints:
+    """Where what begins at the marked places ends."""
+    ends: Ints = np.r_[np.flatnonzero(new)[1:], len(new)].astype(np.int64)
+    return ends
+
+
+def _span(ends: Ints, first: int, stop: int) -> slice:
+    return slice(int(ends[first - 1]) if first else 0, int(ends[stop - 1]))
+
+
+def _narrowed(numbers: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The same numbers (none negative) in the smallest type that holds them."""
+    return numbers.astype(np.min_scalar_type(int(numbers.max(initial=0))))
+
+
+_EMPTY: Final = Chunk(
+    np.zeros(0, dtype=np.int64),
+    np.zeros(0, dtype=np.uint32),
+    np.zeros(0, dtype=np.uint32),
+    np.zeros(0, dtype=np.int64),
+)
+
+
+class _Flags:
+    """Which cells have one of these measures, kept up as cells are met."""
+
+    def __init__(self, measures: frozenset[str]) -> None:
+        self._measures = measures
+        self._flags = np.zeros(0, dtype=np.bool_)
+
+    def __call__(self, cells: Ids) -> npt.NDArray[np.bool_]:
+        if len(self._flags) < len(CELLS):
+            self._flags = np.array([cell[0] in self._measures for cell in CELLS], dtype=np.bool_)
+        return self._flags[cells]
+
+
+is_matured: Final = _Flags(frozenset((MATURED,)))
+"""Which of the cells hold matured facts."""
+is_present: Final = _Flags(NOW_MEASURES)
+"""Which of the cells hold facts of the present."""

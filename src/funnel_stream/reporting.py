@@ -10,8 +10,9 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
+from funnel_stream.deals import Deals
 from funnel_stream.windows import Snapshot
 
 BATCH_SIZE_BOUNDS: Final = (1.0, 10.0, 100.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0)
@@ -78,6 +79,17 @@ class Operations:
     """Whether this worker is the one that shows the KPIs."""
 
 
+class Held(NamedTuple):
+    """The deals that a worker holds, by partition; the stream goes on changing them.
+
+    ``partitions``: how many the events topic has. ``as_of``: this worker's now (µs).
+    """
+
+    deals: Mapping[int, Deals]
+    partitions: int
+    as_of: int
+
+
 class _Tally:
     """A histogram that is still counting."""
 
@@ -123,6 +135,9 @@ class Reporter:
         self._lag: dict[int, int] = {}
         self._state_rows: dict[int, int] = {}
         self._recovery_seconds = 0.0
+        self._deals: Mapping[int, Deals] = {}
+        self._partitions = 0
+        self._event_clock = False
 
     # --- read by the HTTP server ----------------------------------------------------------------
 
@@ -153,6 +168,22 @@ class Reporter:
         with self._lock:
             return self._shown()
 
+    def held(self) -> Held | None:
+        """The deals of this worker's partitions; ``None`` while it does not know them for sure.
+
+        Where this worker reports, now is the instant of the figures that it shows.
+        """
+        with self._lock:
+            if self._reason or self._in_doubt():
+                return None
+            if shown := self._shown():
+                as_of = shown.as_of
+            elif self._event_clock:
+                as_of = max((deals.watermark for deals in self._deals.values()), default=0)
+            else:
+                as_of = int(time.time() * 1_000_000)
+            return Held(self._deals, self._partitions, as_of)
+
     def operations(self) -> Operations:
         """The operational figures."""
         with self._lock:
@@ -176,8 +207,10 @@ class Reporter:
             )
 
     def _shown(self) -> Snapshot | None:
-        in_doubt = self._clock() - self._confirmed >= self._session_timeout
-        return None if in_doubt else self._snapshot
+        return None if self._in_doubt() else self._snapshot
+
+    def _in_doubt(self) -> bool:
+        return self._clock() - self._confirmed >= self._session_timeout
 
     # --- written by the stream ------------------------------------------------------------------
 
@@ -206,6 +239,14 @@ class Reporter:
             self._recovery_seconds = seconds
             self._progress = self._clock()
             self._counts["assignments"] += 1
+
+    def hold(self, deals: Mapping[int, Deals], *, partitions: int, event_clock: bool) -> None:
+        """These partitions, of so many, are this worker's; ``event_clock``: now is the newest
+        event."""
+        with self._lock:
+            self._deals = dict(deals)
+            self._partitions = partitions
+            self._event_clock = event_clock
 
     def publish(self, snapshot: Snapshot) -> None:
         """The windows are complete as they are here."""

@@ -1,17 +1,25 @@
 """Samples: every figure of a snapshot with its name and labels, as every output shows it."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
-from funnel_stream.catalogue import KPIS, families
-from funnel_stream.definition import Definition, Window
+from funnel_stream.catalogue import ATTAINMENT, BY_ID, KPIS, TARGET, Kpi, families
+from funnel_stream.cells import CELLS, cell_id
+from funnel_stream.definition import Definition, Target, Window
 from funnel_stream.errors import UsageError
-from funnel_stream.facts import cell_id
-from funnel_stream.windows import NONE, Cells, Row, Snapshot
+from funnel_stream.facts import NONE
+from funnel_stream.shapes import OTHER, Own, Place, label_text, own
+from funnel_stream.windows import NOW, Cells, Row, Snapshot
 
-OTHER: Final = "__other__"
-_LEADS = cell_id("reached", "lead")
+_LEADS: Final = cell_id("reached", "lead")
+_INVENTED: Final = {
+    "problem": ("problem",),
+    "outcome": ("outcome",),
+    "lost": ("lost", "lost_value"),
+}
+"""Measures whose first label anybody can invent, with the measures that show the same values."""
+_LIMITED_BY: Final = {"problem": "problem", "outcome": "outcome", "lost": "reason"}
 
 
 class Sample(NamedTuple):
@@ -20,6 +28,65 @@ class Sample(NamedTuple):
     metric: str
     labels: dict[str, str]
     value: float
+
+
+class Series(NamedTuple):
+    """One figure of a known family: the labels of its place, its own labels and its value."""
+
+    place: Own
+    own: Own
+    value: float
+
+
+class Selection(NamedTuple):
+    """Which figures are wanted; those of the present always are.
+
+    ``windows`` of the totals and ``breakdown_windows`` of the ``dimensions``; ``kpis``: only these
+    in breakdowns, ``None`` for all.
+    """
+
+    windows: tuple[str, ...]
+    dimensions: tuple[str, ...]
+    breakdown_windows: tuple[str, ...]
+    kpis: tuple[str, ...] | None = None
+    totals: bool = True
+
+    def blocks(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Dimensions (``""``: the totals) with their windows."""
+        if self.totals:
+            yield "", self.windows
+        for dimension in self.dimensions:
+            yield dimension, self.breakdown_windows
+
+    def of(self, dimension: str) -> list[Kpi]:
+        """The KPIs that a dimension has."""
+        return [
+            kpi
+            for kpi in KPIS
+            if not dimension
+            or (
+                (self.kpis is None or kpi.id in self.kpis)
+                and (not kpi.shape.dimensions or dimension in kpi.shape.dimensions)
+            )
+        ]
+
+    def has(self, target: Target) -> bool:
+        """Whether a target is among what is wanted."""
+        dimension = target.labels.get("dimension", "")
+        return any(
+            dimension == name and target.window in (None, *windows)
+            for name, windows in self.blocks()
+        )
+
+
+def exported(definition: Definition) -> Selection:
+    """What ``/metrics`` shows."""
+    return Selection(
+        definition.export_windows(),
+        definition.export_dimensions(),
+        definition.breakdown_windows(),
+        definition.export.breakdown_kpis,
+    )
 
 
 def samples(
@@ -33,19 +100,14 @@ def samples(
     definition = snapshot.definition
     _check("window", window, definition.windows)
     _check("dimension", dimension or None, definition.dimensions)
-    windows = [each for each in definition.window_list() if window in (None, each.name)]
-    dimensions = ("", *definition.dimensions) if dimension is None else (dimension,)
-    values = _Values(snapshot)
-    found: dict[str, list[Sample]] = {family.name: [] for family in families()}
-    for pipeline in values.pipelines:
-        for name in dimensions:
-            for each in windows:
-                labels = {"pipeline": pipeline, "window": each.name}
-                for value, cells in values.rows(pipeline, name, each.name):
-                    if name:
-                        labels = {**labels, "dimension": name, "value": value}
-                    _add_figures(cells, labels, definition, each, found)
-    return [sample for of_family in found.values() for sample in of_family]
+    windows = definition.windows if window is None else (window,)
+    dimensions = definition.dimensions if dimension is None else (dimension,) if dimension else ()
+    wanted = Selection(windows, dimensions, windows, totals=not dimension)
+    return [
+        Sample(name, {**place.labels, **own.labels}, value)
+        for name, of_family in series(snapshot, wanted).items()
+        for place, own, value in of_family
+    ]
 
 
 def _check(what: str, wanted: str | None, allowed: tuple[str, ...]) -> None:
@@ -55,27 +117,86 @@ def _check(what: str, wanted: str | None, allowed: tuple[str, ...]) -> None:
         )
 
 
-def _add_figures(
-    cells: Cells,
-    labels: dict[str, str],
-    definition: Definition,
-    window: Window,
-    found: dict[str, list[Sample]],
+def series(snapshot: Snapshot, wanted: Selection) -> dict[str, list[Series]]:
+    """The selected figures by family, all families in the order of the catalogue."""
+    definition = snapshot.definition
+    found: dict[str, list[Series]] = {family.name: [] for family in families()}
+    values = _Values(snapshot)
+    by_name = {window.name: window for window in definition.window_list()}
+    for pipeline in values.pipelines:
+        for dimension, windows in wanted.blocks():
+            kpis = wanted.of(dimension)
+            for window in (*(by_name[name] for name in windows), None):
+                of_place = _families(kpis, dimension, of_now=window is None)
+                for place, labels in values.places(pipeline, dimension, window):
+                    for kpi, lists in of_place:
+                        for suffix, own_labels, value in kpi.shape.figures(place):
+                            found[lists[suffix]].append(Series(labels, own_labels, value))
+    for target in definition.targets:
+        if wanted.has(target):
+            _add_target(target, values, by_name, found)
+    return found
+
+
+def _families(
+    kpis: Iterable[Kpi], dimension: str, *, of_now: bool
+) -> list[tuple[Kpi, dict[str, str]]]:
+    """The KPIs of a place, with the names of their series by suffix."""
+    breakdown = "_breakdown" if dimension else ""
+    return [
+        (kpi, {suffix: kpi.metric + breakdown + suffix for suffix in kpi.shape.suffixes})
+        for kpi in kpis
+        if kpi.of_now == of_now
+    ]
+
+
+def _add_target(
+    target: Target,
+    values: "_Values",
+    windows: Mapping[str, Window],
+    found: dict[str, list[Series]],
 ) -> None:
-    breakdown = "_breakdown" if "dimension" in labels else ""
-    for kpi in KPIS:
-        name = kpi.metric + breakdown
-        for suffix, own, value in kpi.shape.figures(cells, definition, window, total=not breakdown):
-            found[name + suffix].append(Sample(name + suffix, {**labels, **own}, value))
+    labels = dict(target.labels)
+    dimension, value = labels.pop("dimension", ""), labels.pop("value", "")
+    breakdown = "_breakdown" if dimension else ""
+    place = _place_labels(target.pipeline, target.window, dimension, value)
+    named = {"kpi": target.kpi, **labels}
+    beside = own(tuple(named), tuple(named.values()))
+    wanted = float(target.value)
+    found[f"funnel_{TARGET}{breakdown}"].append(Series(place, beside, wanted))
+    kpi = BY_ID.get(target.kpi)
+    if kpi is None:
+        return
+    suffix = "_quantile" if "quantile" in labels else ""
+    window = windows[target.window] if target.window else None
+    for at, its_labels in values.places(target.pipeline, dimension, window):
+        if its_labels != place:
+            continue
+        for its_suffix, its_own, figure in kpi.shape.figures(at):
+            if its_suffix == suffix and its_own.labels == labels:
+                top, bottom = (figure, wanted) if target.at == "least" else (wanted, figure)
+                # Nobody attains a share of "at most none".
+                if wanted and bottom:
+                    attained = Series(place, beside, top / bottom)
+                    found[f"funnel_{ATTAINMENT}{breakdown}"].append(attained)
+
+
+def _place_labels(pipeline: str, window: str | None, dimension: str, value: str) -> Own:
+    labels = {"pipeline": pipeline}
+    if window:
+        labels["window"] = window
+    if dimension:
+        labels |= {"dimension": dimension, "value": value}
+    return Own(labels, label_text(labels))
 
 
 class _Values:
-    """Which pipelines and breakdown values are shown: the top N by leads, the rest as one."""
+    """Which pipelines and values are shown: the top N, the rest as one."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        definition = snapshot.definition
-        self._totals = snapshot.totals
-        longest = max(definition.window_list(), key=lambda window: window.minutes).name
+        definition = self._definition = snapshot.definition
+        self._snapshot = snapshot
+        self._longest = definition.longest_window().name
         pipelines = set(definition.pipelines)
         values: dict[tuple[str, str], set[str]] = {}
         for totals in snapshot.totals.values():
@@ -84,30 +205,78 @@ class _Values:
                 if dimension and value != NONE:
                     values.setdefault((pipeline, dimension), set()).add(value)
         self.pipelines = sorted(pipelines)
+        self._tops = {pipeline: self._invented(pipeline) for pipeline in self.pipelines}
         self._top: dict[tuple[str, str], list[str]] = {}
         self._rest: dict[tuple[str, str], list[str]] = {}
+        leads = snapshot.totals.get(self._longest, {})
         for (pipeline, dimension), names in values.items():
-            leads = {
-                name: snapshot.totals[longest]
-                .get(Row(pipeline, dimension, name), {})
-                .get(_LEADS, 0)
-                for name in names
+            counts = {
+                name: leads.get(Row(pipeline, dimension, name), {}).get(_LEADS, 0) for name in names
             }
-            ranked = sorted(names, key=lambda name: (-leads[name], name))
-            self._top[pipeline, dimension] = ranked[: definition.top_n]
-            self._rest[pipeline, dimension] = ranked[definition.top_n :]
+            ranked = _ranked(counts)
+            number = definition.top_n_in(dimension)
+            self._top[pipeline, dimension] = ranked[:number]
+            self._rest[pipeline, dimension] = ranked[number:]
 
-    def rows(self, pipeline: str, dimension: str, window: str) -> Iterator[tuple[str, Cells]]:
-        """Values and their cells: the total (``""``), or those of a dimension that have any."""
-        totals = self._totals[window]
+    def _invented(self, pipeline: str) -> dict[str, frozenset[str]]:
+        """By measure: the values shown of its first label, one set for all windows."""
+        counts: dict[str, Counter[str]] = {measure: Counter() for measure in _INVENTED}
+        for window, totals in self._snapshot.totals.items():
+            for cell, weight in totals.get(Row(pipeline), {}).items():
+                key = CELLS[cell]
+                if key[0] in counts and key[1] != NONE:
+                    counts[key[0]][key[1]] += weight if window == self._longest else 0
+        return {
+            shown: frozenset(_ranked(counts[measure])[: self._definition.top_n_in(label)])
+            for measure, label in _LIMITED_BY.items()
+            for shown in _INVENTED[measure]
+        }
+
+    def places(
+        self, pipeline: str, dimension: str, window: Window | None
+    ) -> Iterator[tuple[Place, Own]]:
+        """The total's place, or those of a dimension's values that have anything."""
+        name = NOW if window is None else window.name
+        shown = None if window is None else window.name
+        for value, cells, now in self._rows(pipeline, dimension, name):
+            place = Place(
+                self._definition,
+                pipeline,
+                window,
+                cells,
+                now=now,
+                as_of=self._snapshot.as_of,
+                dimension=dimension,
+                tops=self._tops.get(pipeline, {}),
+            )
+            yield place, _place_labels(pipeline, shown, dimension, value)
+
+    def _rows(
+        self, pipeline: str, dimension: str, window: str
+    ) -> Iterator[tuple[str, Cells, Cells]]:
+        totals = self._snapshot.totals.get(window, {})
+        now = self._snapshot.totals.get(NOW, {})
         if not dimension:
-            yield "", totals.get(Row(pipeline), {})
+            yield "", totals.get(Row(pipeline), {}), now.get(Row(pipeline), {})
             return
         for value in (*self._top.get((pipeline, dimension), ()), NONE):
-            if cells := totals.get(Row(pipeline, dimension, value)):
-                yield value, cells
-        rest: Counter[int] = Counter()
-        for value in self._rest.get((pipeline, dimension), ()):
-            rest.update(totals.get(Row(pipeline, dimension, value), {}))
-        if rest:
-            yield OTHER, rest
+            row = Row(pipeline, dimension, value)
+            if cells := totals.get(row):
+                yield value, cells, now.get(row, {})
+        rest = [
+            Row(pipeline, dimension, value) for value in self._rest.get((pipeline, dimension), ())
+        ]
+        if cells := _together(totals, rest):
+            yield OTHER, cells, _together(now, rest)
+
+
+def _ranked(counts: Mapping[str, int]) -> list[str]:
+    return sorted(counts, key=lambda name: (-counts[name], name))
+
+
+def _together(totals: Mapping[Row, Cells], rows: Iterable[Row]) -> dict[int, int]:
+    """The cells of several rows, added up; those that cancel out are left out."""
+    sums: Counter[int] = Counter()
+    for row in rows:
+        sums.update(totals.get(row, {}))
+    return {cell: total for cell, total in sums.items() if total}

@@ -1,62 +1,242 @@
-"""Shapes of KPIs: counts, ratios, durations and amounts, out of one row of cells."""
+"""Shapes of KPIs: counts, ratios, means, durations and amounts, out of the cells of one place."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import ClassVar, Final
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from typing import ClassVar, Final, NamedTuple
 
+from funnel_stream.cells import CELLS, Cell, cell_id, histogram, histogram_value
 from funnel_stream.contract.money import major
 from funnel_stream.definition import Definition, Window
-from funnel_stream.facts import CELLS, cell_id, histogram_value
+from funnel_stream.facts import NONE
 from funnel_stream.windows import Cells
 
-Figure = tuple[str, dict[str, str], float]
-"""A suffix (``""``, ``"_sum"`` …), labels and a value."""
-
-
-class Shape(ABC):
-    """How figures come out of one row of cells.
-
-    ``labels``: names of the labels beside pipeline, window and the breakdown's. ``suffixes``: of
-    the series names.
-    """
-
-    suffixes: ClassVar[tuple[str, ...]] = ("",)
-    labels: tuple[str, ...]
-
-    @abstractmethod
-    def figures(
-        self, cells: Cells, definition: Definition, window: Window, *, total: bool
-    ) -> Iterator[Figure]:
-        """Figures of a row. Zero counts with closed labels are given for a ``total`` only."""
-
-
+OTHER: Final = "__other__"
 CellIds = tuple[int, ...]
 
 
-def _sum(cells: Cells, ids: CellIds) -> int:
-    if len(ids) == 1:
-        return cells.get(ids[0], 0)
-    return sum([cells.get(cell, 0) for cell in ids])
+class Own(NamedTuple):
+    """The labels of a series beside those of its place; ``text`` as Prometheus writes them."""
+
+    labels: dict[str, str]
+    text: str
 
 
-def _labels(names: tuple[str, ...], values: tuple[str, ...]) -> dict[str, str]:
-    return dict(zip(names, values, strict=True))
+Figure = tuple[str, Own, float]
+"""A suffix (``""``, ``"_sum"`` …), labels and a value."""
+
+Contribution = tuple[str, dict[str, str]]
+"""A suffix and labels: to which series of a KPI a cell adds."""
 
 
-@dataclass(frozen=True)
+@lru_cache(maxsize=1 << 16)
+def own(names: tuple[str, ...], values: tuple[str, ...]) -> Own:
+    """Labels by their names and values. Made once: most figures have the same ones every time."""
+    labels = dict(zip(names, values, strict=True))
+    return Own(labels, label_text(labels))
+
+
+def label_text(labels: Mapping[str, str]) -> str:
+    """Labels as Prometheus writes them, without braces."""
+    text = ",".join([f'{name}="{value}"' for name, value in labels.items()])
+    # Escaping each value would take longer than all the rest, and hardly any needs it.
+    if text.count('"') == 2 * len(labels) and "\\" not in text and "\n" not in text:
+        return text
+    return ",".join([f'{name}="{_escaped(value)}"' for name, value in labels.items()])
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+class Place:
+    """Where figures are taken: one row of cells, in one window or (``window`` ``None``) now.
+
+    ``now``: the present cells of the same row. ``as_of`` in µs. ``total``: not a breakdown, so that
+    zeros of closed labels are shown. ``dimension``: of the breakdown, ``""`` for a total. ``tops``:
+    by measure, the values shown of its first label where anybody can invent them; the others are
+    ``__other__``.
+    """
+
+    __slots__ = (
+        "_open",
+        "as_of",
+        "cells",
+        "definition",
+        "dimension",
+        "now",
+        "pipeline",
+        "tops",
+        "window",
+    )
+
+    def __init__(
+        self,
+        definition: Definition,
+        pipeline: str,
+        window: Window | None,
+        cells: Cells,
+        *,
+        now: Cells,
+        as_of: int,
+        dimension: str = "",
+        tops: Mapping[str, frozenset[str]],
+    ) -> None:
+        self.definition = definition
+        self.pipeline = pipeline
+        self.window = window
+        self.cells = cells
+        self.now = now
+        self.as_of = as_of
+        self.dimension = dimension
+        self.tops = tops
+        self._open: dict[str, list[tuple[tuple[str, ...], int]]] | None = None
+
+    @property
+    def total(self) -> bool:
+        return not self.dimension
+
+    def sum(self, ids: CellIds) -> int:
+        """Total weight of cells."""
+        cells = self.cells
+        if len(ids) == 1:
+            return cells.get(ids[0], 0)
+        return sum([cells.get(cell, 0) for cell in ids])
+
+    def of(self, measure: str) -> list[tuple[tuple[str, ...], int]]:
+        """Labels and weights of a measure's cells, for measures with labels that are not known
+        beforehand."""
+        if self._open is None:
+            self._open = {}
+            for cell, weight in self.cells.items():
+                key, *labels = CELLS[cell]
+                if key in OPEN_MEASURES:
+                    self._open.setdefault(key, []).append((tuple(labels), weight))
+        return self._open.get(measure, [])
+
+
+OPEN_MEASURES: Final[set[str]] = set()
+"""Measures that are asked for by ``Place.of``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape(ABC):
+    """How figures come out of a place.
+
+    ``labels``: names of the labels beside pipeline, window and the breakdown's. ``suffixes``: of
+    the series names. ``of_now``: the figure is of the present and has no window. ``dimensions``:
+    the only ones that it can be broken down by; empty for all.
+    """
+
+    suffixes: ClassVar[tuple[str, ...]] = ("",)
+    labels: tuple[str, ...] = ()
+    of_now: bool = False
+    dimensions: tuple[str, ...] = ()
+
+    @abstractmethod
+    def figures(self, place: Place) -> Iterator[Figure]:
+        """Figures of a place. Zeros of closed labels are given for a total only."""
+
+    @abstractmethod
+    def contributions(self, cell: Cell, horizons: tuple[str, ...]) -> list[Contribution]:
+        """The series that a cell adds to, in a pipeline with those horizons."""
+
+    @abstractmethod
+    def size(self, place: Place) -> int:
+        """How many series a place has at most; open labels counted as ``open_values`` says."""
+
+
+def open_values(definition: Definition, label: str) -> int:
+    """How many values of an open label are reckoned with."""
+    if label == "currency":
+        return 1 if definition.base_currency else 2
+    return definition.top_n_in(label) + 2
+
+
+def _product(definition: Definition, labels: tuple[str, ...], known: Mapping[str, int]) -> int:
+    size = 1
+    for label in labels:
+        size *= known.get(label) or open_values(definition, label)
+    return size
+
+
+@dataclass(frozen=True, kw_only=True)
 class Counts(Shape):
     """Numbers of things; one series for each of a closed set of labels."""
 
     series: dict[tuple[str, ...], CellIds]
-    labels: tuple[str, ...] = ()
 
-    def figures(
-        self, cells: Cells, definition: Definition, window: Window, *, total: bool
-    ) -> Iterator[Figure]:
+    def figures(self, place: Place) -> Iterator[Figure]:
+        total = place.total
         for values, ids in self.series.items():
-            if (count := _sum(cells, ids)) or total:
-                yield "", _labels(self.labels, values), count
+            if (count := place.sum(ids)) or total:
+                yield "", own(self.labels, values), count
+
+    def contributions(self, cell: Cell, horizons: tuple[str, ...]) -> list[Contribution]:
+        wanted = cell_id(*cell)
+        return [("", own(self.labels, v).labels) for v, ids in self.series.items() if wanted in ids]
+
+    def size(self, place: Place) -> int:
+        return len(self.series)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitedCounts(Counts):
+    """Counts per stage, for the stages that have a limit in the pipeline."""
+
+    def figures(self, place: Place) -> Iterator[Figure]:
+        limits = place.definition.stuck_after_in(place.pipeline)
+        for suffix, labels, value in super().figures(place):
+            if labels.labels["stage"] in limits:
+                yield suffix, labels, value
+
+    def size(self, place: Place) -> int:
+        return len(place.definition.stuck_after_in(place.pipeline))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenCounts(Shape):
+    """Numbers of things by labels that anybody can invent, non-zero ones only; the first label
+    shows its top N, the rest as one."""
+
+    measure: str
+    known: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        OPEN_MEASURES.add(self.measure)
+
+    def figures(self, place: Place) -> Iterator[Figure]:
+        for values, weight in _gathered(place, self.measure):
+            yield "", own(self.labels, values), weight
+
+    def contributions(self, cell: Cell, horizons: tuple[str, ...]) -> list[Contribution]:
+        return [("", own(self.labels, cell[1:]).labels)] if cell[0] == self.measure else []
+
+    def size(self, place: Place) -> int:
+        return _product(place.definition, self.labels, self.known)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Amounts(OpenCounts):
+    """Sums of money in major units; the last label is the currency."""
+
+    def figures(self, place: Place) -> Iterator[Figure]:
+        for values, minor in _gathered(place, self.measure):
+            yield "", own(self.labels, values), major(minor, values[-1])
+
+
+def _gathered(place: Place, measure: str) -> list[tuple[tuple[str, ...], int]]:
+    """Labels and sums in order, values of the first label that are not shown as ``__other__``."""
+    found = place.of(measure)
+    shown = place.tops.get(measure)
+    if shown is None:
+        return sorted(found)
+    sums: dict[tuple[str, ...], int] = {}
+    for (first, *rest), weight in found:
+        key = (first if first in shown or first == NONE else OTHER, *rest)
+        sums[key] = sums.get(key, 0) + weight
+    return sorted((key, total) for key, total in sums.items() if total)
 
 
 @dataclass(frozen=True)
@@ -68,8 +248,11 @@ class Ratio:
     denominator: CellIds
     shortest_window: int = 0
 
+    def own(self) -> Own:
+        return own(tuple(self.labels), tuple(self.labels.values()))
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Ratios(Shape):
     """Shares of 0–1 (period conversions may exceed 1), with numerator and denominator.
 
@@ -77,84 +260,284 @@ class Ratios(Shape):
     """
 
     rule: Callable[[tuple[str, ...]], tuple[Ratio, ...]]
-    labels: tuple[str, ...] = ()
     suffixes: ClassVar[tuple[str, ...]] = ("", "_numerator", "_denominator")
 
-    def figures(
-        self, cells: Cells, definition: Definition, window: Window, *, total: bool
-    ) -> Iterator[Figure]:
-        for ratio in self.rule(definition.horizons):
-            if window.minutes < ratio.shortest_window:
+    def figures(self, place: Place) -> Iterator[Figure]:
+        total, length = place.total, _minutes(place.window)
+        sums: dict[CellIds, int] = {}
+        for ratio, labels in _ratios(self.rule, place.definition.horizons_of(place.pipeline)):
+            if length < ratio.shortest_window:
                 continue
-            numerator = _sum(cells, ratio.numerator)
-            denominator = _sum(cells, ratio.denominator)
+            numerator = place.sum(ratio.numerator)
+            denominator = sums.get(ratio.denominator)
+            if denominator is None:
+                denominator = sums[ratio.denominator] = place.sum(ratio.denominator)
             if denominator:
-                yield "", ratio.labels, numerator / denominator
+                yield "", labels, numerator / denominator
             if total or numerator or denominator:
-                yield "_numerator", ratio.labels, numerator
-                yield "_denominator", ratio.labels, denominator
+                yield "_numerator", labels, numerator
+                yield "_denominator", labels, denominator
+
+    def contributions(self, cell: Cell, horizons: tuple[str, ...]) -> list[Contribution]:
+        wanted = cell_id(*cell)
+        return [
+            (suffix, ratio.labels)
+            for ratio, _ in _ratios(self.rule, horizons)
+            for suffix, ids in (
+                ("_numerator", ratio.numerator),
+                ("_denominator", ratio.denominator),
+            )
+            if wanted in ids
+        ]
+
+    def size(self, place: Place) -> int:
+        length = _minutes(place.window)
+        ratios = _ratios(self.rule, place.definition.horizons_of(place.pipeline))
+        return 3 * sum(length >= ratio.shortest_window for ratio, _ in ratios)
 
 
-QUANTILES: Final = (0.5, 0.9)
+def _minutes(window: Window | None) -> int:
+    return 0 if window is None else window.minutes
 
 
-@dataclass(frozen=True)
+@cache
+def _ratios(
+    rule: Callable[[tuple[str, ...]], tuple[Ratio, ...]], horizons: tuple[str, ...]
+) -> tuple[tuple[Ratio, Own], ...]:
+    return tuple((ratio, ratio.own()) for ratio in rule(horizons))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoneyRatios(Shape):
+    """Quotients of two sums of money, per currency; numerator and denominator in major units."""
+
+    numerator: str
+    denominator: str
+    suffixes: ClassVar[tuple[str, ...]] = ("", "_numerator", "_denominator")
+    labels: tuple[str, ...] = ("currency",)
+
+    def __post_init__(self) -> None:
+        OPEN_MEASURES.update((self.numerator, self.denominator))
+
+    def figures(self, place: Place) -> Iterator[Figure]:
+        tops = dict(place.of(self.numerator))
+        bottoms = dict(place.of(self.denominator))
+        for values in sorted(tops.keys() | bottoms.keys()):
+            numerator, denominator = tops.get(values, 0), bottoms.get(values, 0)
+            labels = own(self.labels, values)
+            if denominator:
+                yield "", labels, numerator / denominator
+            if numerator or denominator:
+                yield "_numerator", labels, major(numerator, values[0])
+                yield "_denominator", labels, major(denominator, values[0])
+
+    def contributions(self, cell: Cell, horizons: tuple[str, ...]) -> list[Contribution]:
+        suffixes = {self.numerator: "_numerator", self.denominator: "_denominator"}
+        suffix = suffixes.get(cell[0])
+        return [(suffix, own(self.labels, cell[1:]).labels)] if suffix else []
+
+    def size(self, place: Place) -> int:
+        return 3 * open_values(place.definition, "currency")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostPer(Shape):
+    """Money spent per thing: in major units, per currency that anything was spent in."""
+
+    measure: str
+    things: CellIds
+    suffixes: ClassVar[tuple[str, ...]] = ("", "_numerator", "_denominator")
+    labels: tuple[str, ...] = ("currency",)
+
+    def __post_init__(self) -> None:
+        OPEN_MEASURES.add(self.measure)
+
+    def figures(self, place: Place) -> Iterator[Figure]:
+        things = place.sum(self.things)
+        for values, minor in sorted(place.of(self.measure)):
+            spent = major(minor, values[0])
+            labels = own(self.labels, values)
+            if things:
+                yield "", labels, spent / things
+            yield "_numerator", labels, spent
+            yield "_denominator", labels, things
+
+    def contributions(self, cell: Cell, horizons: tuple[str, ...]) -> list[Contribution]:
+        return []
+
+    def size(self, place: Place) -> int:
+        return 3 * open_values(place.definition, "currency")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Means(Shape):
+    """Sums, counts and means of exact numbers; one series per label value.
+
+    ``series``: for each label value the cells that are summed, each with the part of a unit that
+    its weight is in (10⁶: millionths), and the cells that count.
+    """
+
+    series: dict[tuple[str, ...], tuple[tuple[tuple[int, int], ...], CellIds]]
+    suffixes: ClassVar[tuple[str, ...]] = ("", "_sum", "_count")
+
+    def figures(self, place: Place) -> Iterator[Figure]:
+        total, cells = place.total, place.cells
+        for values, (summed, counted) in self.series.items():
+            count = place.sum(counted)
+            if not (count or total):
+                continue
+            unit = max(part for _, part in summed)
+            exact = sum([cells.get(cell, 0) * (unit // part) for cell, part in summed])
+            labels = own(self.labels, values)
+            if count:
+                yield "", labels, exact / (unit * count)
+            yield "_sum", labels, exact / unit
+            yield "_count", labels, count
+
+    def contributions(self, cell: Cell, horizons: tuple[str, ...]) -> list[Contribution]:
+        wanted = cell_id(*cell)
+        found: list[Contribution] = []
+        for values, (summed, counted) in self.series.items():
+            if any(wanted == each for each, _ in summed):
+                found.append(("_sum", own(self.labels, values).labels))
+            if wanted in counted:
+                found.append(("_count", own(self.labels, values).labels))
+        return found
+
+    def size(self, place: Place) -> int:
+        return 3 * len(self.series)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ages(Means):
+    """Means of the time since something, in seconds, from the sum of those instants."""
+
+    def figures(self, place: Place) -> Iterator[Figure]:
+        for values, (((since, _),), counted) in self.series.items():
+            count = place.sum(counted)
+            if not (count or place.total):
+                continue
+            age = count * place.as_of - place.cells.get(since, 0)
+            labels = own(self.labels, values)
+            if count:
+                yield "", labels, age / (1_000_000 * count)
+            yield "_sum", labels, age / 1_000_000
+            yield "_count", labels, count
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoneyMeans(Shape):
+    """Means of amounts in major units, per currency."""
+
+    summed: str
+    counted: str
+    suffixes: ClassVar[tuple[str, ...]] = ("", "_sum", "_count")
+    labels: tuple[str, ...] = ("currency",)
+
+    def __post_init__(self) -> None:
+        OPEN_MEASURES.update((self.summed, self.counted))
+
+    def figures(self, place: Place) -> Iterator[Figure]:
+        sums = dict(place.of(self.summed))
+        for values, count in sorted(place.of(self.counted)):
+            amount = major(sums.get(values, 0), values[0])
+            labels = own(self.labels, values)
+            yield "", labels, amount / count
+            yield "_sum", labels, amount
+            yield "_count", labels, count
+
+    def contributions(self, cell: Cell, horizons: tuple[str, ...]) -> list[Contribution]:
+        suffix = {self.summed: "_sum", self.counted: "_count"}.get(cell[0])
+        return [(suffix, own(self.labels, cell[1:]).labels)] if suffix else []
+
+    def size(self, place: Place) -> int:
+        return 3 * open_values(place.definition, "currency")
+
+
+QUANTILES: Final = {"0.5": 5, "0.9": 9}
+"""Quantiles that are shown, in tenths."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Durations(Shape):
     """Mean, sum, count and p50/p90 of a duration in seconds; one series per label value."""
 
     measure: str
-    labels: tuple[str]
-    values: tuple[str, ...]
+    values: tuple[str, ...] = ("",)
     suffixes: ClassVar[tuple[str, ...]] = ("", "_sum", "_count", "_quantile")
 
-    def figures(
-        self, cells: Cells, definition: Definition, window: Window, *, total: bool
-    ) -> Iterator[Figure]:
-        sizes = _open_cells(cells, f"{self.measure}_histogram")
+    def __post_init__(self) -> None:
+        OPEN_MEASURES.add(histogram(self.measure))
+
+    def figures(self, place: Place) -> Iterator[Figure]:
+        sizes: dict[str, list[tuple[float, int]]] = {}
+        for (value, index), count in place.of(histogram(self.measure)):
+            sizes.setdefault(value, []).append((histogram_value(index), count))
         for value in self.values:
-            labels = {self.labels[0]: value}
-            histogram = sorted(
-                (histogram_value(size), count) for (owner, size), count in sizes if owner == value
-            )
-            count = sum(number for _, number in histogram)
-            seconds = cells.get(cell_id(self.measure, value), 0) / 1e6
-            if count:
-                yield "", labels, seconds / count
-                for quantile in QUANTILES:
-                    at = _quantile(histogram, quantile, count) / 1e6
-                    yield "_quantile", {**labels, "quantile": str(quantile)}, at
-            if count or total:
-                yield "_sum", labels, seconds
-                yield "_count", labels, count
+            counted = sizes.get(value)
+            if not (counted or place.total):
+                continue
+            labels = self._own(value)
+            seconds = place.cells.get(cell_id(self.measure, value), 0) / 1_000_000
+            number = 0
+            if counted:
+                counted.sort()
+                number = sum([count for _, count in counted])
+                yield "", labels, seconds / number
+                for quantile, tenths in QUANTILES.items():
+                    at = _at_rank(counted, -(-tenths * number // 10)) / 1_000_000
+                    yield "_quantile", self._own(value, quantile), at
+            yield "_sum", labels, seconds
+            yield "_count", labels, number
+
+    def _own(self, value: str, *quantile: str) -> Own:
+        values = (value, *quantile) if self.labels else quantile
+        return own((*self.labels, "quantile") if quantile else self.labels, values)
+
+    def contributions(self, cell: Cell, horizons: tuple[str, ...]) -> list[Contribution]:
+        suffix = {self.measure: "_sum", histogram(self.measure): "_count"}.get(cell[0])
+        return [(suffix, self._own(cell[1]).labels)] if suffix else []
+
+    def size(self, place: Place) -> int:
+        return (3 + len(QUANTILES)) * len(self.values)
 
 
-def _quantile(histogram: list[tuple[float, int]], quantile: float, count: int) -> float:
-    """The value at rank ⌈q·n⌉ (discrete), of (value, count) pairs in order."""
-    rank = -(-quantile * count // 1)
+def _at_rank(counted: list[tuple[float, int]], rank: int) -> float:
+    """The value at a rank from 1 (discrete), of (value, count) pairs in order."""
     seen = 0
-    for value, number in histogram:
-        seen += number
+    for value, count in counted:
+        seen += count
         if seen >= rank:
             return value
     raise AssertionError("a histogram holds as many as it counts")
 
 
-@dataclass(frozen=True)
-class Amounts(Shape):
-    """Sums of money in major units; the last label, ``currency``, is open."""
+@dataclass(frozen=True, kw_only=True)
+class Velocity(Shape):
+    """Open deals × win ratio × mean won value ÷ mean time to close of won deals in days: what the
+    pipeline earns a day, per currency, in major units."""
 
-    measure: str
-    labels: tuple[str, ...]
+    open: CellIds
+    won: CellIds
+    closed: CellIds
+    valued: CellIds
+    time_to_close: int
+    labels: tuple[str, ...] = ("currency",)
 
-    def figures(
-        self, cells: Cells, definition: Definition, window: Window, *, total: bool
-    ) -> Iterator[Figure]:
-        for values, minor in sorted(_open_cells(cells, self.measure)):
-            yield "", _labels(self.labels, values), major(minor, values[-1])
+    def figures(self, place: Place) -> Iterator[Figure]:
+        won, closed, valued = (place.sum(ids) for ids in (self.won, self.closed, self.valued))
+        spent_us = place.cells.get(self.time_to_close, 0)
+        if not (won and closed and valued and spent_us):
+            return
+        deals = sum([place.now.get(cell, 0) for cell in self.open])
+        days = spent_us / won / 86_400_000_000
+        for (outcome, currency), minor in sorted(place.of("deal_value")):
+            if outcome == "won":
+                value = major(minor, currency) / valued
+                yield "", own(self.labels, (currency,)), deals * (won / closed) * value / days
 
+    def contributions(self, cell: Cell, horizons: tuple[str, ...]) -> list[Contribution]:
+        return []
 
-def _open_cells(cells: Cells, measure: str) -> list[tuple[tuple[str, ...], int]]:
-    """Labels and weights of a measure's cells in a row."""
-    return [
-        (CELLS[cell][1:], weight) for cell, weight in cells.items() if CELLS[cell][0] == measure
-    ]
+    def size(self, place: Place) -> int:
+        return open_values(place.definition, "currency")

@@ -1,39 +1,41 @@
 """Windowed tables: totals of every cell, by window and breakdown, that slide with event time.
 
 The sum of all source partitions' panes is never taken at a scrape: a change is added once to each
-window it lies in, and a pane that slides out is subtracted once.
+window it lies in, and a pane that slides out is subtracted once. Beside the windows stands the
+present: facts that count from their minute on, and never slide out.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from funnel_stream.blocks import FactBlock
-from funnel_stream.definition import Definition, Window
-from funnel_stream.facts import ATTRIBUTES
-from funnel_stream.panes import Chunk, Ints, Panes, new_panes
+from funnel_stream.breakdowns import Breakdowns, Row
+from funnel_stream.definition import MINUTE, Definition, Window
+from funnel_stream.facts import NONE
+from funnel_stream.panes import Chunk, Panes, Present, is_matured, is_present, new_panes
+from funnel_stream.spend import Shares, SpendBook
+from funnel_stream.totals import Cells, RowSum, Totals, sum_by_row
 
-Cells = Mapping[int, int]
-"""Total weight by cell id; a cell that is not there is 0."""
+__all__ = ["NONE", "NOW", "Cells", "Row", "Snapshot", "WindowTables", "sum_by_row"]
 
-NONE: Final = "__none__"
+NOW: Final = "now"
+"""The table of the present among the totals of the windows."""
+
 MINUTE_US: Final = 60_000_000
-_LIMB: Final = 31
 _AT_ONCE: Final = 100_000
-
-
-class Row(NamedTuple):
-    """What a total is of: a pipeline, or a value of one of its dimensions."""
-
-    pipeline: str
-    dimension: str = ""
-    value: str = ""
+"""Facts that are summed at once, about."""
+_FEW_COMBINATIONS: Final = 100_000
+"""So many are kept whether used or not."""
 
 
 class Snapshot(NamedTuple):
-    """All totals as of an instant (µs); never changes, so that any thread may read it."""
+    """All totals as of an instant (µs); never changes, so that any thread may read it.
+
+    ``totals``: by window, and ``NOW`` for the facts of the present.
+    """
 
     definition: Definition
     as_of: int
@@ -41,57 +43,120 @@ class Snapshot(NamedTuple):
     version: int
 
 
+class _Source:
+    """What a source partition contributes; its spends stand in the book."""
+
+    def __init__(self, windows: Iterable[Window], minute: int | None) -> None:
+        self.panes = new_panes(windows)
+        self.present = Present()
+        if minute is not None:
+            self.forget(minute)
+
+    def add(self, facts: Chunk) -> None:
+        """Take facts in, which stand by minute."""
+        present = is_present(facts.cell)
+        if present.any():
+            self.present.add(self.present.place(*facts.take(present)))
+            facts = facts.take(~present)
+        for panes in self.panes.values():
+            panes.add(panes.place(*facts))
+
+    def every(self) -> Iterator[Panes]:
+        """All panes, and the present."""
+        yield from self.panes.values()
+        yield self.present
+
+    def forget(self, minute: int) -> None:
+        """Drop what is past keeping as of a minute."""
+        for panes in self.every():
+            panes.forget(minute)
+
+
 class WindowTables:
     """Panes of every source partition, and the totals of every window over them."""
 
     def __init__(self, definition: Definition) -> None:
         self._definition = definition
-        self._windows = [_Totals(window) for window in definition.window_list()]
-        self._sources: dict[int, dict[int, Panes]] = {}
-        self._breakdowns = _Breakdowns(definition)
+        self._windows = [(window, Totals()) for window in definition.window_list()]
+        self._now = Totals()
+        self._sources: dict[int, _Source] = {}
+        self._breakdowns = Breakdowns(definition)
+        self._by_channel = "channel" in definition.dimensions
+        self._spends = SpendBook(definition)
+        self._pending: list[Chunk] = []
+        self._pending_facts = 0
+        self._combinations_limit = _FEW_COMBINATIONS
         self._now_minute: int | None = None
         self._as_of = 0
         self._version = 0
 
+    # --- what changes ---------------------------------------------------------------------------
+
     def apply(self, source: int, blocks: Iterable[FactBlock]) -> None:
         """Add differences from a source partition: all blocks of a tick."""
         self._version += 1
-        facts = [
-            (
-                block.minute,
-                self._breakdowns.combinations(block.combinations)[block.combination],
-                block.cell,
-                block.weight,
-            )
-            for block in blocks
-        ]
-        if not facts:
-            return
-        columns = [np.concatenate(column) for column in zip(*facts, strict=True)]
-        for size, panes in self._panes_of(source).items():
-            chunk = panes.place(*columns)
-            panes.add(chunk)
-            for totals in self._windows:
-                if totals.window.pane == size:
-                    inside = (chunk.pane >= totals.first) & (chunk.pane <= totals.last)
-                    totals.add([chunk.take(inside)], self._breakdowns)
+        if source not in self._sources:
+            windows = self._definition.window_list()
+            self._sources[source] = _Source(windows, self._now_minute)
+        for block in blocks:
+            if len(block.cell):
+                self._add_facts(self._sources[source], block)
+            if block.spends:
+                added = self._spends.add(source, block.spends)
+                for window, totals in self._windows:
+                    shares = self._spends.shares(added, window.pane, totals.first, totals.last)
+                    totals.add(self._spend_rows(shares))
 
-    def _panes_of(self, source: int) -> dict[int, Panes]:
-        panes = self._sources.get(source)
-        if panes is None:
-            panes = self._sources[source] = new_panes()
-            if self._now_minute is not None:
-                for of_size in panes.values():
-                    of_size.forget(self._now_minute)
-        return panes
+    def _add_facts(self, source: _Source, block: FactBlock) -> None:
+        combination = self._breakdowns.combinations(block.combinations)[block.combination]
+        facts = Chunk(block.minute, combination, block.cell, block.weight)
+        source.add(facts)
+        self._pending.append(facts)
+        self._pending_facts += len(facts.cell)
+        if self._pending_facts >= _AT_ONCE:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Add what has come since the last time to the totals: many facts at once share rows and
+        cells, so that few sums change."""
+        if not self._pending:
+            return
+        facts = Chunk.concatenate(self._pending)
+        self._pending, self._pending_facts = [], 0
+        tables, inside = self._tables_of(facts)
+        for which, some in _alike(facts, inside):
+            sums = list(self._sums([some]))
+            for table, lies in zip(tables, which, strict=True):
+                if lies:
+                    table.add(sums)
+
+    def _tables_of(self, facts: Chunk) -> tuple[list[Totals], npt.NDArray[np.bool_]]:
+        """All tables, and for each which of the facts (by minute) count in it now."""
+        present = is_present(facts.cell)
+        matured = is_matured(facts.cell)
+        inside = [present & (facts.pane <= self._now.last)]
+        for window, totals in self._windows:
+            size = window.pane
+            minute = facts.pane + matured * (size - 1)
+            lies = (minute >= totals.first * size) & (minute < (totals.last + 1) * size)
+            inside.append(lies & ~(present | matured if size == MINUTE else present))
+        return [self._now, *(totals for _, totals in self._windows)], np.array(inside)
 
     def replace(self, source: int, blocks: Iterable[FactBlock]) -> None:
         """Let a source partition's whole contribution be these blocks."""
+        self._settle()
+        spends = self._spends.remove(source)
+        for window, totals in self._windows:
+            shares = self._spends.shares(spends, window.pane, totals.first, totals.last)
+            totals.add(self._spend_rows(shares), sign=-1)
         if former := self._sources.pop(source, None):
-            for totals in self._windows:
-                chunks = former[totals.window.pane].between(totals.first, totals.last)
-                totals.add(chunks, self._breakdowns, sign=-1)
+            self._now.add(self._sums(former.present.between(0, self._now.last)), sign=-1)
+            for window, totals in self._windows:
+                chunks = former.panes[window.pane].between(totals.first, totals.last)
+                totals.add(self._sums(chunks), sign=-1)
         self.apply(source, blocks)
+
+    # --- time -----------------------------------------------------------------------------------
 
     def advance(self, now_us: int) -> None:
         """Slide every window to end at ``now_us``; time never moves back."""
@@ -99,169 +164,110 @@ class WindowTables:
         self._as_of = max(self._as_of, now_us)
         if self._now_minute is not None and minute <= self._now_minute:
             return
+        self._settle()
         self._now_minute = minute
         self._version += 1
-        for totals in self._windows:
-            self._slide(totals, minute // totals.window.pane)
-        for panes in self._sources.values():
-            for of_size in panes.values():
-                of_size.forget(minute)
+        for window, totals in self._windows:
+            self._slide(window, totals, minute // window.pane)
+        for source in self._sources.values():
+            begun = source.present.between(self._now.last + 1, minute)
+            self._now.add(self._sums(begun))
+            source.forget(minute)
+        self._now.last = minute
+        self._forget_combinations()
+        firsts = [totals.first * window.pane for window, totals in self._windows]
+        self._spends.forget(min(firsts) * MINUTE_US)
 
-    def _slide(self, totals: "_Totals", last: int) -> None:
+    def _forget_combinations(self) -> None:
+        """Whenever their number has doubled: deals come and go, and each may have its own."""
+        if len(self._breakdowns) < self._combinations_limit:
+            return
+        used = np.zeros(len(self._breakdowns), dtype=np.bool_)
+        every = [panes for source in self._sources.values() for panes in source.every()]
+        for panes in every:
+            panes.mark(used)
+        ids = self._breakdowns.keep(used)
+        for panes in every:
+            panes.renumber(ids)
+        self._combinations_limit = max(_FEW_COMBINATIONS, 2 * len(self._breakdowns))
+
+    def _slide(self, window: Window, totals: Totals, last: int) -> None:
         if last == totals.last:
             return
-        first = last - totals.window.panes + 1
-        size = totals.window.pane
+        first = last - window.panes + 1
         if first > totals.last:
             totals.clear()
-            leaving, entering = None, (first, last)
+            self._slide_over(window, totals, first, last)
         else:
-            leaving, entering = (totals.first, first - 1), (totals.last + 1, last)
-        for panes in self._sources.values():
-            if leaving:
-                totals.add(panes[size].between(*leaving), self._breakdowns, sign=-1)
-            totals.add(panes[size].between(*entering), self._breakdowns)
+            self._slide_over(window, totals, totals.first, first - 1, sign=-1)
+            self._slide_over(window, totals, totals.last + 1, last)
         totals.first, totals.last = first, last
+
+    def _slide_over(
+        self, window: Window, totals: Totals, first: int, last: int, sign: int = 1
+    ) -> None:
+        """Let panes enter a window or, with ``sign`` −1, leave it."""
+        if first > last:
+            return
+        chunks = (
+            chunk
+            for source in self._sources.values()
+            for chunk in source.panes[window.pane].between(first, last)
+        )
+        totals.add(self._sums(chunks), sign)
+        shares = self._spends.shares_of_all(window.pane, first, last)
+        totals.add(self._spend_rows(shares), sign)
+
+    # --- sums -----------------------------------------------------------------------------------
+
+    def _sums(self, chunks: Iterable[Chunk]) -> Iterator[RowSum]:
+        """Sums of facts for every row that they count in; a row may come several times."""
+        for facts in _in_lots(chunks):
+            rows = self._breakdowns.rows_of(facts.combination)
+            yield from sum_by_row(rows, facts.cell, facts.weight)
+
+    def _spend_rows(self, shares: Shares) -> Iterator[RowSum]:
+        for (pipeline, channel), cells in shares.items():
+            filled = {cell: share for cell, share in cells.items() if share}
+            rows = [Row(pipeline)]
+            if self._by_channel:
+                rows.append(Row(pipeline, "channel", channel or NONE))
+            for row in rows:
+                yield self._breakdowns.row(row), list(filled), list(filled.values())
 
     def snapshot(self) -> Snapshot:
         """The totals as they are; later changes do not touch it."""
+        self._settle()
         rows = self._breakdowns.rows
+        totals = {window.name: totals.freeze(rows) for window, totals in self._windows}
         return Snapshot(
-            self._definition,
-            self._as_of,
-            {
-                totals.window.name: {rows[row]: cells for row, cells in totals.freeze().items()}
-                for totals in self._windows
-            },
-            self._version,
+            self._definition, self._as_of, {**totals, NOW: self._now.freeze(rows)}, self._version
         )
 
 
-class _Breakdowns:
-    """Which rows a combination of attributes counts in: its pipeline's, and one a dimension."""
-
-    def __init__(self, definition: Definition) -> None:
-        self._dimensions = [(name, ATTRIBUTES.index(name)) for name in definition.dimensions]
-        self._known: dict[tuple[str, ...], int] = {}
-        self._row_ids: dict[Row, int] = {}
-        self.rows: list[Row] = []
-        self._table = np.zeros((256, len(self._dimensions) + 1), dtype=np.int64)
-
-    def combinations(self, combinations: list[tuple[str, ...]]) -> npt.NDArray[np.uint32]:
-        """Ids of combinations, given on first use."""
-        known = self._known
-        ids = np.empty(len(combinations), dtype=np.uint32)
-        for place, combination in enumerate(combinations):
-            found = known.get(combination)
-            if found is None:
-                found = known[combination] = len(known)
-                if found == len(self._table):
-                    self._table = np.concatenate([self._table, np.zeros_like(self._table)])
-                self._table[found] = [self._row(row) for row in self._rows_of(combination)]
-            ids[place] = found
-        return ids
-
-    def _rows_of(self, combination: tuple[str, ...]) -> Iterable[Row]:
-        yield Row(combination[0])
-        for name, place in self._dimensions:
-            yield Row(combination[0], name, combination[place] or NONE)
-
-    def _row(self, row: Row) -> int:
-        known = self._row_ids.get(row)
-        if known is None:
-            known = self._row_ids[row] = len(self.rows)
-            self.rows.append(row)
-        return known
-
-    def rows_of(self, combination: npt.NDArray[np.uint32]) -> Ints:
-        """Ids of the rows that each fact counts in, one fact a line."""
-        return self._table[combination]
+def _in_lots(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """The same facts in chunks of a size that is good to sum."""
+    lot: list[Chunk] = []
+    held = 0
+    for chunk in chunks:
+        for start in range(0, len(chunk.pane), _AT_ONCE):
+            part = chunk.take(slice(start, start + _AT_ONCE))
+            lot.append(part)
+            held += len(part.pane)
+            if held >= _AT_ONCE:
+                yield Chunk.concatenate(lot)
+                lot, held = [], 0
+    if lot:
+        yield Chunk.concatenate(lot)
 
 
-class _Totals:
-    """One window's sums: per row, per cell. Covers panes ``first`` to ``last``."""
-
-    def __init__(self, window: Window) -> None:
-        self.window = window
-        self.first, self.last = 0, -1
-        self._rows: dict[int, dict[int, int]] = {}
-        self._own: set[int] = set()
-
-    def clear(self) -> None:
-        self._rows = {}
-        self._own = set()
-
-    def add(self, chunks: Iterable[Chunk], breakdowns: _Breakdowns, sign: int = 1) -> None:
-        """Add (or, with ``sign`` −1, subtract) facts to every row that they count in."""
-        many = list(chunks)
-        if not many:
-            return
-        facts = Chunk.concatenate(many)
-        for start in range(0, len(facts.pane), _AT_ONCE):
-            part = facts.take(slice(start, start + _AT_ONCE))
-            rows = breakdowns.rows_of(part.combination)
-            for row_id, cells, weights in sum_by_row(rows, part.cell, part.weight):
-                row = self._own_row(row_id)
-                for cell, weight in zip(cells, weights, strict=True):
-                    total = row.get(cell, 0) + sign * weight
-                    if total:
-                        row[cell] = total
-                    else:
-                        del row[cell]
-
-    def _own_row(self, row_id: int) -> dict[int, int]:
-        """The row, copied first if a snapshot shares it."""
-        if row_id not in self._own:
-            self._rows[row_id] = dict(self._rows.get(row_id, ()))
-            self._own.add(row_id)
-        return self._rows[row_id]
-
-    def freeze(self) -> dict[int, dict[int, int]]:
-        for row_id in [row_id for row_id in self._own if not self._rows[row_id]]:
-            del self._rows[row_id]
-        self._own = set()
-        return dict(self._rows)
-
-
-def sum_by_row(
-    rows: Ints, cell: npt.NDArray[np.uint32], weight: Ints
-) -> Iterator[tuple[int, list[int], list[int]]]:
-    """Per row: the cells whose weights do not cancel out, and their exact sums of any size.
-
-    ``rows``: for each fact the ids of the rows it counts in.
-    """
-    used_rows, row_place = _renumber(rows)
-    used_cells, cell_place = _renumber(cell)
-    places = row_place * len(used_cells) + cell_place[:, None]
-    # Summing into a dense table costs 1 ns a number where sorting by key costs 70.
-    if len(weight) * float(np.abs(weight).max(initial=0)) < 1 << 62:
-        limbs, shifts = [weight], [0]
-    else:
-        limbs, shifts = [weight & ((1 << _LIMB) - 1), weight >> _LIMB], [0, _LIMB]
-    tables = []
-    for limb in limbs:
-        table = np.zeros(len(used_rows) * len(used_cells), dtype=np.int64)
-        np.add.at(table, places.ravel(), np.repeat(limb, rows.shape[1]))
-        tables.append(table.reshape(len(used_rows), len(used_cells)))
-    for place, row_id in enumerate(used_rows.tolist()):
-        lines = [table[place] for table in tables]
-        filled = np.flatnonzero(np.logical_or.reduce(lines))
-        parts = [line[filled].tolist() for line in lines]
-        sums = (
-            [
-                sum(part << shift for part, shift in zip(pair, shifts, strict=True))
-                for pair in zip(*parts, strict=True)
-            ]
-            if len(parts) > 1
-            else parts[0]
-        )
-        yield row_id, used_cells[filled].tolist(), sums
-
-
-def _renumber(ids: npt.NDArray[Any]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """The distinct ids, and each id's place among them."""
-    seen = np.zeros(int(ids.max(initial=0)) + 1, dtype=np.intp)
-    seen[ids] = 1
-    used = np.flatnonzero(seen)
-    seen[used] = np.arange(len(used))
-    return used, seen[ids]
+def _alike(
+    facts: Chunk, inside: npt.NDArray[np.bool_]
+) -> Iterator[tuple[npt.NDArray[np.bool_], Chunk]]:
+    """Facts that count in the same tables together, with which these are; a table a line."""
+    rest = inside.any(axis=0)
+    while rest.any():
+        which = inside[:, np.argmax(rest)]
+        alike: npt.NDArray[np.bool_] = rest & (inside == which[:, None]).all(axis=0)
+        yield which, facts if alike.all() else facts.take(alike)
+        rest &= ~alike

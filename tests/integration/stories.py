@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from typing import Any, Final
 
 from funnel_stream.tools.publisher import publish
 from funnel_stream.tools.simulator import Simulator
@@ -15,6 +16,45 @@ from tests.integration.processes import Figures, as_figures, run
 
 END = datetime(2026, 5, 28, tzinfo=UTC)
 _AT_ONCE = 20
+
+RICH: Final[dict[str, Any]] = {
+    "pipelines": {
+        "default": {},
+        "partner": {"horizons": ["2d"], "stuck_after": {"qualified": "3d"}},
+        "partners": {"horizons": ["1d", "14d"], "stuck_after": {}},
+    },
+    "dimensions": ["channel", "owner", "channel × product"],
+    "windows": ["1h", "24h", "7d", "60d"],
+    "horizons": ["1d", "7d"],
+    "stuck_after": {"lead": "1d", "offer": "7d", "negotiation": "36h"},
+    "activity_horizon": "10d",
+    "top_n": 5,
+    "top_n_of": {"owner": 3, "reason": 2, "problem": 2},
+    "base_currency": "EUR",
+    "rates": {
+        "USD": {"2025-01-01": "0.9", "2026-04-20": "0.93", "2026-05-10": "0.876543"},
+        "PLN": {"2026-04-15": "0.23"},
+        "JPY": {"2026-05-01": "0.0061"},
+    },
+    "targets": [
+        {"kpi": "win_ratio", "value": 0.3, "window": "60d"},
+        {"kpi": "open_deals", "value": 10, "at": "most", "labels": {"stage": "offer"}},
+        {
+            "kpi": "leads",
+            "value": 20,
+            "window": "60d",
+            "labels": {"dimension": "channel", "value": "paid_search"},
+        },
+    ],
+}
+"""A configuration with something of everything."""
+
+
+def written(folder: Path, config: dict[str, Any], name: str = "funnel.yaml") -> Path:
+    """The configuration as a file; JSON is YAML."""
+    file = folder / name
+    file.write_text(json.dumps(config), encoding="utf-8")
+    return file
 
 
 def simulated(events: int, *, deals_per_day: int, seed: int = 7) -> list[bytes]:
@@ -45,9 +85,9 @@ class Story:
         return len(self.lines)
 
 
-def computed(file: Path) -> Figures:
+def computed(file: Path, *options: str) -> Figures:
     """What the core says without Kafka, as of the last event."""
-    result = run("compute", str(file), "--json")
+    result = run("compute", str(file), "--json", *options)
     assert result.returncode == 0, result.stderr
     return as_figures(json.loads(result.stdout))
 

@@ -68,6 +68,12 @@ def test_a_short_demo_shows_figures_and_ends(tmp_path: Path) -> None:
     won = re.search(r"^  won +(\d+) +\d+\.\d % *$", out, re.M)
     assert won
     assert int(won[1]) > 0
+    open_leads = re.search(r"^  lead +\d+ +100\.0 % +(\d+) *$", out, re.M)
+    assert open_leads
+    assert int(open_leads[1]) > 0
+    assert re.search(r"^ +EUR .*USD", out, re.M)
+    for amounts in ("won", "open now", "cost per lead"):
+        assert re.search(rf"^{amounts} +[\d,.]+ ", out, re.M), amounts
     rate = re.search(r"^Win ratio +(\d+\.\d) % *$", out, re.M)
     assert rate
     assert 0 < float(rate[1]) < 100

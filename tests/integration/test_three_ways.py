@@ -3,15 +3,20 @@
 import csv
 import json
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from funnel_stream.configuration import load
+from funnel_stream.definition import Definition
 from funnel_stream.tools.publisher import publish
-from tests.integration.processes import Broker, Figures, Worker, as_figures
+from tests.integration.processes import Broker, Figures, Worker, as_figures, run
+from tests.integration.stories import RICH, written
 from tests.oracle import oracle
 
-pytestmark = [pytest.mark.broker, pytest.mark.data]
+pytestmark = pytest.mark.broker
 
 YEAR = {"pipeline": "default", "window": "365d"}
 OLIST = (
@@ -19,35 +24,78 @@ OLIST = (
     "olist_closed_deals_dataset.csv",
 )
 MAVEN = ("sales_pipeline.csv", "products.csv", "accounts.csv")
+MOST_SERIES = 10_000
 
 
 def last_instant(lines: Iterable[bytes]) -> str:
-    return max(json.loads(line)["occurred_at"] for line in lines)
+    """When the newest event occurred; an erasure occurs nowhere."""
+    texts = (json.loads(line).get("occurred_at") for line in lines)
+    return max(filter(None, texts), key=datetime.fromisoformat)
 
 
-def wait_for_oracle(worker: Worker, file: Path, lines: list[bytes]) -> Figures:
-    """Until the worker has all the events; then every figure must be SQL's, on both addresses."""
+def wait_for_oracle(
+    worker: Worker, file: Path, lines: list[bytes], config: Path | None = None
+) -> Figures:
+    """Until the worker has all the events; then every figure must be SQL's, and what ``/metrics``
+    shows of them must be the same."""
     file.write_bytes(b"\n".join(lines))
-    expected = oracle.figures(file, last_instant(lines))
-    leads = oracle.key("funnel_stage_entries", YEAR | {"stage": "lead"})
-    won = oracle.key("funnel_deals_closed", YEAR | {"outcome": "won"})
+    as_of = last_instant(lines)
+    expected = oracle.figures(file, as_of, json.loads(config.read_text()) if config else None)
+    worker.wait_consumed(len(lines))
+    worker.wait_until(lambda: reached(worker, as_of), f"the figures to be as of {as_of}")
+    difference = AssertionError()
 
-    def complete() -> Figures | None:
-        found = worker.kpis()
-        if found is None:
+    def equal() -> Figures | None:
+        nonlocal difference
+        shown = worker.kpis()
+        try:
+            oracle.compare(expected, as_samples(shown or {}), source="broker and worker")
+        except AssertionError as error:
+            difference = error
             return None
-        values = [found.get((metric, frozenset(labels))) for metric, labels in (leads, won)]
-        return found if values == [expected[leads].value, expected[won].value] else None
+        return shown
 
-    shown = worker.wait_until(complete, "the figures of all events")
-    samples = [
-        {"metric": metric, "labels": dict(labels), "value": value}
-        for (metric, labels), value in shown.items()
-    ]
-    oracle.compare(expected, samples)
-    metrics = worker.metrics()
-    assert {key: metrics.get(key) for key in shown} == shown
+    try:
+        shown = worker.wait_until(equal, "all figures to be SQL's", deadline=30)
+    except AssertionError:
+        raise difference from None
+    metrics = {key: value for key, value in worker.metrics().items() if key in shown}
+    assert metrics == exported(shown, load(config))
+    assert len(metrics) < MOST_SERIES
     return shown
+
+
+def reached(worker: Worker, as_of: str) -> bool:
+    shown = worker.metric("funnel_as_of_timestamp_seconds")
+    return shown == oracle.microseconds(as_of) / 1e6
+
+
+def as_samples(figures: Figures) -> list[dict[str, Any]]:
+    return [
+        {"metric": metric, "labels": dict(labels), "value": value}
+        for (metric, labels), value in figures.items()
+    ]
+
+
+def exported(figures: Figures, definition: Definition) -> Figures:
+    """What is left of all figures on ``/metrics``: totals in some windows, some breakdowns of
+    some KPIs in fewer, and what has no window."""
+    export = definition.export
+    kpis = {f"funnel_{kpi}_breakdown" for kpi in export.breakdown_kpis}
+    kept: Figures = {}
+    for (metric, labels), value in figures.items():
+        of = dict(labels)
+        windows = definition.export_windows()
+        if "dimension" in of:
+            windows = definition.breakdown_windows()
+            base = metric.partition("_breakdown")[0] + "_breakdown"
+            if of["dimension"] not in export.dimensions:
+                continue
+            if base not in kpis and "target" not in metric:
+                continue
+        if of.get("window") in (None, *windows):
+            kept[metric, labels] = value
+    return kept
 
 
 def figure(figures: Figures, metric: str, **labels: str) -> float | None:
@@ -58,6 +106,7 @@ def won_by(worker: Worker) -> float | None:
     return figure(worker.kpis(window="365d") or {}, "funnel_deals_closed", outcome="won")
 
 
+@pytest.mark.data
 def test_olist(
     broker: Broker,
     start_worker: Callable[..., Worker],
@@ -85,6 +134,7 @@ def test_olist(
     assert mean == pytest.approx(49.102 * 86_400, rel=1e-4)
 
 
+@pytest.mark.data
 def test_maven_crm(
     broker: Broker,
     start_worker: Callable[..., Worker],
@@ -102,6 +152,7 @@ def test_maven_crm(
     assert figure(end, "funnel_deal_value", outcome="won", currency="USD") == 10_005_534.0
 
 
+@pytest.mark.data
 def test_a_second_import_changes_nothing(
     broker: Broker,
     start_worker: Callable[..., Worker],
@@ -119,6 +170,26 @@ def test_a_second_import_changes_nothing(
     worker.wait_consumed(2 * len(once))
     assert worker.metric("funnel_events_duplicate_total") == len(once)
     assert worker.kpis() == before
+
+
+@pytest.mark.parametrize("configured", [False, True], ids=["plain", "configured"])
+def test_a_simulated_company(
+    broker: Broker, start_worker: Callable[..., Worker], tmp_path: Path, configured: bool
+) -> None:
+    """Two pipelines, several currencies, spend over periods, corrections, reopenings, erasures,
+    late and repeated events: ``simulate`` → ``emit`` → worker, and SQL."""
+    file = tmp_path / "events.ndjson"
+    story = ("--days", "50", "--deals-per-day", "12", "--seed", "5")
+    simulated = run("simulate", *story, "--end", "2026-05-28T06:30:00Z", "--out", str(file))
+    assert simulated.returncode == 0, simulated.stderr
+    config = written(tmp_path, RICH) if configured else None
+    options = ("--config", str(config)) if config else ()
+    worker = start_worker(broker, "--clock", "event", *options)
+    emitted = run("emit", str(file), "--broker", broker.address)
+    assert emitted.returncode == 0, emitted.stderr
+    lines = file.read_bytes().splitlines()
+    assert any(b"deal_erased" in line for line in lines)
+    wait_for_oracle(worker, tmp_path / "all.ndjson", lines, config)
 
 
 def test_samples_are_the_same_array(

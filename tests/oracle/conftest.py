@@ -1,13 +1,18 @@
 """What is held against the oracle: the answers of the package's own command."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.conftest import run_verb
+from tests.oracle import oracle
+from tests.oracle.asking import NOON, Ask, Figures
+from tests.oracle.funnels import Line, instant, write
 
 Answer = list[dict[str, Any]]
 
@@ -22,3 +27,61 @@ def compute() -> Callable[..., Answer]:
         return parsed
 
     return answer
+
+
+@cache
+def by_oracle(
+    text: bytes, as_of: str, config: str | None, path: Path
+) -> dict[oracle.Key, oracle.Figure]:
+    path.write_bytes(text)
+    return oracle.figures(path, as_of, None if config is None else yaml.safe_load(config))
+
+
+@pytest.fixture(scope="session")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("oracle") / "events.ndjson"
+
+
+@pytest.fixture(params=["oracle", "compute"])
+def ask(
+    request: pytest.FixtureRequest, tmp_path: Path, scratch: Path, compute: Callable[..., Answer]
+) -> Ask:
+    """Figures by the oracle, then by the package, which has to give all that the oracle gives."""
+
+    def answer(
+        lines: list[Line], as_of: str = NOON, config: Mapping[str, Any] | None = None
+    ) -> Figures:
+        path = write(tmp_path / "events.ndjson", lines)
+        text = None if config is None else yaml.safe_dump(config, allow_unicode=True)
+        figures = by_oracle(path.read_bytes(), instant(as_of), text, scratch)
+        if request.param == "oracle":
+            return Figures({name: figure.value for name, figure in figures.items()})
+        options = []
+        if text is not None:
+            (tmp_path / "funnel.yaml").write_text(text, encoding="utf-8")
+            options = ["--config", str(tmp_path / "funnel.yaml")]
+        samples = compute(path, instant(as_of), *options)
+        oracle.compare(figures, samples, source="by hand")
+        return Figures({oracle.key(s["metric"], s["labels"]): s["value"] for s in samples})
+
+    return answer
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many figures were held against the oracle, by KPI and by the source of the events."""
+    compared = oracle.COMPARED
+    if not compared:
+        return
+    sources = sorted({source for _, source in compared})
+    kpis = sorted({kpi for kpi, _ in compared})
+    write_line = terminalreporter.write_line
+    terminalreporter.section("figures compared with the oracle")
+    write_line(f"{'KPI':<36}" + "".join(f"{source:>12}" for source in sources))
+    for kpi in kpis:
+        numbers = "".join(f"{compared[kpi, source]:>12,}" for source in sources)
+        write_line(f"{kpi:<36}{numbers}")
+    sums = [sum(compared[kpi, source] for kpi in kpis) for source in sources]
+    write_line(
+        f"{len(kpis)} KPIs{'':<{36 - len(f'{len(kpis)} KPIs')}}"
+        + "".join(f"{n:>12,}" for n in sums)
+    )

@@ -2,24 +2,38 @@
 
 The real funnels need neither events nor journeys: their tables say when each deal got where. A
 table ``deals`` with one row per deal (timestamps in UTC) has the columns ``lead, qualified,
-potential, offer, negotiation, won`` (when it was reached), ``lost``, ``moves_…`` as named below,
-``value`` (minor units) and one column per breakdown.
+potential, offer, negotiation, won`` (when it was reached), ``lost``, ``value`` (final amount) and
+``list_price`` (amount of the offer, both in minor units) and one column per breakdown.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import duckdb
 
-from tests.oracle.oracle import Figure, Key, key
+from tests.oracle.oracle import Figure, Key
+from tests.oracle.series import (
+    Count,
+    Mean,
+    Money,
+    Open,
+    Quotient,
+    Ratio,
+    Row,
+    Series,
+    Velocity,
+    inside,
+)
 
 STAGES = ("lead", "qualified", "potential", "offer", "negotiation", "won")
+OPEN = STAGES[:5]
 PAIRS = [(a, b) for i, a in enumerate(STAGES) for b in STAGES[i + 1 :]]
 MATURED = [(a, b) for a, b in PAIRS if a == "lead" or (a, b) == ("offer", "won")] + [
     (a, b) for a, b in pairwise(STAGES[1:])
 ]
 ALL_MOVES = [(a, b) for a in (*STAGES, "lost") for b in (*STAGES, "lost") if a != b]
+ACTIVITIES = ("meeting", "audit", "call", "negotiation_round")
 WINDOWS = (
     ("1h", "1 hour", "minute"),
     ("24h", "24 hours", "hour"),
@@ -27,6 +41,7 @@ WINDOWS = (
     ("30d", "720 hours", "hour"),
     ("365d", "365 days", "day"),
 )
+NEVER = "NULL::TIMESTAMP"
 
 
 class Move(NamedTuple):
@@ -37,32 +52,39 @@ class Move(NamedTuple):
     at: str
 
 
-class Series(NamedTuple):
-    """A series by its SQL aggregates: a count, or a numerator over a denominator."""
+class Span(NamedTuple):
+    """A duration from one time to another; it belongs to the window of the later one."""
 
-    name: str
-    labels: dict[str, str]
-    top: str
-    base: str | None = None
+    begins: str
+    ends: str
+
+
+NO_SPAN = Span(NEVER, NEVER)
 
 
 class Tables:
-    """Figures of the table ``deals`` of a database, for one set of moves and one currency."""
+    """Figures of the table ``deals`` of a database, whose deals know few kinds of moves."""
 
     def __init__(
         self,
         database: duckdb.DuckDBPyConnection,
         *,
         moves: Sequence[Move],
-        explicit: Sequence[str],
+        open_in: str,
+        stays: Mapping[str, Span],
+        prepared: Span = NO_SPAN,
         currency: str | None = None,
     ) -> None:
-        """``explicit``: the stages that have events of their own."""
+        """``open_in``: the stage of all deals that are not closed. ``stays``: of the stages that
+        have events of their own. There is an offer if it was ``prepared``; ``currency``: of all
+        amounts."""
         self.database = database
         self.moves = {(move.from_stage, move.to_stage): move.at for move in moves}
-        self.offer = "offer" if "offer" in explicit else "NULL::TIMESTAMP"
-        self.negotiation = "negotiation IS NOT NULL" if "negotiation" in explicit else "false"
-        self.currency = currency
+        self.open_in = open_in
+        self.stays = stays
+        self.prepared = prepared
+        self.offer = prepared.ends
+        self.money = {"currency": currency or ""}
 
     def figures(self, as_of: str, dimensions: Sequence[str]) -> dict[Key, Figure]:
         """Totals and breakdowns by ``dimensions``, as of an instant (UTC, ``YYYY-MM-DD …``)."""
@@ -78,7 +100,9 @@ class Tables:
         for dimension in ("", *dimensions):
             self._group_by(dimension)
             for name, length, pane in WINDOWS:
-                result |= self._window(dimension, name, length, pane)
+                series = list(self._series(pane, matured=name != "1h"))
+                result |= self._window({"window": name}, dimension, series, length, pane)
+            result |= self._window({}, dimension, list(self._present()), "1 hour", "minute")
         return result
 
     def _group_by(self, dimension: str) -> None:
@@ -98,15 +122,15 @@ class Tables:
             """
         )
 
-    def _window(self, dimension: str, name: str, length: str, pane: str) -> dict[Key, Figure]:
-        series = list(self._series(pane, matured=name != "1h"))
-        duration = {o: f"(epoch_us({o}) - epoch_us(lead))" for o in ("won", "lost")}
-        times = [
-            f"list({duration[o]} ORDER BY {duration[o]}) FILTER ({inside(o)})"
-            for o in ("won", "lost")
-        ]
-        values = [f"sum(value) FILTER ({inside(o)})" for o in ("won", "lost")]
-        columns = [s.top for s in series] + [s.base or "NULL" for s in series] + times + values
+    def _window(
+        self,
+        window: dict[str, str],
+        dimension: str,
+        series: Sequence[Series],
+        length: str,
+        pane: str,
+    ) -> dict[Key, Figure]:
+        columns = [column for s in series for column in s.columns()]
         rows = self.database.execute(
             f"""
             SELECT grp, {", ".join(columns)}
@@ -117,109 +141,122 @@ class Tables:
         ).fetchall()
         result: dict[Key, Figure] = {}
         for grp, *cells in rows:
-            common = {"pipeline": "default", "window": name}
+            common = {"pipeline": "default"} | window
             if dimension:
                 common |= {"dimension": dimension, "value": grp}
-            row = Row(common)
-            for s, top, base in zip(series, cells, cells[len(series) :], strict=False):
-                row.count(s, top) if base is None else row.quotient(s, top, base)
-            for outcome, spent, value in zip(
-                ("won", "lost"), cells[-4:-2], cells[-2:], strict=True
-            ):
-                row.times({"outcome": outcome}, spent or [])
-                if value:
-                    labels = {"outcome": outcome, "currency": str(self.currency)}
-                    row.add("funnel_deal_value", "", labels, value / 100, "exact")
+            row, values = Row(common), iter(cells)
+            for s in series:
+                s.show(row, *(next(values) for _ in s.columns()))
             result |= row.figures
         return result
 
-    def _series(self, pane: str, *, matured: bool) -> list[Series]:
-        reached = {stage: f"count(*) FILTER ({inside(stage)})" for stage in STAGES}
-        lost = f"count(*) FILTER ({inside('lost')})"
-        got_there = {(a, b): f"count(*) FILTER ({inside(a)} AND {b} IS NOT NULL)" for a, b in PAIRS}
-        period, cohort = {"basis": "period"}, {"basis": "cohort"}
-        quality = ("lead", "qualified")
-        negotiated_won = f"count(*) FILTER ({inside('won')} AND {self.negotiation})"
-        negotiated_lost = f"count(*) FILTER ({inside('lost')} AND {self.negotiation})"
-        result = [
-            Series("funnel_leads", {}, reached["lead"]),
-            Series("funnel_qualified_leads", {}, reached["qualified"]),
-            Series("funnel_offers_sent", {}, f"count(*) FILTER ({inside(self.offer)})"),
-            Series("funnel_deals_closed", {"outcome": "won"}, reached["won"]),
-            Series("funnel_deals_closed", {"outcome": "lost"}, lost),
-            Series("funnel_win_ratio", {}, reached["won"], f"{reached['won']} + {lost}"),
-            Series(
-                "funnel_negotiation_success_ratio",
-                {},
-                negotiated_won,
-                f"{negotiated_won} + {negotiated_lost}",
-            ),
-            Series("funnel_lead_quality_ratio", period, reached["qualified"], reached["lead"]),
-            Series("funnel_lead_quality_ratio", cohort, got_there[quality], reached["lead"]),
-            Series("funnel_sales_conversion_ratio", period, reached["won"], reached["lead"]),
-            Series(
-                "funnel_sales_conversion_ratio", cohort, got_there["lead", "won"], reached["lead"]
-            ),
-        ]
-        result += [Series("funnel_stage_entries", {"stage": s}, reached[s]) for s in STAGES]
+    def _series(self, pane: str, *, matured: bool) -> Iterator[Series]:
+        yield from self._counts()
+        yield from self._conversions(pane, matured=matured)
+        yield from self._times()
+        yield from self._amounts()
+
+    def _counts(self) -> Iterator[Series]:
+        offered = f"{self.offer} IS NOT NULL"
+        yield Count("leads", {}, reached("lead"))
+        yield Count("qualified_leads", {}, reached("qualified"))
+        yield Count("offers_sent", {}, reached(self.offer))
+        yield Count("deals_offered", {}, reached(self.offer))
+        for outcome in ("won", "lost"):
+            yield Count("deals_closed", {"outcome": outcome}, reached(outcome))
+        for stage in STAGES:
+            yield Count("stage_entries", {"stage": stage}, reached(stage))
         for a, b in ALL_MOVES:
-            at = self.moves.get((a, b), "NULL::TIMESTAMP")
-            labels = {"from_stage": a, "to_stage": b}
-            result.append(Series("funnel_transitions", labels, f"count(*) FILTER ({inside(at)})"))
+            at = self.moves.get((a, b), NEVER)
+            yield Count("transitions", {"from_stage": a, "to_stage": b}, reached(at))
+        for activity in ACTIVITIES:
+            for outcome in ("held", "no_show"):
+                yield Count("activities", {"activity": activity, "outcome": outcome}, "0")
+            yield Ratio("activity_conversion_ratio", {"activity": activity}, "0", "0")
+        for known, condition in (("true", offered), ("false", f"NOT ({offered})")):
+            labels = {"reason": "__none__", "lost_from": self.open_in, "offered": known}
+            lost = f"{inside('lost')} AND {condition}"
+            yield Open("lost_deals", labels, f"count(*) FILTER ({lost})")
+            yield Money("lost_value", labels | self.money, f"sum(value) FILTER ({lost})")
+
+    def _conversions(self, pane: str, *, matured: bool) -> Iterator[Series]:
+        leads, won, period, cohort = reached("lead"), reached("won"), {"basis": "period"}, {
+            "basis": "cohort"}  # fmt: skip
+        offers, closed = f"{self.offer} IS NOT NULL", f"({inside('won')} OR {inside('lost')})"
+        yield Ratio("win_ratio", {}, won, f"{won} + {reached('lost')}")
+        yield Ratio("negotiation_success_ratio", {}, "0", "0")
+        yield Ratio("lead_quality_ratio", period, reached("qualified"), leads)
+        yield Ratio("lead_quality_ratio", cohort, came("lead", "qualified"), leads)
+        yield Ratio("sales_conversion_ratio", period, won, leads)
+        yield Ratio("sales_conversion_ratio", cohort, came("lead", "won"), leads)
+        yield Ratio(
+            "offer_acceptance_ratio",
+            period,
+            f"count(*) FILTER ({inside('won')} AND {offers})",
+            f"count(*) FILTER ({closed} AND {offers})",
+        )
+        yield Ratio("offer_acceptance_ratio", cohort, came(self.offer, "won"), reached(self.offer))
         for a, b in PAIRS:
             labels = {"from_stage": a, "to_stage": b}
-            conversion = "funnel_conversion_ratio"
-            result.append(Series(conversion, labels | period, reached[b], reached[a]))
-            result.append(Series(conversion, labels | cohort, got_there[a, b], reached[a]))
+            yield Ratio("conversion_ratio", labels | period, reached(b), reached(a))
+            yield Ratio("conversion_ratio", labels | cohort, came(a, b), reached(a))
             for days in (1, 7, 30) if matured and (a, b) in MATURED else ():
                 old = f"count(*) FILTER ({settled(a, days, pane)})"
                 soon = f"{b} - {a} <= INTERVAL '{days} days'"
                 done = f"count(*) FILTER ({settled(a, days, pane)} AND {soon})"
-                labels_h = labels | {"basis": "matured", "horizon": f"{days}d"}
-                result.append(Series(conversion, labels_h, done, old))
-        return result
+                horizon = {"basis": "matured", "horizon": f"{days}d"}
+                yield Ratio("conversion_ratio", labels | horizon, done, old)
+
+    def _times(self) -> Iterator[Series]:
+        yield lasted("lead_acquisition_seconds", {}, NO_SPAN)
+        yield lasted("offer_preparation_seconds", {}, self.prepared)
+        yield lasted("negotiation_seconds", {}, NO_SPAN)
+        yield Mean("negotiation_rounds", {}, "NULL", NEVER)
+        for outcome in ("won", "lost"):
+            yield lasted("time_to_close_seconds", {"outcome": outcome}, Span("lead", outcome))
+        for stage in OPEN:
+            span = self.stays.get(stage, NO_SPAN)
+            yield lasted("stage_duration_seconds", {"stage": stage}, span)
+        for known in ("true", "false"):
+            yield Mean("lead_score", {"qualified": known}, "NULL", NEVER)
+
+    def _amounts(self) -> Iterator[Series]:
+        for outcome in ("won", "lost"):
+            closed = f"sum(value) FILTER ({inside(outcome)})"
+            yield Money("deal_value", {"outcome": outcome} | self.money, closed)
+        total, number = (f"{f}(list_price) FILTER ({inside(self.offer)})" for f in ("sum", "count"))
+        yield Quotient("offer_value", self.money, total, number, 1, ("_sum", "_count"))
+        offered = f"list_price > 0 AND {self.offer} IS NOT NULL"
+        discount = f"if({offered}, (list_price - value) / list_price, NULL)"
+        yield Mean("discount_ratio", {}, discount, "won", precision="discount")
+        sold = f"{inside('won')} AND {offered} AND value IS NOT NULL"
+        kept, asked = (f"sum({part}) FILTER ({sold})" for part in ("value", "list_price"))
+        parts = ("_numerator", "_denominator")
+        yield Quotient("value_retention_ratio", self.money, kept, asked, 100, parts)
+        yield Velocity(self.money, "won IS NULL AND lost IS NULL")
+
+    def _present(self) -> Iterator[Series]:
+        now_open = "won IS NULL AND lost IS NULL"
+        for stage in OPEN:
+            here = now_open if stage == self.open_in else "false"
+            yield Count("open_deals", {"stage": stage}, f"count(*) FILTER ({here})")
+            age = f"if({here}, epoch_us(as_of) - epoch_us({stage}), NULL)"
+            yield Mean("open_age_seconds", {"stage": stage}, age, "as_of", 1_000_000)
+        value = f"sum(list_price) FILTER ({now_open})"
+        yield Money("open_value", {"stage": self.open_in} | self.money, value)
 
 
-class Row:
-    """The figures of one group of deals in one window; applies the rules of what may be shown."""
-
-    def __init__(self, common: dict[str, str]) -> None:
-        self.common = common
-        self.total = "dimension" not in common
-        self.figures: dict[Key, Figure] = {}
-
-    def add(
-        self, name: str, suffix: str, labels: dict[str, str], value: float, precision: str
-    ) -> None:
-        metric = name + ("" if self.total else "_breakdown") + suffix
-        self.figures[key(metric, self.common | labels)] = Figure(value, precision)
-
-    def count(self, s: Series, n: int) -> None:
-        if n or self.total:
-            self.add(s.name, "", s.labels, n, "exact")
-
-    def quotient(self, s: Series, top: int, base: int) -> None:
-        if base:
-            self.add(s.name, "", s.labels, top / base, "relative")
-        if top or base or self.total:
-            self.add(s.name, "_numerator", s.labels, top, "exact")
-            self.add(s.name, "_denominator", s.labels, base, "exact")
-
-    def times(self, labels: dict[str, str], spent: list[int]) -> None:
-        """``spent``: microseconds, ascending."""
-        name, n = "funnel_time_to_close_seconds", len(spent)
-        if n or self.total:
-            self.add(name, "_sum", labels, sum(spent) / 1e6, "relative")
-            self.add(name, "_count", labels, n, "exact")
-        if n:
-            self.add(name, "", labels, sum(spent) / n / 1e6, "relative")
-            median, ninth = spent[-(-n // 2) - 1], spent[-(-9 * n // 10) - 1]
-            self.add(name, "_quantile", labels | {"quantile": "0.5"}, median / 1e6, "quantile")
-            self.add(name, "_quantile", labels | {"quantile": "0.9"}, ninth / 1e6, "quantile")
+def lasted(name: str, labels: dict[str, str], span: Span) -> Mean:
+    duration = f"(epoch_us({span.ends}) - epoch_us({span.begins}))"
+    return Mean(name, labels, duration, span.ends, 1_000_000)
 
 
-def inside(at: str) -> str:
-    return f"coalesce({at} BETWEEN begins AND as_of, false)"
+def reached(at: str) -> str:
+    return f"count(*) FILTER ({inside(at)})"
+
+
+def came(base: str, stage: str) -> str:
+    return f"count(*) FILTER ({inside(base)} AND {stage} IS NOT NULL)"
 
 
 def settled(stage: str, days: int, pane: str) -> str:

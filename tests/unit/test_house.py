@@ -9,18 +9,23 @@ ROOT = Path(funnel_stream.__file__).parent
 
 FLOORS = [
     {"errors"},
-    {"contract"},
+    {"contract", "cells", "documents"},
     {"definition"},
-    {"journey"},
+    {"rates", "journey"},
+    {"spend"},
     {"facts"},
     {"blocks"},
     {"deals"},
-    {"panes"},
+    {"panes", "breakdowns"},
+    {"totals"},
     {"windows"},
     {"shapes"},
     {"catalogue"},
-    {"samples", "accounting"},
+    {"contributions", "question", "story", "configuration", "config_schema"},
+    {"explanation", "deal_list"},
+    {"samples", "accounting", "kpi_reference"},
     {"compute"},
+    {"history"},
     {"reporting", "settings"},
     {"streaming", "exposition", "tools"},
     {"cli"},
@@ -34,6 +39,8 @@ HOME = {
     "aiokafka": {"streaming", "tools", "cli"},
     "confluent_kafka": {"tools", "cli"},
     "prometheus_client": {"exposition"},
+    "matplotlib": {"cli"},
+    "pyarrow": {"cli"},
 }
 """Libraries of the edge, and the only rooms that may know them."""
 

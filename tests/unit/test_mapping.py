@@ -43,27 +43,33 @@ def test_the_least_mapping_takes_any_file_in_utc(tmp_path: Path) -> None:
     ("document", "said"),
     [
         ("sources: [", "is no YAML"),
-        ("", "file: should be a mapping"),
+        ("", "mapping.yaml:1: the file is empty"),
         ({"name": "crm"}, "sources: is missing"),
-        ({"name": "my crm"} | {"sources": minimal()["sources"]}, "name: String should match"),
+        (
+            {"name": "my crm"} | {"sources": minimal()["sources"]},
+            "mapping.yaml:1: name: 'my crm' does not have the form",
+        ),
         (minimal() | {"timezone": "Warsaw"}, "timezone: 'Warsaw' is no time zone"),
-        (minimal() | {"currency": "dollars"}, "currency: String should match"),
+        (minimal() | {"currency": "dollars"}, "currency: 'dollars' does not have the form"),
         (minimal() | {"curency": "USD"}, "unknown key 'curency'; did you mean 'currency'?"),
         (minimal(event=[]), "sources.deals: unknown key 'event'; did you mean 'events'?"),
-        (minimal(events=[]), "sources.deals.events: Tuple should have at least 1 item"),
+        (minimal(events=[]), "sources.deals.events: is empty; it needs at least one"),
         (minimal(deal_id=None), "sources.deals: deal_id is missing"),
         (minimal(encoding="utf-9"), "sources.deals.encoding: 'utf-9' is no encoding"),
-        (minimal(delimiter="||"), "sources.deals.delimiter: String should have at most 1"),
-        (minimal(events=[{"stage": "lead"}]), "sources.deals.events.0.at: is missing"),
-        (event(stage="leed"), "events.0: stage: 'leed' is none; did you mean 'lead'?"),
+        (minimal(delimiter="||"), "sources.deals.delimiter: is too long; it has at most 1"),
+        (
+            minimal(events=[{"stage": "lead"}]),
+            "mapping.yaml:6: sources.deals.events[0].at: is missing",
+        ),
+        (event(stage="leed"), "events[0]: stage: 'leed' is none; did you mean 'lead'?"),
         (event(stage={"column": "a", "constant": "lead"}), "stage: give either column or constant"),
-        (event(type="won"), "events.0.type: Input should be 'stage_changed'"),
+        (event(type="won"), "events[0].type: 'won' is not one of stage_changed, deal_updated"),
         (event(type="deal_updated"), "an event of type deal_updated has no stage"),
         (event(stage=None), "an event of type stage_changed needs stage"),
         (event(outcome="held"), "an event of type stage_changed has no outcome"),
         (event(attributes={"chanel": "c"}), "has no 'chanel'; did you mean 'channel'?"),
         (event(attributes={"channel": {"colum": "c"}}), "unknown key 'colum'"),
-        (event(when={"stage": True}), "Input should be a valid string"),
+        (event(when={"stage": True}), "events[0].when.stage: true is no text"),
         (
             minimal(events=[{"stage": "offer", "at": "a"}, {"stage": "offer", "at": "b"}]),
             "events: two are called 'offer'",
@@ -79,8 +85,8 @@ def test_the_least_mapping_takes_any_file_in_utc(tmp_path: Path) -> None:
             ),
             "spend_recorded has no 'owner'",
         ),
-        (minimal(lookups=[{"file": "b.csv"}]), "sources.deals.lookups.0.take: is missing"),
-        (minimal(skip=[{"when": {"a": "b"}}]), "sources.deals.skip.0.because: is missing"),
+        (minimal(lookups=[{"file": "b.csv"}]), "sources.deals.lookups[0].take: is missing"),
+        (minimal(skip=[{"when": {"a": "b"}}]), "sources.deals.skip[0].because: is missing"),
     ],
 )
 def test_a_wrong_mapping_names_the_key(tmp_path: Path, document: Any, said: str) -> None:
@@ -96,11 +102,24 @@ def test_every_wrong_key_is_named_at_once(tmp_path: Path) -> None:
     path = written(tmp_path, minimal(encoding="utf-9", delimiter="||") | {"timezone": "Warsaw"})
     with pytest.raises(ConfigError) as caught:
         load(path)
-    assert [line.split(":")[0].strip() for line in caught.value.message.splitlines()[1:]] == [
-        "timezone",
-        "sources.deals.encoding",
-        "sources.deals.delimiter",
+    first, *told = caught.value.message.splitlines()
+    assert first == f"{path} has 3 mistakes"
+    assert [line.removeprefix(f"{path}:").split(": ")[:2] for line in told] == [
+        ["5", "sources.deals.delimiter"],
+        ["6", "sources.deals.encoding"],
+        ["10", "timezone"],
     ]
+
+
+def test_texts_stay_as_they_are_written(tmp_path: Path) -> None:
+    columns = "{paid: {values: {yes: 1.10, 007: no, 2026-03-01: 1e3}}}"
+    text = (
+        f"name: crm\nsources: {{deals: {{deal_id: id, columns: {columns}, "
+        "events: [{stage: lead, at: created}]}}\n"
+    )
+    mapping = load(written(tmp_path, text))
+    values = {"yes": "1.10", "007": "no", "2026-03-01": "1e3"}
+    assert mapping.sources["deals"].columns["paid"].values == values
 
 
 def test_a_missing_mapping_is_an_error_to_read(tmp_path: Path) -> None:

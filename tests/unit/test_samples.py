@@ -3,7 +3,7 @@
 import pytest
 
 from funnel_stream.catalogue import KPIS, families
-from funnel_stream.definition import Definition
+from funnel_stream.definition import Definition, Pipeline
 from funnel_stream.errors import UsageError
 from funnel_stream.samples import samples
 from tests.funnels import at, computed, event, figure, figures, micros, stage
@@ -91,7 +91,9 @@ def test_without_a_denominator_there_is_no_ratio_and_without_a_numerator_it_is_z
 
 
 def test_an_empty_funnel_shows_zeros_for_the_configured_pipelines() -> None:
-    shown = figures(computed([], AS_OF, Definition(pipelines=("b2b", "b2c"))))
+    shown = figures(
+        computed([], AS_OF, Definition(pipelines={"b2b": Pipeline(), "b2c": Pipeline()}))
+    )
     pipelines = {dict(labels)["pipeline"] for _, labels in shown}
     assert pipelines == {"b2b", "b2c"}
     assert set(shown.values()) == {0}
@@ -146,4 +148,4 @@ def test_one_window_and_dimension_are_a_part_of_all() -> None:
     part = samples(snapshot, window="30d", dimension="channel")
     assert part
     assert all(sample in samples(snapshot) for sample in part)
-    assert {sample.labels["window"] for sample in part} == {"30d"}
+    assert {sample.labels.get("window", "now") for sample in part} == {"30d", "now"}

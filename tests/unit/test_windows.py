@@ -1,12 +1,21 @@
 """Which instants a window covers, and how figures enter and leave it."""
 
+import random
+from collections import Counter
+from typing import Any
+
+import numpy as np
 import pytest
 
+from funnel_stream import panes, windows
+from funnel_stream.blocks import FactBlock, FactBlockBuilder
+from funnel_stream.breakdowns import Breakdowns
+from funnel_stream.cells import cell_id
 from funnel_stream.compute import as_record
 from funnel_stream.deals import Deals
 from funnel_stream.definition import Definition, Window
-from funnel_stream.facts import cell_id
-from funnel_stream.windows import Row, WindowTables
+from funnel_stream.facts import ATTRIBUTES, MINUTE_BITS, NONE
+from funnel_stream.windows import Row, WindowTables, sum_by_row
 from tests.funnels import NOW, at, computed, figure, lines, micros, stage
 
 MINUTE = 60_000_000
@@ -143,3 +152,191 @@ def test_sums_beyond_64_bits_are_exact() -> None:
     total = figure(result, "funnel_time_to_close_seconds_sum", outcome="lost")
     assert total == 6000 * duration / 1e6
     assert 6000 * duration > 1 << 63
+
+
+# --- tables against their meaning, taken literally -----------------------------------------------
+
+LEADS = cell_id("reached", "lead")
+SINCE = cell_id("open_since", "lead")
+OPEN = cell_id("open", "lead")
+SOON = cell_id("matured", "lead", "1d", "won")
+VALUES = ("", "a", "b", "x" * 119)
+
+Known = tuple[tuple[str, ...], int, int, int]
+"""Combination, cell, minute, weight."""
+
+
+def block_of(facts: list[Known]) -> FactBlock:
+    builder = FactBlockBuilder()
+    for combination, cell, minute, weight in facts:
+        builder.add(combination, {cell << MINUTE_BITS | minute: weight})
+    made = builder.take()
+    assert made is not None
+    return FactBlock.decode(made.encode())
+
+
+def random_facts(rng: random.Random, number: int) -> list[Known]:
+    def combination() -> tuple[str, ...]:
+        return (rng.choice("pq"), *(rng.choice(VALUES) for _ in ATTRIBUTES[1:]))
+
+    owners = [combination() for _ in range(5)]
+    now = micros() // MINUTE
+    ahead = [rng.randrange(-50_000, 50_000), rng.randrange(-100, 100), -now, 2**32 - 1 - now]
+    return [
+        (
+            rng.choice(owners),
+            rng.choice([LEADS, SINCE, OPEN, SOON]),
+            now + rng.choice(ahead),
+            rng.choice([1, -1, 1_770_000_000_000_000]),
+        )
+        for _ in range(number)
+    ]
+
+
+def literally(facts: list[Known], definition: Definition, now: int) -> dict[str, Any]:
+    found: dict[str, Any] = {name: Counter() for name in (*definition.windows, "now")}
+    for combination, cell, minute, weight in facts:
+        rows = [Row(combination[0])]
+        for name in definition.dimensions:
+            values = [combination[ATTRIBUTES.index(part)] for part in name.split("+")]
+            value = " + ".join(v or NONE for v in values) if any(values) else NONE
+            rows.append(Row(combination[0], name, value[:120]))
+        if cell in (OPEN, SINCE):
+            tables = ["now"] if minute <= now else []
+        else:
+            tables = []
+            for window in definition.window_list():
+                if cell == SOON and window.pane == 1:
+                    continue
+                size = window.pane
+                pane = -(-minute // size) if cell == SOON else minute // size
+                if now // size - window.panes < pane <= now // size:
+                    tables.append(window.name)
+        for table in tables:
+            for row in rows:
+                found[table][row, cell] += weight
+    return {table: {k: v for k, v in sums.items() if v} for table, sums in found.items()}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_tables_are_what_their_facts_add_up_to(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any number of sources, added and replaced at any time, while time moves in any steps."""
+    rng = random.Random(seed)
+    if seed % 2:
+        monkeypatch.setattr(windows, "_FEW_COMBINATIONS", 3)
+    definition = Definition(
+        dimensions=("channel", "product", "channel+product", "owner+segment+source"),
+        windows=("1h", "2h", "24h", "7d", "400d"),
+    )
+    tables = WindowTables(definition)
+    held: dict[int, list[Known]] = {0: [], 1: [], 2: []}
+    moment = micros(days=-2)
+    for _ in range(30):
+        source = rng.randrange(3)
+        match rng.randrange(4):
+            case 0:
+                moment += rng.choice([1, 60, 3000, 3600, 86_400, 86_400 * 30]) * 10**6
+                tables.advance(moment)
+            case 1:
+                new = random_facts(rng, rng.choice([1, 30, 5_000 if seed == 0 else 100]))
+                tables.apply(source, [block_of(new[:1]), block_of(new)])
+                held[source] += new[:1] + new
+            case 2 if held[source]:
+                gone = held[source].pop(rng.randrange(len(held[source])))
+                tables.apply(source, [block_of([(*gone[:3], -gone[3])])])
+            case 3 if rng.random() < 0.3:
+                held[source] = random_facts(rng, 50)
+                tables.replace(source, [block_of(held[source])])
+        snapshot = tables.snapshot()
+        if not snapshot.as_of:
+            continue
+        facts = [fact for of_source in held.values() for fact in of_source]
+        shown = {
+            table: {(row, cell): w for row, cells in rows.items() for cell, w in cells.items()}
+            for table, rows in snapshot.totals.items()
+        }
+        assert shown == literally(facts, definition, snapshot.as_of // MINUTE)
+        assert all(cells for rows in snapshot.totals.values() for cells in rows.values())
+
+
+def test_a_combined_value_names_what_is_missing() -> None:
+    definition = Definition(dimensions=("channel × product",))
+    tables = WindowTables(definition)
+    tables.advance(micros())
+    given = [("paid", "gtx"), ("", "gtx"), ("paid", ""), ("", "")]
+    facts = [
+        (("default", channel, "", "", product, *[""] * 4), OPEN, 5, 1) for channel, product in given
+    ]
+    tables.apply(0, [block_of(facts)])
+    values = {row.value for row in tables.snapshot().totals["now"] if row.dimension}
+    assert values == {"paid + gtx", f"{NONE} + gtx", f"paid + {NONE}", NONE}
+
+
+def test_the_present_counts_from_its_minute_on_for_ever() -> None:
+    tables = WindowTables(Definition(dimensions=()))
+    minute = micros() // MINUTE
+    owner = ("default", *[""] * 8)
+
+    def now() -> int:
+        return tables.snapshot().totals["now"].get(Row("default"), {}).get(OPEN, 0)
+
+    tables.apply(0, [block_of([(owner, OPEN, minute, 1), (owner, OPEN, 0, 1)])])
+    tables.advance(micros() - 1)
+    assert now() == 1
+    tables.advance(micros())
+    assert now() == 2
+    tables.advance(micros(days=3000))
+    assert now() == 2
+    tables.apply(0, [block_of([(owner, OPEN, minute, -1)])])
+    assert now() == 1
+
+
+def test_combinations_that_nobody_has_any_more_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(windows, "_FEW_COMBINATIONS", 1000)
+    monkeypatch.setattr(panes, "_LOOSE", 300)
+    tables = WindowTables(Definition(dimensions=("owner",)))
+    for turn in range(60):
+        tables.advance(micros(days=turn))
+        owners = [("default", *[""] * 6, f"o{turn}-{n}", "") for n in range(500)]
+        tables.apply(0, [block_of([(owner, OPEN, 5, 1) for owner in owners])])
+        tables.apply(0, [block_of([(owner, OPEN, 5, -1) for owner in owners[1:]])])
+    assert len(tables._breakdowns) < 12_000
+    assert tables.snapshot().totals["now"][Row("default")] == {OPEN: 60}
+
+
+def test_many_combinations_keep_apart() -> None:
+    breakdowns = Breakdowns(Definition(dimensions=("owner", "channel+owner")))
+    owners = [("default", "web", *[""] * 5, f"o{n}", "") for n in range(40_000)]
+    first = breakdowns.combinations(owners[:3000] + owners[:10])
+    again = breakdowns.combinations(owners)
+    assert first[:3000].tolist() == again[:3000].tolist()
+    assert first[3000:].tolist() == first[:10].tolist()
+    assert len(set(again.tolist())) == 40_000
+    for owner, line in zip(owners, breakdowns.rows_of(again).tolist(), strict=True):
+        assert [breakdowns.rows[row] for row in line] == [
+            Row("default"),
+            Row("default", "owner", owner[7]),
+            Row("default", "channel+owner", f"web + {owner[7]}"),
+        ]
+
+
+@pytest.mark.parametrize(("most", "number"), [(10, 500), (5000, 3), (3_000_000, 40), (9000, 900)])
+@pytest.mark.parametrize("weights", [(1, -1), (1, 2**62, -(2**62)), (2**63 - 1, 1 - 2**63, 5)])
+def test_sums_by_row_are_exact(most: int, number: int, weights: tuple[int, ...]) -> None:
+    rng = random.Random(most)
+    rows = np.array([[rng.randrange(most) for _ in range(4)] for _ in range(number)])
+    cell = np.array([rng.randrange(most // 3) for _ in range(number)], dtype=np.uint32)
+    weight = np.array([rng.choice(weights) for _ in range(number)], dtype=np.int64)
+    expected: Counter[tuple[int, int]] = Counter()
+    for line, one, by in zip(rows.tolist(), cell.tolist(), weight.tolist(), strict=True):
+        for row in line:
+            expected[row, one] += by
+    found = [
+        ((row, one), total)
+        for row, cells, sums in sum_by_row(rows, cell, weight)
+        for one, total in zip(cells, sums, strict=True)
+    ]
+    assert dict(found) == {key: total for key, total in expected.items() if total}
+    assert len(found) == len(dict(found))

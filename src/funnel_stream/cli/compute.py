@@ -8,17 +8,16 @@ from typing import Annotated, Final
 import typer
 
 from funnel_stream.cli.delivery import progress_bar
-from funnel_stream.cli.event_file import name_of, opened, watched
+from funnel_stream.cli.event_file import explain_rejected, no_events, opened, watched
+from funnel_stream.cli.plot import check_picture
+from funnel_stream.cli.wanted import Wanted, wanted_of
 from funnel_stream.compute import Computed
 from funnel_stream.compute import compute as compute_kpis
+from funnel_stream.configuration import load
 from funnel_stream.contract.rejections import RefusedError
 from funnel_stream.contract.timestamps import moment, parse
-from funnel_stream.definition import Definition, load
-from funnel_stream.errors import InputError, UsageError
-from funnel_stream.samples import samples
+from funnel_stream.errors import UsageError
 
-_SHOWN: Final = 5
-"""So many rejected lines are explained on the terminal."""
 _PIPED_WIDTH: Final = 120
 
 
@@ -39,6 +38,10 @@ def compute(
     dimension: Annotated[
         str | None, typer.Option("--dimension", "-d", help="Break down by this, like channel.")
     ] = None,
+    kpi: Annotated[
+        list[str] | None,
+        typer.Option("--kpi", "-k", help="Only this KPI, like win_ratio; may be repeated."),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="The funnel.yaml (default: none).")
     ] = None,
@@ -46,68 +49,107 @@ def compute(
         bool,
         typer.Option("--json", help="Print what /api/kpis would answer: a JSON array of samples."),
     ] = False,
+    every: Annotated[
+        str | None,
+        typer.Option(
+            help="Figures over history: at every whole 15m, 1h, 1d or 7d (UTC) instead of once.",
+            rich_help_panel="Over history",
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="Begin of the history. Default: when the first event occurred.",
+            rich_help_panel="Over history",
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            help="End of the history, or now. Default: when the last event occurred.",
+            rich_help_panel="Over history",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Write the history to FILE.csv, .json, .ndjson or .parquet instead of CSV to "
+            "standard output.",
+            rich_help_panel="Over history",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            help="Draw the funnel to FILE.png or .svg; with --every also the KPIs over time "
+            "(default: sales_conversion_ratio; with -d a line for each of the top values)."
+        ),
+    ] = None,
 ) -> None:
     """Compute the KPIs of a file of events, without a broker.
 
     The figures are those that /metrics would show at that instant. Lines that break the contract
-    are left out, counted and explained on stderr.
+    are left out, counted and explained on stderr. With --every the events are read once, and every
+    row of the history has the figures that --as-of would give for its time.
 
     \b
     funnel-stream compute events.ndjson
     funnel-stream compute events.ndjson --as-of 2026-03-01T00:00:00Z -w 30d -d owner
+    funnel-stream compute events.ndjson --every 1d -w 30d -k win_ratio -d channel --out days.csv
+    funnel-stream compute events.ndjson --every 1d --plot funnel.png
     funnel-stream simulate --out - | funnel-stream compute - --json
     """
-    definition = load(config)
-    instant = None if as_of is None else _instant(as_of)
-    # A name that is not configured is to be told before the file is read, not after.
-    samples(compute_kpis([], definition, as_of=0, now_ms=0).snapshot, **_only(window, dimension))
+    wanted = wanted_of(load(config), window, dimension, kpi or [])
+    if every is not None or not as_json:
+        wanted = wanted.of_one()
+    if plot is not None:
+        check_picture(plot)
+    if every is not None:
+        from funnel_stream.cli.compute_history import over_history
+
+        if as_of is not None:
+            raise UsageError("--as-of is one instant", hint="With --every say --from and --to.")
+        begin = None if since is None else _instant(since, "--from")
+        end = None if until is None else _instant(until, "--to")
+        over_history(events, wanted, every, begin, end, out=out, plot=plot, as_json=as_json)
+        return
+    for option, given in (("--from", since), ("--to", until), ("--out", out)):
+        if given is not None:
+            raise UsageError(
+                f"{option} belongs to a history", hint="Say how often: --every 1d, for example."
+            )
+    instant = None if as_of is None else _instant(as_of, "--as-of")
     with opened(events) as file, progress_bar("reading") as show:
         now_ms = time.time_ns() // 1_000_000
-        computed = compute_kpis(watched(file, show), definition, as_of=instant, now_ms=now_ms)
-    _explain(computed)
-    if instant is None and not computed.snapshot.as_of:
-        raise InputError(
-            f"{name_of(events)} holds no valid event",
-            hint="Each line is one event as a JSON object; schemas/ describes them.",
+        computed = compute_kpis(
+            watched(file, show), wanted.definition, as_of=instant, now_ms=now_ms
         )
-    _print(computed, definition, window, dimension, as_json=as_json)
+    explain_rejected(computed.rejected)
+    if instant is None and not computed.snapshot.as_of:
+        raise no_events(events)
+    if plot is not None:
+        from funnel_stream.cli.compute_history import draw_funnels
+
+        draw_funnels(plot, computed.snapshot, wanted)
+    if plot is None or as_json:
+        _print(computed, wanted, as_json=as_json)
 
 
-def _only(window: str | None, dimension: str | None) -> dict[str, str | None]:
-    return {"window": window, "dimension": dimension}
-
-
-def _instant(text: str) -> int:
+def _instant(text: str, option: str) -> int:
     if text == "now":
         return time.time_ns() // 1000
     try:
-        return parse(text, "--as-of")
+        return parse(text, option)
     except RefusedError as error:
         raise UsageError(str(error)) from error
 
 
-def _explain(computed: Computed) -> None:
-    rejected = computed.rejected
-    if not rejected:
-        return
-    lines = "line" if len(rejected) == 1 else "lines"
-    print(f"{len(rejected):,} {lines} rejected", file=sys.stderr)
-    for number, why in rejected[:_SHOWN]:
-        field = f" {why.field}:" if why.field else ""
-        print(f"  line {number}: {why.reason}:{field} {why.message}", file=sys.stderr)
-    if len(rejected) > _SHOWN:
-        print(f"  … and {len(rejected) - _SHOWN:,} more", file=sys.stderr)
-
-
-def _print(
-    computed: Computed,
-    definition: Definition,
-    window: str | None,
-    dimension: str | None,
-    *,
-    as_json: bool,
-) -> None:
-    found = samples(computed.snapshot, **_only(window, dimension))
+def _print(computed: Computed, wanted: Wanted, *, as_json: bool) -> None:
+    found = wanted.samples(computed.snapshot)
     if as_json:
         from funnel_stream.exposition.kpi_json import kpi_json
 
@@ -115,7 +157,7 @@ def _print(
         return
     from rich.console import Console
 
-    from funnel_stream.cli.kpi_table import kpi_tables
+    from funnel_stream.cli.kpi_table import TOO_MANY, kpi_tables
 
     counts = computed.counts
     console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
@@ -123,6 +165,16 @@ def _print(
         f"As of [bold]{moment(computed.snapshot.as_of).isoformat()}[/bold]: "
         f"{counts['accepted']:,} events, {counts['duplicates']:,} duplicates dropped.\n"
     )
-    windows = definition.windows if window is None else (window,)
-    for table in kpi_tables(found, windows, by=dimension):
+    tables = kpi_tables(
+        found,
+        wanted.definition,
+        wanted.windows,
+        by=wanted.dimension or None,
+        brief=not wanted.named,
+    )
+    for table in tables:
         console.print(table)
+        console.print()
+    if not wanted.named:
+        more = " ".join(f"-k {name}" for name in (*TOO_MANY, "lost_deals", "conversion_ratio"))
+        console.print(f"Every line of a KPI: {more}", style="dim")

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from funnel_stream.cli import human
 from funnel_stream.cli.figures import Figures
-from funnel_stream.contract.event import LOST, STAGES
+from funnel_stream.contract.event import LOST, STAGES, WON
 
 PIPELINE: Final = "default"
 WINDOW: Final = "30d"
@@ -27,7 +27,9 @@ OWN_SERIES: Final = (
     "funnel_state_rows",
 )
 """What is read of the worker's own metrics."""
-_BASE: Final = {"pipeline": PIPELINE, "window": WINDOW}
+_NOW: Final = {"pipeline": PIPELINE}
+"""The labels of KPIs of the present, which have no window."""
+_BASE: Final = {**_NOW, "window": WINDOW}
 _COLOURS: Final = ("cyan", "dark_cyan", "steel_blue1", "medium_purple1", "orchid", "green3")
 _SPARKS: Final = "▁▂▃▄▅▆▇█"
 SPARK_LENGTH: Final = 30
@@ -49,26 +51,39 @@ class Moment:
 
 
 def screen(moment: Moment) -> RenderableType:
-    """The whole view; it fits 80 columns and uses more where there are more."""
+    """The whole view; it fits 80 columns and 24 lines, and uses more where there are more."""
     kpis, of_stream = main_kpis(moment.figures), stream_figures(moment)
-    speeds = Text(sparkline(moment.speeds), style="cyan", justify="right", no_wrap=True)
-    height = max(len(kpis), len(of_stream) + 1) + 2
+    height = max(len(kpis), len(of_stream)) + 2
     halves = Table.grid(expand=True)
     halves.add_column(ratio=1)
     halves.add_column(ratio=1)
     halves.add_row(
-        _panel("Last 30 days", _pairs(kpis, expand=True), height),
-        _panel("The stream", Group(_pairs(of_stream, expand=True), speeds), height),
+        _panel("Last 30 days", _pairs(kpis, expand=True), height=height),
+        _panel(
+            "The stream",
+            _pairs(of_stream, expand=True),
+            height=height,
+            subtitle=sparkline(moment.speeds),
+        ),
     )
     title = f"Leads of the last 30 days in pipeline {PIPELINE}, and how far they have come"
-    return Group(_panel(title, funnel(moment.figures)), halves, footer(moment))
+    return Group(
+        _panel(title, funnel(moment.figures)),
+        halves,
+        _panel("Money", money(moment.figures)),
+        footer(moment),
+    )
 
 
-def _panel(title: str, content: RenderableType, height: int | None = None) -> Panel:
+def _panel(
+    title: str, content: RenderableType, *, height: int | None = None, subtitle: str = ""
+) -> Panel:
     return Panel(
         content,
         title=f"[bold]{title}",
         title_align="left",
+        subtitle=f"[cyan]{subtitle}" if subtitle else None,
+        subtitle_align="right",
         border_style="dim",
         padding=(0, 2),
         height=height,
@@ -76,13 +91,14 @@ def _panel(title: str, content: RenderableType, height: int | None = None) -> Pa
 
 
 def funnel(figures: Figures) -> Table:
-    """One bar per stage: the cohort of the window's leads, stage by stage."""
+    """One bar per stage: the cohort of the window's leads, stage by stage; all open deals too."""
     table = Table(box=None, expand=True, padding=(0, 1), pad_edge=False, header_style="dim")
     table.add_column("stage", no_wrap=True)
     table.add_column("", ratio=1)
     table.add_column("deals", justify="right", no_wrap=True)
     table.add_column("of leads", justify="right", no_wrap=True)
     table.add_column("of stage before", justify="right", no_wrap=True)
+    table.add_column("open now", justify="right", no_wrap=True)
     counts = _cohort(figures)
     leads = counts[0]
     for stage, (name, reached) in enumerate(zip(STAGES, counts, strict=False)):
@@ -93,8 +109,37 @@ def funnel(figures: Figures) -> Table:
             Text(human.count(reached), style="bold"),
             human.percent(_share(reached, leads)) if stage else "",
             Text(human.percent(_share(reached, before)), style=_COLOURS[stage]) if stage else "",
+            human.count(figures.kpi("funnel_open_deals", **_NOW, stage=name))
+            if stage < WON
+            else "",
         )
     return table
+
+
+def money(figures: Figures, *, expand: bool = True) -> Table:
+    """What was won in the window, is open now and was paid for a lead: a column per currency."""
+    rows = (
+        ("won", _by_currency(figures, "funnel_deal_value", **_BASE, outcome="won")),
+        ("open now", _by_currency(figures, "funnel_open_value", **_NOW)),
+        ("cost per lead", _by_currency(figures, "funnel_cost_per_lead", **_BASE)),
+    )
+    currencies = sorted({currency for _, amounts in rows for currency in amounts})
+    table = Table(box=None, expand=expand, padding=(0, 1), pad_edge=False, header_style="dim")
+    table.add_column("", style="dim", no_wrap=True)
+    for currency in currencies or [""]:
+        table.add_column(currency, justify="right", no_wrap=True, ratio=1 if expand else None)
+    for title, amounts in rows:
+        shown = [human.money(amounts.get(currency)) for currency in currencies or [""]]
+        table.add_row(title, *(Text(amount, style="bold") for amount in shown))
+    return table
+
+
+def _by_currency(figures: Figures, metric: str, **labels: str) -> dict[str, float]:
+    sums: dict[str, float] = {}
+    for sample in figures.kpis(metric, **labels):
+        currency = sample["labels"]["currency"]
+        sums[currency] = sums.get(currency, 0.0) + sample["value"]
+    return sums
 
 
 def _cohort(figures: Figures) -> list[float | None]:
@@ -126,23 +171,14 @@ def main_kpis(figures: Figures) -> list[tuple[str, str]]:
 
     won, lost = (kpi("funnel_deals_closed", outcome=outcome) for outcome in ("won", "lost"))
     median = kpi("funnel_time_to_close_seconds_quantile", outcome="won", quantile="0.5")
-    rows = [
-        ("Leads", human.count(kpi("funnel_leads"))),
+    return [
         ("Qualified leads", human.count(kpi("funnel_qualified_leads"))),
         ("Offers sent", human.count(kpi("funnel_offers_sent"))),
         ("Won / lost", f"{human.count(won)} / {human.count(lost)}"),
         ("Win ratio", human.percent(kpi("funnel_win_ratio"))),
-        ("Sales conversion", human.percent(kpi("funnel_sales_conversion_ratio", basis="period"))),
         ("Negotiation success", human.percent(kpi("funnel_negotiation_success_ratio"))),
         ("Time to close (median)", human.seconds(median)),
     ]
-    values = figures.kpis("funnel_deal_value", **_BASE, outcome="won")
-    won_values = {each["labels"]["currency"]: each["value"] for each in values}
-    rows += [
-        (f"Won value {currency}", human.money(value))
-        for currency, value in sorted(won_values.items())
-    ]
-    return rows
 
 
 def stream_figures(moment: Moment) -> list[tuple[str, str]]:
@@ -151,11 +187,13 @@ def stream_figures(moment: Moment) -> list[tuple[str, str]]:
     latency = _share(
         own("funnel_event_to_metric_seconds_sum"), own("funnel_event_to_metric_seconds_count")
     )
+    duplicates, rejected = (
+        human.count(own(f"funnel_events_{fate}_total")) for fate in ("duplicate", "rejected")
+    )
     return [
         ("Events per second", human.rate(moment.speeds[-1] if moment.speeds else None)),
         ("Events consumed", human.count(own("funnel_events_consumed_total"))),
-        ("Duplicates dropped", human.count(own("funnel_events_duplicate_total"))),
-        ("Rejected", human.count(own("funnel_events_rejected_total"))),
+        ("Duplicates / rejected", f"{duplicates} / {rejected}"),
         ("Lag (events)", human.count(own("funnel_consumer_lag_records"))),
         ("Event to metric (mean)", human.seconds(latency)),
         ("Deals in state", human.count(own("funnel_state_rows"))),
@@ -181,7 +219,8 @@ def headline(moment: Moment) -> str:
     """The moment in one line, for logs."""
     if not moment.has_leads:
         return f"{moment.elapsed_s:5.0f} s  waiting for the first figures"
-    shown = dict(stream_figures(moment)) | dict(main_kpis(moment.figures))
+    leads = human.count(moment.figures.kpi("funnel_leads", **_BASE))
+    shown = {**dict(stream_figures(moment)), **dict(main_kpis(moment.figures)), "Leads": leads}
     titles = ("Events consumed", "Lag (events)", "Leads", "Won / lost", "Win ratio")
     return f"{moment.elapsed_s:5.0f} s  " + "  ".join(f"{t}: {shown[t]}" for t in titles)
 
@@ -195,15 +234,22 @@ def sparkline(values: Sequence[float]) -> str:
 
 
 def summary(moment: Moment) -> RenderableType:
-    """The closing table, for logs and pipes as well."""
+    """The closing tables, for logs and pipes as well."""
     table = Table(box=box.SIMPLE_HEAD, title="Funnel, last 30 days", title_justify="left")
     table.add_column("stage")
-    table.add_column("deals", justify="right")
-    table.add_column("of leads", justify="right")
+    for column in ("deals", "of leads", "open now"):
+        table.add_column(column, justify="right")
     counts = _cohort(moment.figures)
-    for name, reached in zip(STAGES, counts, strict=False):
-        table.add_row(name, human.count(reached), human.percent(_share(reached, counts[0])))
-    return Group(table, _pairs([*main_kpis(moment.figures), *stream_figures(moment)], expand=False))
+    for stage, (name, reached) in enumerate(zip(STAGES, counts, strict=False)):
+        open_now = moment.figures.kpi("funnel_open_deals", **_NOW, stage=name)
+        table.add_row(
+            name,
+            human.count(reached),
+            human.percent(_share(reached, counts[0])),
+            human.count(open_now) if stage < WON else "",
+        )
+    rows = _pairs([*main_kpis(moment.figures), *stream_figures(moment)], expand=False)
+    return Group(table, money(moment.figures, expand=False), "", rows)
 
 
 def _pairs(rows: Sequence[tuple[str, str]], *, expand: bool) -> Table:

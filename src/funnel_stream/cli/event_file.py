@@ -2,14 +2,17 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from funnel_stream.contract import Rejection
 from funnel_stream.errors import InputError, UsageError
 
 _LINES_PER_UPDATE: Final = 5_000
+_SHOWN: Final = 5
+"""So many rejected lines are explained on the terminal."""
 
 
 def name_of(path: Path) -> str:
@@ -44,3 +47,24 @@ def watched(file: BinaryIO, show: Callable[[float, int], None]) -> Iterator[byte
     except OSError as error:
         raise InputError(f"the events cannot be read: {error.strerror}") from error
     show(1.0, number)
+
+
+def explain_rejected(rejected: Sequence[tuple[int, Rejection]]) -> None:
+    """Say on stderr how many lines were left out, and why the first ones were."""
+    if not rejected:
+        return
+    lines = "line" if len(rejected) == 1 else "lines"
+    print(f"{len(rejected):,} {lines} rejected", file=sys.stderr)
+    for number, why in sorted(rejected, key=lambda line: line[0])[:_SHOWN]:
+        field = f" {why.field}:" if why.field else ""
+        print(f"  line {number}: {why.reason}:{field} {why.message}", file=sys.stderr)
+    if len(rejected) > _SHOWN:
+        print(f"  … and {len(rejected) - _SHOWN:,} more", file=sys.stderr)
+
+
+def no_events(path: Path) -> InputError:
+    """What to raise where not one line is an event."""
+    return InputError(
+        f"{name_of(path)} holds no valid event",
+        hint="Each line is one event as a JSON object; schemas/ describes them.",
+    )

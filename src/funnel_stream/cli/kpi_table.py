@@ -1,4 +1,4 @@
-"""KPIs as tables to read: a table per pipeline, a group of rows per KPI, a column per window."""
+"""KPIs as tables to read: per pipeline one of its windows, by stage of the funnel, one of now."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby
@@ -11,11 +11,31 @@ from rich.text import Text
 
 from funnel_stream.catalogue import KPIS, Kpi
 from funnel_stream.cli import human
+from funnel_stream.contract.event import STAGES
+from funnel_stream.definition import Definition
+from funnel_stream.facts import NONE
+from funnel_stream.kpi_reference import STAGE_TITLES
 from funnel_stream.samples import Sample
+from funnel_stream.shapes import OTHER, OpenCounts
 
 _QUANTILES: Final = {"0.5": "median", "0.9": "90 % within"}
 _NAME_WIDTH: Final = 25
 _STRUCTURE: Final = ("pipeline", "window", "dimension", "value")
+_NOW: Final = ""
+"""Stands for the window of the KPIs that have none."""
+_STAGE_LABELS: Final = ("stage", "from_stage", "to_stage", "lost_from")
+_SAID: Final = {
+    ("qualified", "true"): "qualified",
+    ("qualified", "false"): "not qualified",
+    ("offered", "true"): "with an offer",
+    ("offered", "false"): "without an offer",
+    ("outcome", "no_show"): "no show",
+    ("activity", "negotiation_round"): "round of negotiation",
+}
+TOO_MANY: Final = ("transitions", "lost_value")
+"""KPIs with more lines than anybody reads unasked."""
+_LEFT_OUT: Final = {"lost_deals": ("lost_from", "offered")}
+"""Labels over which counts are added up unless the KPI was asked for."""
 
 
 class _Row(NamedTuple):
@@ -30,8 +50,18 @@ Cells = dict[_Row, dict[str, float]]
 """Values of one series name, by row and window."""
 
 
-def kpi_tables(found: Iterable[Sample], windows: Sequence[str], *, by: str | None) -> list[Table]:
-    """The totals, or the breakdown by a dimension; rows with nothing in any window are left out."""
+def kpi_tables(
+    found: Iterable[Sample],
+    definition: Definition,
+    windows: Sequence[str],
+    *,
+    by: str | None,
+    brief: bool = True,
+) -> list[Table]:
+    """The totals, or the breakdown by a dimension; rows with nothing in any window are left out.
+
+    ``brief`` leaves out and adds up what has too many lines to be read.
+    """
     cells: dict[str, Cells] = {}
     for sample in found:
         labels = sample.labels
@@ -39,33 +69,41 @@ def kpi_tables(found: Iterable[Sample], windows: Sequence[str], *, by: str | Non
             continue
         own = tuple(item for item in labels.items() if item[0] not in _STRUCTURE)
         row = _Row(labels["pipeline"], labels.get("value", ""), own)
-        cells.setdefault(sample.metric, {}).setdefault(row, {})[labels["window"]] = sample.value
+        of_row = cells.setdefault(sample.metric, {}).setdefault(row, {})
+        of_row[labels.get("window", _NOW)] = sample.value
+    if brief:
+        _shorten(cells, "_breakdown" if by else "")
     pipelines = sorted({row.pipeline for rows in cells.values() for row in rows})
-    return [_table(pipeline, cells, windows, by) for pipeline in pipelines]
+    tables = []
+    for pipeline in pipelines:
+        of_pipeline = _OfPipeline(definition, pipeline, cells, by)
+        tables += [table for table in (of_pipeline.windows(windows), of_pipeline.now()) if table]
+    return tables
 
 
-def _table(pipeline: str, cells: dict[str, Cells], windows: Sequence[str], by: str | None) -> Table:
-    title = f"Pipeline {escape(pipeline)}" + (f", by {escape(by)}" if by else "")
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        show_edge=False,
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    table.add_column("KPI", min_width=_NAME_WIDTH)
-    for window in windows:
-        table.add_column(window, justify="right", no_wrap=True)
-    for kpi in KPIS:
-        rows = list(_rows(kpi, pipeline, cells, windows, by))
-        if len(rows) == 1 and rows[0].name == rows[0].detail == "":
-            table.add_row(Text(kpi.title, style="bold"), *rows[0].values)
-        elif rows:
-            table.add_row(Text(kpi.title, style="bold"))
-            _add_lines(table, rows)
-    return table
+def _shorten(cells: dict[str, Cells], breakdown: str) -> None:
+    for name in TOO_MANY:
+        cells.pop(f"funnel_{name}{breakdown}", None)
+    for suffix in ("", "_numerator", "_denominator"):
+        conversions = cells.get(f"funnel_conversion_ratio{breakdown}{suffix}", {})
+        for row in [row for row in conversions if not _is_main(dict(row.labels))]:
+            del conversions[row]
+    for name, left_out in _LEFT_OUT.items():
+        metric = f"funnel_{name}{breakdown}"
+        sums: Cells = {}
+        for row, values in cells.get(metric, {}).items():
+            kept = tuple(label for label in row.labels if label[0] not in left_out)
+            of_row = sums.setdefault(row._replace(labels=kept), {})
+            for window, value in values.items():
+                of_row[window] = of_row.get(window, 0) + value
+        if sums:
+            cells[metric] = sums
+
+
+def _is_main(labels: dict[str, str]) -> bool:
+    """From a stage to the next, or through the whole funnel."""
+    first, last = STAGES.index(labels["from_stage"]), STAGES.index(labels["to_stage"])
+    return last - first in (1, len(STAGES) - 2)
 
 
 class _Line(NamedTuple):
@@ -74,6 +112,151 @@ class _Line(NamedTuple):
     name: str
     detail: str
     values: list[Text]
+
+
+class _OfPipeline:
+    """The tables of one pipeline."""
+
+    def __init__(
+        self, definition: Definition, pipeline: str, cells: dict[str, Cells], by: str | None
+    ) -> None:
+        self._pipeline = pipeline
+        self._cells = cells
+        self._by = by
+        own = definition.pipelines.get(pipeline)
+        self._title = own.title if own else ""
+        self._stages = own.stage_titles if own else {}
+
+    def windows(self, windows: Sequence[str]) -> Table | None:
+        """What happened in the windows: a group of rows per KPI, a column per window."""
+        table = self._table("", windows)
+        for stage, title in STAGE_TITLES.items():
+            groups = [
+                (kpi, rows)
+                for kpi in KPIS
+                if kpi.stage == stage and not kpi.of_now
+                if (rows := list(self._rows(kpi, windows)))
+            ]
+            if groups:
+                if table.row_count:
+                    table.add_row()
+                table.add_row(Text(title, style="bold cyan"))
+            for kpi, rows in groups:
+                _add_group(table, kpi, rows)
+        return table if table.row_count else None
+
+    def now(self) -> Table | None:
+        """What is so now: a row per stage, a column per KPI."""
+        kpis = [kpi for kpi in KPIS if kpi.of_now and any(self._rows(kpi, (_NOW,)))]
+        if not kpis:
+            return None
+        table = self._table(" now", [kpi.title for kpi in kpis], first="Stage")
+        lines: dict[tuple[str, str], dict[str, list[str]]] = {}
+        for kpi in kpis:
+            for row, values in self._series(kpi, "").items():
+                labels = dict(row.labels)
+                of_line = lines.setdefault((row.value, labels.pop("stage")), {})
+                written = " ".join([_written(kpi.unit, values[_NOW]), *labels.values()])
+                if values[_NOW]:
+                    of_line.setdefault(kpi.id, []).append(written)
+        for value, group in groupby(lines.items(), key=lambda line: line[0][0]):
+            shown = [(stage, texts) for (_, stage), texts in group if texts]
+            if value and shown:
+                table.add_row(Text(_spoken("value", value), style="bold"))
+            indent = "  " if value else ""
+            for stage, texts in shown:
+                parts = [Text("\n".join(texts.get(kpi.id, [human.MISSING]))) for kpi in kpis]
+                table.add_row(Text(indent + self._stages.get(stage, stage)), *parts)
+        return table
+
+    def _table(self, what: str, columns: Sequence[str], first: str = "KPI") -> Table:
+        name = f"{self._title} ({self._pipeline})" if self._title else self._pipeline
+        title = f"Pipeline {name}{what}" + (f", by {self._by}" if self._by else "")
+        table = Table(
+            box=box.SIMPLE_HEAD,
+            title=escape(title),
+            title_justify="left",
+            title_style="bold",
+            show_edge=False,
+            pad_edge=False,
+            collapse_padding=True,
+        )
+        table.add_column(first, min_width=_NAME_WIDTH)
+        for column in columns:
+            table.add_column(column, justify="right", no_wrap=first == "KPI")
+        return table
+
+    def _series(self, kpi: Kpi, suffix: str) -> Cells:
+        """The rows of this pipeline that say something, in order."""
+        series = self._cells.get(f"{kpi.metric}{'_breakdown' if self._by else ''}{suffix}", {})
+        # A share of 0 is a figure; a count of 0 is nothing to look at.
+        shares = len(kpi.shape.suffixes) > 1
+        rows = [
+            (row, values)
+            for row, values in series.items()
+            if row.pipeline == self._pipeline and (shares or any(values.values()))
+        ]
+        if type(kpi.shape) is OpenCounts:
+            rows.sort(key=lambda item: -max(item[1].values()))
+        # Series appear when there is something, in one window before another.
+        values_in_order = {row.value: place for place, (row, _) in enumerate(reversed(rows))}
+        rows.sort(key=lambda item: (-values_in_order[item[0].value], _order(item[0])))
+        return dict(rows)
+
+    def _rows(self, kpi: Kpi, windows: Sequence[str]) -> Iterator[_Line]:
+        """The lines of one KPI, those of the same name together."""
+        sizes = self._series(kpi, "_denominator") or self._series(kpi, "_count")
+        if len(windows) > 1:
+            sizes = {}  # they would not fit beside each other
+        found: dict[str, list[_Line]] = {}
+        for suffix in ("", "_quantile"):
+            if suffix not in kpi.shape.suffixes:
+                continue
+            for row, values in self._series(kpi, suffix).items():
+                size = sizes.get(row, {})
+                texts = [_cell(kpi, values.get(w), size.get(w)) for w in windows]
+                name, detail = self._name(row)
+                found.setdefault(name, []).append(_Line(name, detail, texts))
+        return chain.from_iterable(found.values())
+
+    def _name(self, row: _Row) -> tuple[str, str]:
+        """What a row is about, and by what it is told from others about the same."""
+        labels = {
+            name: self._stages.get(value, value) if name in _STAGE_LABELS else _spoken(name, value)
+            for name, value in row.labels
+        }
+        details = []
+        if basis := labels.pop("basis", None):
+            details.append(" ".join((basis, labels.pop("horizon", ""))).strip())
+        if quantile := labels.pop("quantile", None):
+            details.append(_QUANTILES.get(quantile, quantile))
+        if "from_stage" in labels:
+            labels["from_stage"] = f"{labels['from_stage']} → {labels.pop('to_stage')}"
+        names = [_spoken("value", row.value)] if row.value else []
+        return " · ".join([*names, *labels.values()]), " · ".join(details)
+
+
+def _order(row: _Row) -> list[tuple[int, str]]:
+    """Stages and outcomes in their order, currencies by name, all else as it comes."""
+    return [
+        (STAGES.index(value), "") if value in STAGES else (0, value if name == "currency" else "")
+        for name, value in row.labels
+    ]
+
+
+def _spoken(name: str, value: str) -> str:
+    if value in (NONE, OTHER):
+        return "(none given)" if value == NONE else "(all others)"
+    return _SAID.get((name, value), value)
+
+
+def _add_group(table: Table, kpi: Kpi, rows: list[_Line]) -> None:
+    if rows[0].name == rows[0].detail == "":
+        first = rows.pop(0)
+        table.add_row(Text(kpi.title, style="bold"), *first.values)
+    else:
+        table.add_row(Text(kpi.title, style="bold"))
+    _add_lines(table, rows)
 
 
 def _add_lines(table: Table, lines: list[_Line]) -> None:
@@ -87,41 +270,6 @@ def _add_lines(table: Table, lines: list[_Line]) -> None:
         for line in of_name:
             text = " · ".join(part for part in (name, line.detail) if part)
             table.add_row(Text(f"{indent}{text}"), *line.values)
-
-
-def _rows(
-    kpi: Kpi, pipeline: str, cells: dict[str, Cells], windows: Sequence[str], by: str | None
-) -> Iterator[_Line]:
-    """The lines of one KPI, those of the same name together."""
-    metric = f"{kpi.metric}_breakdown" if by else kpi.metric
-    sizes = cells.get(f"{metric}_denominator") or cells.get(f"{metric}_count") or {}
-    if len(windows) > 1:
-        sizes = {}  # they would not fit beside each other
-    found: dict[str, list[_Line]] = {}
-    for suffix in ("", "_quantile"):
-        series = cells.get(metric + suffix, {})
-        # Open labels appear when non-zero, in one window before another: order them by name.
-        for row, values in sorted(series.items()) if kpi.unit == "money" else series.items():
-            if row.pipeline == pipeline and any(values.values()):
-                size = sizes.get(row, {})
-                texts = [_cell(kpi, values.get(w), size.get(w)) for w in windows]
-                name, detail = _name(row)
-                found.setdefault(name, []).append(_Line(name, detail, texts))
-    return chain.from_iterable(found.values())
-
-
-def _name(row: _Row) -> tuple[str, str]:
-    """What a row is about, and by what it is told from others about the same."""
-    labels = dict(row.labels)
-    details = []
-    if basis := labels.pop("basis", None):
-        details.append(" ".join((basis, labels.pop("horizon", ""))).strip())
-    if quantile := labels.pop("quantile", None):
-        details.append(_QUANTILES.get(quantile, quantile))
-    if "from_stage" in labels:
-        labels["from_stage"] = f"{labels['from_stage']} → {labels.pop('to_stage')}"
-    names = [row.value] if row.value else []
-    return " · ".join([*names, *labels.values()]), " · ".join(details)
 
 
 def _cell(kpi: Kpi, value: float | None, size: float | None) -> Text:
@@ -139,7 +287,9 @@ def _written(unit: str, value: float) -> str:
             return human.percent(value)
         case "seconds":
             return human.seconds(value)
-        case "money":
+        case "money" | "money a day":
             return human.money(value)
+        case "points" | "rounds":
+            return f"{value:,.1f}"
         case _:
             return human.count(value)

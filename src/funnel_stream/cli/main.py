@@ -19,10 +19,12 @@ VERBS: Final = {
     "emit": "Publish a file of events to Kafka, keyed as the contract says.",
     "simulate": "Invent a realistic history of deals: into a file, or onto Kafka and then live.",
     "import": "Turn any CSV into funnel events with a declarative mapping.",
+    "config": "Check a funnel.yaml, and show what it comes to.",
     "compute": "Compute the KPIs of a file of events, without a broker.",
+    "explain": "Explain one deal: its journey, and every figure that it counts in.",
 }
 """Every verb with its summary. The file is named for the verb, as is the function in it (with an
-underscore where Python has the word already)."""
+underscore where Python has the word already), or the ``Typer`` of a verb with verbs of its own."""
 
 HELP: Final = """Live KPIs of a marketing-and-sales funnel, from Kafka events to Prometheus metrics.
 
@@ -51,12 +53,14 @@ class _Verbs(TyperGroup):
 def _load(verb: str) -> Any:
     name = "import_" if verb == "import" else verb
     function = getattr(import_module(f"funnel_stream.cli.{name}"), name)
+    if isinstance(function, typer.Typer):
+        return typer.main.get_command(function)
     single = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    single.command(verb, help=_flowing(function.__doc__ or ""))(function)
+    single.command(verb, help=flowing(function.__doc__ or ""))(function)
     return typer.main.get_command(single)
 
 
-def _flowing(docstring: str) -> str:
+def flowing(docstring: str) -> str:
     """The text with lines as long as the terminal allows; those of a ``\\b`` paragraph stay."""
     paragraphs = inspect.cleandoc(docstring).split("\n\n")
     return "\n\n".join(

@@ -37,12 +37,20 @@ def simulate(
             "With it, the same options give the same bytes."
         ),
     ] = None,
+    partners: Annotated[
+        bool,
+        typer.Option(help="A tenth of the deals in a second pipeline, partner, or all in one."),
+    ] = True,
+    erasures: Annotated[
+        bool,
+        typer.Option(help="Erase one deal in 500 at some time (deal_erased in a file), or none."),
+    ] = True,
 ) -> None:
     """Invent a realistic history of deals: into a file, or onto Kafka, then live.
 
     Eight channels, ten owners, two pipelines, four currencies. Deals skip
-    stages, go back, are lost with a reason, come back. Events arrive late, out
-    of order or twice. About six events a deal.
+    stages, go back, are lost with a reason, come back, are corrected, are
+    erased. Events arrive late, out of order or twice. About six events a deal.
 
     \b
     funnel-stream simulate --days 30 --out events.ndjson
@@ -55,7 +63,9 @@ def simulate(
         raise UsageError("--rate goes on from now: give it no --end")
     until = _instant(end) if end is not None else datetime.now(UTC)
     start = until - timedelta(days=days)
-    simulator = Simulator(start=start, deals_per_day=deals_per_day, seed=seed)
+    simulator = Simulator(
+        start=start, deals_per_day=deals_per_day, seed=seed, partners=partners, erasures=erasures
+    )
     with stoppable() as stop:
         with progress_bar("history") as show:
             history = _watched(simulator, until, stop.until(simulator.history(until)), show)

@@ -32,6 +32,8 @@ MAX_AHEAD_MICROS: Final = 300_000_000
 Decoded = tuple[str, Event]
 """The deal's id (the channel for a spend) and the event."""
 
+_DEFAULT_PIPELINE: Final = "default"
+_RANKS: Final = {stage: rank for rank, stage in enumerate(STAGES)}
 _CONVERTED: Final = frozenset(
     ("amount", "cost", "currency", "score", "first_touch_at", "offer_requested_at")
 )
@@ -48,15 +50,27 @@ _MILLION: Final = Decimal(1_000_000)
 class Decoder:
     """Reads contract v1.
 
-    ``aliases`` maps names of stages that producers use to the canonical ones, which always work.
+    ``aliases`` maps names of stages that producers use to the canonical ones, which always work;
+    ``pipelines`` has those of single pipelines, which win over the others in events of theirs.
     """
 
-    def __init__(self, aliases: Mapping[str, str] | None = None) -> None:
-        ranks = {stage: rank for rank, stage in enumerate(STAGES)}
-        for alias, stage in (aliases or {}).items():
-            if stage not in ranks:
-                raise ValueError(f"alias {alias!r} stands for {stage!r}, which is no stage")
-        self._kinds = {alias: ranks[stage] for alias, stage in (aliases or {}).items()} | ranks
+    def __init__(
+        self,
+        aliases: Mapping[str, str] | None = None,
+        pipelines: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        everywhere = _ranks(aliases or {})
+        self._own = {
+            pipeline: everywhere | _ranks(own) | _RANKS
+            for pipeline, own in (pipelines or {}).items()
+            if own
+        }
+        self._everywhere = everywhere | _RANKS
+        # What means the same in every pipeline: most stages are found without asking for theirs.
+        particular = {alias for own in (pipelines or {}).values() for alias in own} - _RANKS.keys()
+        self._kinds = {
+            name: rank for name, rank in self._everywhere.items() if name not in particular
+        }
 
     def decode(
         self, values: Sequence[bytes], timestamps_ms: Sequence[int]
@@ -111,7 +125,7 @@ class Decoder:
                     if kind_of_event == "stage_changed":
                         kind = kinds.get(stage := record.pop("stage"), -1)
                         if kind < 0:
-                            raise _unknown_stage(stage)
+                            kind = self._kind_in(record.get("pipeline"), stage)
                     elif kind_of_event == "deal_updated":
                         kind = UPDATE
                     else:
@@ -123,6 +137,21 @@ class Decoder:
             except RefusedError as refused:
                 entries.append(refused.rejection)
         return entries
+
+    def _kind_in(self, pipeline: str | None, stage: str) -> int:
+        """What an alias means in an event of that pipeline. Raises ``RefusedError``."""
+        name = pipeline if pipeline is not None and _says(pipeline) else _DEFAULT_PIPELINE
+        try:
+            return self._own.get(name, self._everywhere)[stage]
+        except KeyError:
+            raise _unknown_stage(stage) from None
+
+
+def _ranks(aliases: Mapping[str, str]) -> dict[str, int]:
+    for alias, stage in aliases.items():
+        if stage not in _RANKS:
+            raise ValueError(f"alias {alias!r} stands for {stage!r}, which is no stage")
+    return {alias: _RANKS[stage] for alias, stage in aliases.items()}
 
 
 def _times(texts: list[str], timestamps_ms: Sequence[int]) -> Sequence[int | RefusedError]:

@@ -11,16 +11,19 @@ from funnel_stream.exposition.kpi_json import kpi_json
 from funnel_stream.reporting import Reporter
 from funnel_stream.samples import samples
 
+Answer = tuple[HTTPStatus, bytes]
+"""Status and body, in JSON."""
+
 _PARAMETERS: Final = ("window", "dimension")
 
 
-def kpis(reporter: Reporter, query: Mapping[str, str]) -> tuple[HTTPStatus, bytes]:
-    """Status and body for a query of ``window`` and ``dimension``, both optional.
+def kpis(reporter: Reporter, query: Mapping[str, str]) -> Answer:
+    """The figures for a query of ``window`` and ``dimension``, both optional.
 
     400 says what is allowed, 503 why this worker has no figures to show.
     """
     if unknown := [name for name in query if name not in _PARAMETERS]:
-        return HTTPStatus.BAD_REQUEST, _problem(
+        return HTTPStatus.BAD_REQUEST, problem(
             f"there is no parameter {unknown[0]!r}",
             f"There are: {', '.join(_PARAMETERS)}.",
         )
@@ -30,18 +33,18 @@ def kpis(reporter: Reporter, query: Mapping[str, str]) -> tuple[HTTPStatus, byte
     try:
         body = kpi_json(samples(snapshot, **{name: query[name] for name in query}))
     except UsageError as error:
-        return HTTPStatus.BAD_REQUEST, _problem(error.message, error.hint or "")
-    # Asked again, for the process may have been paused while it wrote the answer.
-    return (HTTPStatus.OK, body) if reporter.reporting() else _not_reporting(reporter)
+        return HTTPStatus.BAD_REQUEST, problem(error.message, error.hint or "")
+    return HTTPStatus.OK, body
 
 
-def _not_reporting(reporter: Reporter) -> tuple[HTTPStatus, bytes]:
+def _not_reporting(reporter: Reporter) -> Answer:
     ready, reason = reporter.ready()
-    return HTTPStatus.SERVICE_UNAVAILABLE, _problem(
+    return HTTPStatus.SERVICE_UNAVAILABLE, problem(
         "this worker does not report the KPIs",
         "Another worker of the group does." if ready else reason,
     )
 
 
-def _problem(message: str, reason: str) -> bytes:
+def problem(message: str, reason: str) -> bytes:
+    """The body of an answer that has to disappoint."""
     return msgspec.json.encode({"error": message, "reason": reason}) + b"\n"

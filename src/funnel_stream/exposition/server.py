@@ -5,10 +5,11 @@ import asyncio
 import errno
 import gzip
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from html import escape
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -17,12 +18,15 @@ from funnel_stream import __version__
 from funnel_stream.definition import Definition
 from funnel_stream.errors import FunnelError
 from funnel_stream.exposition import api, health
+from funnel_stream.exposition.deals_api import DealsApi
 from funnel_stream.exposition.metrics import Exposition
 from funnel_stream.reporting import Reporter
 
 _GZIP_BYTES: Final = 16_384
 """Bodies of at least this size are compressed where the client allows it."""
 _STOP_SECONDS: Final = 5.0
+
+Written = TypeVar("Written")
 
 
 class Server:
@@ -95,17 +99,32 @@ async def _serve(
 def application(reporter: Reporter, definition: Definition) -> web.Application:
     """The addresses and what they answer."""
     exposition = Exposition(reporter)
+    deals = DealsApi(reporter, definition)
     index = _index(definition).encode()
+
+    def confirmed(write: Callable[[], Written]) -> Written:
+        """An answer with KPIs, if this worker reports even now that it is written: the process may
+        have been paused meanwhile, and another one may report since."""
+        answer = write()
+        return answer if reporter.reporting() else write()
 
     async def show_index(request: web.Request) -> web.Response:
         return _answer(request, index, "text/html; charset=utf-8")
 
     async def show_metrics(request: web.Request) -> web.Response:
         accept, names = request.headers.get("Accept", ""), request.query.getall("name[]", [])
-        return _answer(request, *exposition.render(accept, names))
+        return _answer(request, *confirmed(lambda: exposition.render(accept, names)))
 
     async def show_kpis(request: web.Request) -> web.Response:
-        status, body = api.kpis(reporter, request.query)
+        status, body = confirmed(lambda: api.kpis(reporter, request.query))
+        return _answer(request, body, _JSON, status)
+
+    async def show_deals(request: web.Request) -> web.Response:
+        status, body = await deals.deals(request.query)
+        return _answer(request, body, _JSON, status)
+
+    async def show_deal(request: web.Request) -> web.Response:
+        status, body = await deals.deal(request.match_info["deal_id"], request.query)
         return _answer(request, body, _JSON, status)
 
     async def show_liveness(request: web.Request) -> web.Response:
@@ -118,6 +137,8 @@ def application(reporter: Reporter, definition: Definition) -> web.Application:
     app.router.add_get("/", show_index)
     app.router.add_get("/metrics", show_metrics)
     app.router.add_get("/api/kpis", show_kpis)
+    app.router.add_get("/api/deals", show_deals)
+    app.router.add_get("/api/deals/{deal_id:.+}", show_deal)
     app.router.add_get("/healthz", show_liveness)
     app.router.add_get("/readyz", show_readiness)
     return app
@@ -149,6 +170,7 @@ def _index(definition: Definition) -> str:
         "/metrics": "everything, for Prometheus",
         "/api/kpis": "the KPIs as JSON",
         example: "of one window, by one dimension",
+        f"/api/deals?kpi=leads&window={definition.windows[-1]}": "the deals behind a figure",
         "/healthz": "is the process alive?",
         "/readyz": "has it recovered?",
     }

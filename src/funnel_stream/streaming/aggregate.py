@@ -15,6 +15,7 @@ from funnel_stream.definition import Definition
 from funnel_stream.reporting import Reporter, monotonic
 from funnel_stream.settings import Settings
 from funnel_stream.streaming.batches import Batch, BatchConsumerThread
+from funnel_stream.streaming.memory import give_back
 from funnel_stream.streaming.pane_log import PARTITION, Contribution, PaneReader
 from funnel_stream.streaming.writer import Row, Writer
 from funnel_stream.windows import WindowTables
@@ -25,6 +26,7 @@ _SHOW_SECONDS: Final = 0.5
 _AT_ONCE_SECONDS: Final = 0.1
 """News are shown at once, but not more often than that."""
 _ASK_SECONDS: Final = 5.0
+_GIVE_BACK_SECONDS: Final = 600.0
 
 
 class _Tables:
@@ -32,7 +34,7 @@ class _Tables:
 
     def __init__(self, definition: Definition, sources: int, generation: int, end: int) -> None:
         self.windows = WindowTables(definition)
-        self.reader = PaneReader(sources)
+        self.reader = PaneReader(sources, definition.fingerprint())
         self.generation = generation
         self.end = end
         self.caught_up = end == 0
@@ -47,9 +49,19 @@ class _Tables:
         if not self.caught_up or self.changing:
             return "reading the panes topic"
         missing = self.reader.missing(self.generation)
+        foreign = sorted(set(missing).intersection(self.reader.foreign()))
+        if foreign:
+            return f"{_named(foreign)} published by a worker with another definition"
         if missing:
             return f"waiting for the facts of partitions {', '.join(map(str, missing))}"
         return ""
+
+
+def _named(partitions: list[int]) -> str:
+    """``partition 3 is`` or ``partitions 3, 4 are``."""
+    one = len(partitions) == 1
+    names = ", ".join(map(str, partitions))
+    return f"partition {names} is" if one else f"partitions {names} are"
 
 
 class Aggregate:
@@ -105,8 +117,12 @@ class Aggregate:
 
     async def keep_showing(self) -> None:
         """Let the windows slide with the clock."""
+        give_back_at = monotonic() + _GIVE_BACK_SECONDS
         while True:
             await asyncio.sleep(_SHOW_SECONDS)
+            if monotonic() >= give_back_at:
+                give_back()
+                give_back_at = monotonic() + _GIVE_BACK_SECONDS
             if tables := self._tables:
                 self._show(tables)
                 self._ask(tables)
@@ -119,7 +135,12 @@ class Aggregate:
     async def _apply(self, tables: _Tables) -> None:
         """Add blocks one by one, so that folding goes on; nothing is shown in between."""
         waiting, tables.waiting = tables.waiting, []
+        if not waiting:
+            return
         tables.changing = True
+        tables.watermark = max(tables.watermark, *(each.mark.watermark for each in waiting))
+        # Time first, so that nothing is taken in that every window has left behind.
+        self._advance(tables)
         for contribution in waiting:
             source, mark = contribution.source, contribution.mark
             if contribution.replaces:
@@ -127,9 +148,10 @@ class Aggregate:
             for block in contribution.blocks:
                 tables.windows.apply(source, [FactBlock.decode(block)])
                 await asyncio.sleep(0)
-            tables.watermark = max(tables.watermark, mark.watermark)
             if mark.oldest:
                 tables.oldest.append(mark.oldest)
+        if any(contribution.replaces for contribution in waiting):
+            give_back()
         tables.changing = False
 
     def _ask(self, tables: _Tables) -> None:
@@ -145,15 +167,19 @@ class Aggregate:
         if reason := tables.why_hidden():
             self._reporter.hide(reason)
             return
-        now = time.time()
-        as_of = tables.watermark if self._settings.clock == "event" else int(now * 1_000_000)
-        if as_of:
-            tables.windows.advance(as_of)
+        self._advance(tables)
         self._reporter.publish(tables.windows.snapshot())
         self._shown = monotonic()
+        now = time.time()
         for oldest in tables.oldest:
             self._reporter.observe_latency(max(0.0, now - oldest / 1000))
         tables.oldest.clear()
+
+    def _advance(self, tables: _Tables) -> None:
+        clock_is_event = self._settings.clock == "event"
+        as_of = tables.watermark if clock_is_event else int(time.time() * 1_000_000)
+        if as_of:
+            tables.windows.advance(as_of)
 
     async def _clean(self, tables: _Tables) -> None:
         """Tombstone what was replaced, so that compaction can drop it."""

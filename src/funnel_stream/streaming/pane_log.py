@@ -30,9 +30,14 @@ class Mark(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Begin(msgspec.Struct, array_like=True, tag="begin"):
-    """A snapshot begins; ``generation`` of the consumer group in which it was claimed."""
+    """A snapshot begins; ``generation`` of the consumer group in which it was claimed.
+
+    ``fingerprint`` of the definition by which journeys became facts; rows of the first release
+    have none.
+    """
 
     generation: int
+    fingerprint: str = ""
 
 
 class Block(msgspec.Struct, array_like=True, tag="block"):
@@ -63,13 +68,20 @@ class PaneWriter:
     """Publishes one source partition's facts."""
 
     def __init__(
-        self, writer: Writer, topic: str, source: int, *, epoch: int, generation: int
+        self,
+        writer: Writer,
+        topic: str,
+        source: int,
+        *,
+        epoch: int,
+        generation: int,
+        fingerprint: str,
     ) -> None:
         self._writer = writer
         self._topic = topic
         self._source = source
         self._version = Version(epoch, 0)
-        self._generation = generation
+        self._begin = Begin(generation, fingerprint)
         self._number = 0
         self._snapshot_bytes = self._tick_bytes = 0
 
@@ -83,7 +95,7 @@ class PaneWriter:
         """Start a new edition with everything there is."""
         self._version = Version(self._version.epoch, self._version.edition + 1)
         self._number = self._tick_bytes = 0
-        self._snapshot_bytes = await self._send(Begin(self._generation), blocks, End(mark))
+        self._snapshot_bytes = await self._send(self._begin, blocks, End(mark))
 
     async def tick(self, blocks: Iterable[FactBlock], mark: Mark) -> None:
         """Publish differences; one atomic batch, where they fit into one."""
@@ -132,15 +144,19 @@ class _Source:
         self.next_number = 0
         self.broken = True
         self.complete = False
-        self.generation = self.new_generation = -1
+        self.begin = self.new_begin = Begin(-1)
         self.blocks: list[bytes] = []
         self.last_numbers: dict[Version, int] = {}
 
 
 class PaneReader:
-    """Follows the panes topic from its beginning. Knows for each source whether it is complete."""
+    """Follows the panes topic from its beginning. Knows for each source whether it is complete.
 
-    def __init__(self, sources: int) -> None:
+    An edition that was made under another definition than the reader's is read, but never counts.
+    """
+
+    def __init__(self, sources: int, fingerprint: str) -> None:
+        self._fingerprint = fingerprint
         self._sources = [_Source() for _ in range(sources)]
         self._outdated: list[bytes] = []
 
@@ -170,17 +186,19 @@ class PaneReader:
         self, number: int, source: _Source, row: Begin | Block | End | Tick
     ) -> Contribution | None:
         if isinstance(row, Begin):
-            source.new_generation = row.generation
+            source.new_begin = row
             return None
+        ours = source.new_begin.fingerprint == self._fingerprint
         if isinstance(row, Block):
-            source.blocks.append(row.facts)
+            if ours:
+                source.blocks.append(row.facts)
             return None
         blocks, source.blocks = source.blocks, []
         replaces = isinstance(row, End)
         if replaces:
-            source.complete, source.generation = True, source.new_generation
+            source.complete, source.begin = ours, source.new_begin
             self._drop_former(number, source)
-        return Contribution(number, replaces, blocks, row.mark)
+        return Contribution(number, replaces, blocks, row.mark) if ours else None
 
     def _drop_former(self, number: int, source: _Source) -> None:
         for version in [v for v in source.last_numbers if v < source.version]:
@@ -192,7 +210,15 @@ class PaneReader:
         return [
             number
             for number, source in enumerate(self._sources)
-            if not source.complete or source.generation != generation
+            if not source.complete or source.begin.generation != generation
+        ]
+
+    def foreign(self) -> list[int]:
+        """Sources whose last whole edition was made under another definition."""
+        return [
+            number
+            for number, source in enumerate(self._sources)
+            if source.begin.generation >= 0 and source.begin.fingerprint != self._fingerprint
         ]
 
     def take_outdated(self) -> list[bytes]:

@@ -46,13 +46,18 @@ class Recovered:
 
 
 class Recovery:
-    """Recovers partitions privately; nothing of it is seen before it is installed."""
+    """Recovers partitions privately; nothing of it is seen before it is installed.
+
+    ``fingerprint``: of the definition that the claims name. A claim under another one is taken over
+    like any other: journeys do not depend on the definition, only facts do.
+    """
 
     def __init__(
         self, settings: Settings, definition: Definition, writer: Writer, partitions: int
     ) -> None:
         self._settings = settings
         self._definition = definition
+        self.fingerprint = definition.fingerprint()
         self._writer = writer
         self._partitions = partitions
 
@@ -106,7 +111,7 @@ class Recovery:
 
     async def _claim(self, tp: TopicPartition, replay: Replay) -> Held:
         epoch = replay.epoch + 1
-        claim = Claim(self._partitions, self._definition.fingerprint())
+        claim = Claim(self._partitions, self.fingerprint)
         row = Row(CLAIM_KEY + b"%d" % epoch, msgspec.msgpack.encode(claim), epoch_header(epoch))
         [appended] = await self._writer.append(tp.topic, tp.partition, [row])
         return Held(epoch, appended.offset)

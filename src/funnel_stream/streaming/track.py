@@ -75,6 +75,7 @@ class Track:
     async def revoke(self) -> None:
         """Finish the batches under way and commit: the next owner goes on from there."""
         owned, self._owned = self._owned, {}
+        self._hold()
         await asyncio.gather(*(partition.stop() for partition in owned.values()))
         try:
             await asyncio.wait_for(self._commit(owned), _LAST_COMMIT_SECONDS)
@@ -113,7 +114,16 @@ class Track:
             self._owned[each.partition] = partition
             positions[self._tp(each.partition)] = each.position
             partition.start()
+        self._hold()
         return positions
+
+    def _hold(self) -> None:
+        """Let the HTTP server answer about the deals that are ours."""
+        self._reporter.hold(
+            {number: partition.deals for number, partition in self._owned.items()},
+            partitions=self._partitions,
+            event_clock=self._settings.clock == "event",
+        )
 
     def _partition(self, recovered: Recovered) -> Partition:
         number = recovered.partition
@@ -126,6 +136,7 @@ class Track:
                 number,
                 epoch=recovered.changelog.epoch,
                 generation=self._group_generation,
+                fingerprint=self._recovery.fingerprint,
             ),
             pace=self._pace,
             reporter=self._reporter,

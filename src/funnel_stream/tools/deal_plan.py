@@ -1,131 +1,114 @@
 """The plan of one simulated deal: everything that will happen to it, and when."""
 
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 from funnel_stream.tools import market
-from funnel_stream.tools.market import Channel, Currency, Product
+from funnel_stream.tools.deal_script import DAY, ERASURE, LATEST_ARRIVAL, Fields, Plan, Script
+from funnel_stream.tools.market import Channel, Product
 
-SECOND: Final = 1_000_000
-MINUTE: Final = 60 * SECOND
-HOUR: Final = 60 * MINUTE
-DAY: Final = 24 * HOUR
-"""Microseconds, as all times of a plan."""
-
-Fields = dict[str, Any]
-Step = tuple[int, str, Fields, tuple[str, int] | None]
-"""Time, event type, fields, and a date field with how long before the event it lies."""
+_TEXTS: Final = (
+    "channel", "source", "contact_trigger", "product", "industry", "segment", "owner", "score",
+)  # fmt: skip
+_ERASED: Final = 1 / 500
 
 
-class Plan:
-    """``steps`` stands in reverse order: the next step is the last. ``zone``: how it writes time
-    (0 = UTC, else a position in the simulator's offsets)."""
+def plan_deal(
+    rng: Random, deal_id: str, at: int, *, partners: bool = True, erasures: bool = True
+) -> Plan:
+    """Plan a deal whose first contact is at ``at``.
 
-    __slots__ = ("deal_id", "steps", "zone")
-
-    def __init__(self, deal_id: str, steps: list[Step], zone: int) -> None:
-        self.deal_id = deal_id
-        self.steps = steps
-        self.zone = zone
-
-
-def plan_deal(rng: Random, deal_id: str, at: int) -> Plan:
-    """Plan a deal whose first contact is at ``at``."""
-    planner = _Planner(rng, at)
+    ``partners``: a tenth of the deals belongs to the pipeline of the partners. ``erasures``: one
+    in 500 is erased at some time, and that is its last step.
+    """
+    planner = _Planner(rng, at, partners=partners)
     planner.plan()
     steps = planner.steps
-    steps.reverse()
     chance = rng.random()
-    return Plan(deal_id, steps, 0 if chance > 0.06 else 1 if chance > 0.03 else 2)
+    if chance < _ERASED and erasures:
+        # Who wants to be forgotten may do so in the middle of a deal.
+        del steps[1 + int(rng.random() * len(steps)) :]
+        forgotten = steps[-1][0] + LATEST_ARRIVAL + int(20 * DAY * rng.random())
+        steps.append((forgotten, ERASURE, {}, None))
+    steps.reverse()
+    return Plan(deal_id, steps, 0 if chance < 0.94 else 1 if chance < 0.97 else 2)
 
 
-class _Planner:
+class _Planner(Script):
     """Walks one deal through the funnel, writing steps in order of time."""
 
-    __slots__ = (
-        "_at",
-        "_channel",
-        "_currency",
-        "_product",
-        "_random",
-        "_segment",
-        "_value",
-        "_warmth",
-        "steps",
-    )
+    __slots__ = ("_channel", "_fit", "_partners", "_product", "_segment", "_value", "_warmth")
 
-    def __init__(self, rng: Random, at: int) -> None:
-        self._random = rng.random
-        self._at = at
-        self.steps: list[Step] = []
+    def __init__(self, rng: Random, at: int, *, partners: bool) -> None:
+        super().__init__(rng, at)
+        self._partners = partners
         self._channel: Channel = self._draw(market.CHANNELS)
         self._warmth = self._channel.warmth
+        self._fit = self._random()
         self._product: Product = self._draw(market.PRODUCTS)
         self._segment: str = self._draw(market.SEGMENTS)
-        self._currency: Currency = self._draw(market.CURRENCIES)
         self._value = 0.0
-
-    def _draw(self, values: tuple[Any, ...]) -> Any:
-        return values[int(self._random() * len(values))]
-
-    def _chance(self, probability: float) -> bool:
-        return self._random() < probability
-
-    def _wait(self, hours: float) -> None:
-        """Let a log-normal time with this mean pass (whole milliseconds, never nothing)."""
-        spread = market.SPREAD[int(self._random() * 1024)]
-        jitter = 1 + int(self._random() * 60_000)
-        self._at += (int(hours * 3_600_000 * spread) + jitter) * 1000
-
-    def _stage(self, stage: str, before: tuple[str, int] | None = None, **fields: Any) -> None:
-        self.steps.append((self._at, "stage_changed", {"stage": stage, **fields}, before))
-
-    def _update(self, **fields: Any) -> None:
-        self.steps.append((self._at, "deal_updated", fields, None))
-
-    def _activity(self, activity: str, no_show: float) -> None:
-        fields: Fields = {"activity": activity}
-        if self._chance(no_show):
-            fields["outcome"] = "no_show"
-        elif self._chance(0.5):
-            fields["outcome"] = "held"
-        self.steps.append((self._at, "activity_recorded", fields, None))
-
-    def _money(self, value: float) -> Fields:
-        """An amount in the deal's currency; some applications write it as text."""
-        amount: float | int | str
-        if self._currency.decimals:
-            amount = round(value, 2)
-            if self._chance(0.1):
-                amount = f"{amount:.2f}"
-        else:
-            amount = int(value)
-        return {"amount": amount, "currency": self._currency.code}
 
     def plan(self) -> None:
         """The whole life, from first contact to the last correction."""
         entered = self._random()
-        first = "lead" if entered > 0.05 else "potential" if entered > 0.02 else "offer"
-        self._first_contact(first)
-        if first == "lead" and not self._qualify():
-            self._lose(market.EARLY_REASONS, hours=160)
-            return
-        if first != "offer":
-            skips_potential = self._chance(0.1)
-            if not skips_potential and first == "lead" and not self._find_potential():
-                self._lose(market.EARLY_REASONS, hours=190)
-                return
-            if not self._chance(0.74 * self._warmth**0.3):
-                self._lose(market.LATE_REASONS, hours=140)
-                return
-        self._send_offers(already=first == "offer")
-        self._close(attempt=1)
+        if entered > 0.057:
+            self._from_lead()
+        elif entered > 0.05:
+            self._never_a_lead()
+        elif entered > 0.022:
+            self._first_contact("potential")
+            self._from_potential()
+        elif entered > 0.007:
+            self._enter_with_offer("offer")
+            self._send_more_offers()
+            self._close(attempt=1)
+        elif entered > 0.004:
+            self._enter_with_offer("negotiation")
+            self._hold_rounds()
+            self._decide(attempt=1)
+        elif entered > 0.002:
+            self._enter_with_offer("won")
+            self._after_won(attempt=1)
+        else:
+            self._first_contact("lost", lost_reason=self._draw(market.EARLY_REASONS))
 
-    def _first_contact(self, stage: str) -> None:
-        partner = self._chance(0.1)
-        if partner and self._chance(0.8):
+    def _never_a_lead(self) -> None:
+        """Somebody was called, and that was all."""
+        self._update(channel=self._channel.name, owner=self._draw(market.OWNERS))
+        self._wait(1)
+        self._activity("call", no_show=0.5)
+
+    def _from_lead(self) -> None:
+        if self._chance(0.02):
+            self._activity("call", no_show=0.0)  # there is no deal yet
+            self._wait(3)
+        self._first_contact("lead")
+        if not self._qualify():
+            self._lose(market.EARLY_REASONS, hours=160)
+        elif self._chance(0.9) and not self._find_potential():
+            self._lose(market.EARLY_REASONS, hours=190)
+        else:
+            self._from_potential()
+
+    def _from_potential(self) -> None:
+        if self._chance(0.74 * self._warmth**0.3):
+            self._wait(52)
+            self._send_offers()
+            self._close(attempt=1)
+        else:
+            self._lose(market.LATE_REASONS, hours=140)
+
+    def _enter_with_offer(self, stage: str) -> None:
+        self._value = self._list_value()
+        self._first_contact(stage, **self._money(self._value))
+
+    def _first_contact(self, stage: str, **more: object) -> None:
+        of_a_partner = self._partners and self._chance(market.PARTNERS_SHARE)
+        if of_a_partner and self._chance(market.BY_PARTNERS_SHARE):
             self._channel = market.PARTNER
             self._warmth = self._channel.warmth
+        score: float = 10 + 20 * self._warmth + 50 * self._fit + 10 * self._random()
         fields: Fields = {
             "channel": self._channel.name,
             "source": self._draw(market.SOURCES),
@@ -134,84 +117,144 @@ class _Planner:
             "industry": self._draw(market.INDUSTRIES),
             "segment": self._segment,
             "owner": self._draw(market.OWNERS),
-            "score": int(min(99.0, 20 + 30 * self._warmth + 40 * self._random())),
+            "score": int(score) if self._chance(0.9) else round(score, 1),
+            **more,
         }
-        if partner:
-            fields["pipeline"] = "partner"
-        for name in ("channel", "source", "industry", "owner"):
-            if self._chance(0.02):
-                del fields[name]
+        if of_a_partner:
+            fields["pipeline"] = market.PARTNERS_PIPELINE
+        absent = self._random()
+        if absent < 0.16:  # two of a hundred deals lack it, each of the eight
+            del fields[_TEXTS[int(absent * 50)]]
+        elif absent < 0.17:
+            fields["owner"] = None
         first_touch = None
-        if self._chance(0.7):
-            spread = market.SPREAD[int(self._random() * 1024)]
-            first_touch = ("first_touch_at", int(60 * 3_600_000 * spread) * 1000)
-        if stage == "offer":
-            self._value = self._list_value()
-            fields |= self._money(self._value)
+        known = self._random()
+        if known < 0.72:
+            name, before = self._before("first_touch_at", 60)
+            first_touch = name, before if known < 0.71 else -before  # the clocks disagree
         self._stage(stage, first_touch, **fields)
 
     def _qualify(self) -> bool:
-        while self._chance(0.58):
+        while self._chance(0.57):
             self._wait(8)
             self._activity("call", no_show=0.2)
         if self._chance(0.05):
             self._wait(2)
             self._update(owner=self._draw(market.OWNERS))
-        if not self._chance(0.58 * self._warmth**0.5):
+        if not self._chance(0.58 * self._warmth**0.5 * (0.5 + self._fit)):
             return False
         if not self._chance(0.04):  # else qualified in the same instant
             self._wait(14)
-        self._stage("qualified", score=int(50 + 49 * self._random()))
-        if self._chance(0.02):
+        if self._chance(0.4):
+            self._stage("qualified", score=int(50 + 30 * self._fit + 19 * self._random()))
+        else:
+            self._stage("qualified")
+        trouble = self._random()
+        if trouble < 0.02:
             self._wait(1)
             self._stage("qualified")
+        elif trouble < 0.03:
+            self._wait(30)
+            self._stage("lead")
+            self._wait(20)
+            self._stage("qualified")
+        elif trouble < 0.04 and self._partners:
+            self._wait(3)
+            self._update(pipeline=self._draw((market.PARTNERS_PIPELINE, "default")))
         return True
 
     def _find_potential(self) -> bool:
-        while self._chance(0.62):
+        while self._chance(0.61):
             self._wait(26)
             self._activity("meeting" if self._chance(0.7) else "audit", no_show=0.12)
         if not self._chance(0.68 * self._warmth**0.4):
             return False
-        self._wait(20)
-        problems = dict.fromkeys((self._draw(market.PROBLEMS), self._draw(market.PROBLEMS)))
-        outcome = self._draw(market.DESIRED_OUTCOMES)
-        self._stage("potential", problems=list(problems), desired_outcomes=[outcome])
+        if not self._chance(0.05):  # else told at once, in the meeting
+            self._wait(20)
+        problems = [self._draw(market.PROBLEMS), self._draw(market.PROBLEMS)]
+        if self._chance(0.8):  # else a problem may be named twice
+            problems = list(dict.fromkeys(problems))
+        if self._chance(0.95):
+            outcome = self._draw(market.DESIRED_OUTCOMES)
+            self._stage("potential", problems=problems, desired_outcomes=[outcome])
+        else:
+            self._stage("potential", problems=problems)
         if self._chance(0.06):
             self._wait(10)
             self._update(channel=self._draw(market.CHANNELS).name)
-        if self._chance(0.04):
+        trouble = self._random()
+        if trouble < 0.04:
             self._wait(20)
             self._stage("qualified")
             self._wait(48)
             self._stage("potential")
+        elif trouble < 0.06:
+            self._wait(15)
+            self._update(problems=[] if trouble < 0.045 else [self._draw(market.PROBLEMS)])
+        elif trouble < 0.08:
+            self._wait(15)
+            self._update(desired_outcomes=list(market.DESIRED_OUTCOMES[:2]), owner=None)
         return True
 
     def _list_value(self) -> float:
         factor = market.SEGMENT_PRICE_FACTOR[self._segment] * self._currency.rate
         return float(int(self._product.price * factor * (0.85 + 0.3 * self._random())))
 
-    def _send_offers(self, *, already: bool) -> None:
-        if not already:
-            self._wait(52)
-            requested = None
-            if self._chance(0.7):
-                spread = market.SPREAD[int(self._random() * 1024)]
-                requested = ("offer_requested_at", int(22 * 3_600_000 * spread) * 1000)
-            self._value = self._list_value()
-            money = self._money(self._value) if self._chance(0.96) else {}
-            self._stage("offer", requested, **money)
+    def _send_offers(self) -> None:
+        requested = None
+        known = self._random()
+        if known < 0.7:
+            name, before = self._before("offer_requested_at", 22)
+            # A few are asked for in writing only after they were sent.
+            requested = name, before if known < 0.69 else -before
+        self._value = self._list_value()
+        self._offer(requested)
+        self._send_more_offers()
+
+    def _send_more_offers(self) -> None:
         while self._chance(0.22):
             self._wait(44)
-            self._value *= 0.88 + 0.1 * self._random()
-            self._stage("offer", **self._money(self._value))
+            if self._chance(0.85):
+                self._value *= 0.88 + 0.1 * self._random()
+            else:
+                self._value *= 1.05 + 0.3 * self._random()
+            if self._chance(0.05):
+                self._change_currency()
+            self._offer()
 
-    def _negotiate(self) -> None:
-        self._wait(40)
-        self._stage("negotiation")
-        while self._chance(0.68):
+    def _offer(self, requested: tuple[str, int] | None = None) -> None:
+        """One offer: its amount stands in it, was written before or right then, or is missing."""
+        written = self._random()
+        if written > 0.995:
+            self._stage("offer", requested, amount=0, currency=self._currency.code)  # a free trial
+            return
+        if written > 0.1:
+            self._stage("offer", requested, **self._money(self._value))
+            return
+        if written > 0.04:
+            self._update(**self._money(self._value))
+            if written > 0.06:
+                self._wait(0.4)
+        self._stage("offer", requested)
+
+    def _change_currency(self) -> None:
+        before, self._currency = self._currency, self._draw(market.CURRENCIES)
+        self._value *= self._currency.rate / before.rate
+
+    def _hold_rounds(self) -> None:
+        while self._chance(0.66):
             self._wait(24)
             self._activity("negotiation_round", no_show=0.06)
+
+    def _negotiate(self) -> None:
+        if self._chance(0.15):
+            self._wait(20)
+            self._activity("call" if self._chance(0.6) else "meeting", no_show=0.15)
+            self._wait(20)
+        else:
+            self._wait(40)
+        self._stage("negotiation")
+        self._hold_rounds()
         if self._chance(0.05):
             self._wait(30)
             self._stage("offer", **self._money(self._value * 0.95))
@@ -221,18 +264,52 @@ class _Planner:
     def _close(self, attempt: int) -> None:
         if self._chance(0.85):
             self._negotiate()
-        if not self._chance(0.47 * self._warmth**0.4):
+        self._decide(attempt)
+
+    def _decide(self, attempt: int) -> None:
+        if self._chance(0.47 * self._warmth**0.4):
+            self._win(attempt)
+        else:
             self._lose(market.LATE_REASONS, hours=70, attempt=attempt)
-            return
+
+    def _win(self, attempt: int) -> None:
         self._wait(36)
-        fields = self._money(self._value * (0.86 + 0.15 * self._random()))
-        if self._chance(0.6):
-            fields["cost"] = round(self._value * (0.3 + 0.3 * self._random()))
-        fields["closing_document"] = self._draw(market.CLOSING_DOCUMENTS)
+        final = 0.86 + 0.14 * self._random()
+        if self._chance(0.06):
+            final += 0.25 * self._random()  # they took more than they were offered
+        self._value *= final
+        fields: Fields = {"currency": self._currency.code}
+        if self._chance(0.96):
+            fields = self._money(self._value)
+        if self._chance(0.65):
+            fields["cost"] = self._cost()
+        if self._chance(0.94):
+            fields["closing_document"] = self._draw(market.CLOSING_DOCUMENTS)
         self._stage("won", **fields)
-        if self._chance(0.05):
+        self._after_won(attempt)
+
+    def _cost(self) -> int:
+        """What the deal costs, in its currency: a few bring a loss."""
+        return round(self._value * (0.35 + 0.35 * self._random() if self._chance(0.97) else 1.1))
+
+    def _after_won(self, attempt: int) -> None:
+        if self._chance(0.1):
+            self._wait(40)
+            if self._chance(0.2):
+                self._change_currency()
+            self._update(cost=self._cost(), currency=self._currency.code)
+        news = self._random()
+        if news < 0.05:
             self._wait(60)
-            self._update(**self._money(self._value * 0.9))
+            self._update(**self._money(self._value * 0.95))
+        elif news < 0.08:
+            self._wait(30)
+            self._stage("won")  # told twice
+        elif news < 0.11:
+            self._wait(100)
+            self._activity("call", no_show=0.1)
+        else:
+            self._correct(news)
         if attempt == 1 and self._chance(0.04):
             self._wait(90)
             if self._chance(0.5):
@@ -241,20 +318,48 @@ class _Planner:
                 self._stage("negotiation")
                 self._close(attempt=2)
 
+    def _correct(self, chance: float) -> None:
+        """One closed deal in twenty is looked at again, and something was wrong."""
+        if chance > 0.16:
+            return
+        self._wait(80)
+        if chance < 0.13:
+            self._update(owner=self._draw(market.OWNERS))
+        elif chance < 0.14:
+            self._update(channel=self._draw(market.CHANNELS).name)
+        elif chance < 0.15:
+            self._update(product=self._draw(market.PRODUCTS).name)
+        else:
+            self._update(
+                segment=self._draw(market.SEGMENTS), industry=self._draw(market.INDUSTRIES)
+            )
+
     def _lose(self, reasons: tuple[str, ...], *, hours: float, attempt: int = 1) -> None:
         """End without a contract: most are marked as lost, some are forgotten, a few come back."""
         if self._chance(0.12):
             return
         self._wait(hours)
-        fields = {} if self._chance(0.04) else {"lost_reason": self._draw(reasons)}
-        self._stage("lost", **fields)
+        news = self._random()
+        if news < 0.04:
+            self._stage("lost")
+        else:
+            self._stage("lost", lost_reason=self._draw(reasons))
+            if news < 0.07:
+                self._wait(20)
+                self._update(lost_reason=self._draw(reasons))
+            elif news < 0.08:
+                self._wait(5)
+                self._stage("lost")
+            else:
+                self._correct(news)
         if attempt == 1 and self._chance(0.05):
             self._wait(200)
             if self._chance(0.5) or not self._value:
                 self._stage("qualified")
                 if not self._chance(0.6):
                     return
-                self._send_offers(already=False)
+                self._wait(52)
+                self._send_offers()
             else:
                 self._stage("negotiation")
             self._close(attempt=2)

@@ -5,14 +5,11 @@ Wherever a value is asked for, a text names a *column*; ``{constant: …}`` is a
 """
 
 import codecs
-import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -25,7 +22,7 @@ from pydantic import (
 )
 
 from funnel_stream.contract.event import ACTIVITIES, ACTIVITY_OUTCOMES, STAGES, TEXT_ATTRIBUTES
-from funnel_stream.errors import ConfigError
+from funnel_stream.documents import read, suggest
 
 LIST_ATTRIBUTES: Final = ("problems", "desired_outcomes")
 NUMBER_ATTRIBUTES: Final = ("amount", "cost", "score")
@@ -41,24 +38,8 @@ DEAL_ATTRIBUTES: Final = (
 SPEND_ATTRIBUTES: Final = ("pipeline", "channel", "amount", "currency", *PERIOD)
 
 
-def suggest(wrong: str, known: tuple[str, ...] | list[str]) -> str:
-    """``; did you mean …?`` or the list of what there is."""
-    near = get_close_matches(wrong, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; there is: {', '.join(known)}"
-
-
 class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, value: Any) -> Any:
-        if isinstance(value, dict):
-            known = list(cls.model_fields)
-            for key in value:
-                if key not in known:
-                    raise ValueError(f"unknown key {str(key)!r}{suggest(str(key), known)}")
-        return value
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
 
 class Value(_Model):
@@ -289,28 +270,15 @@ class Mapping(_Model):
 
 
 def load(path: Path) -> Mapping:
-    """Read a mapping. Raises ``ConfigError`` that names every wrong key."""
+    """Read a mapping. Raises ``ConfigError`` that names every mistake with its line."""
+    document = read(path)
+    mistakes = list(document.mistakes)
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is no YAML: {error}") from error
-    try:
-        return Mapping.model_validate(document)
+        mapping = Mapping.model_validate(document.value)
     except ValidationError as error:
-        found = "\n".join(f"  {_explain(problem)}" for problem in error.errors())
-        raise ConfigError(
-            f"{path} is no mapping:\n{found}",
-            hint="See docs/importing.md; texts like yes, no and null need quotes.",
-        ) from error
-
-
-def _explain(problem: Any) -> str:
-    where = ".".join(str(part) for part in problem["loc"]) or "file"
-    message = re.sub(r"^Value error, ", "", problem["msg"])
-    if problem["type"] == "missing":
-        message = "is missing"
-    elif problem["type"] in ("model_type", "dict_type"):
-        message = "should be a mapping (key: value)"
-    return f"{where}: {message}"
+        mistakes += document.mistakes_of(error, Mapping)
+    if mistakes:
+        raise document.refusal(
+            mistakes, "See docs/importing.md; texts like true, false and null need quotes."
+        )
+    return mapping

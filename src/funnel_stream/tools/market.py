@@ -13,11 +13,17 @@ def urn(weighted: Iterable[tuple[T, int]]) -> tuple[T, ...]:
 
 
 class Channel(NamedTuple):
-    """``warmth`` multiplies every conversion; ``cost_per_lead`` in EUR, 0 where nothing is paid."""
+    """``warmth`` multiplies every conversion; ``cost_per_lead``: 0 where nothing is paid.
+
+    ``billed`` says how it is paid: for each ``"day"`` on the morning after, by the ``"week"`` with
+    an invoice that names no period, or for a ``"month"`` in advance.
+    """
 
     name: str
     warmth: float
     cost_per_lead: float
+    currency: str = "EUR"
+    billed: str = "day"
 
 
 class Product(NamedTuple):
@@ -39,21 +45,26 @@ CHANNELS: Final = urn(
     (
         (Channel("organic_search", 1.0, 0), 24),
         (Channel("paid_search", 0.95, 38), 20),
-        (Channel("social", 0.62, 22), 15),
+        (Channel("social", 0.62, 22, currency="USD"), 15),
         (Channel("outbound_call", 0.7, 45), 11),
         (Channel("referral", 1.3, 0), 10),
-        (Channel("email", 1.05, 9), 8),
+        (Channel("email", 1.05, 9, billed="week"), 8),
         (Channel("partner", 1.2, 30), 6),
-        (Channel("trade_fair", 1.15, 95), 6),
+        (Channel("trade_fair", 1.15, 95, billed="month"), 6),
     )
 )
 PARTNER: Final = next(channel for channel in CHANNELS if channel.name == "partner")
+PARTNERS_PIPELINE: Final = "partner"
+PARTNERS_SHARE: Final = 0.1
+"""So many of the deals belong to the pipeline of the partners."""
+BY_PARTNERS_SHARE: Final = 0.8
+"""So many of those come by the partners' own channel, the others by any."""
 PAID_CHANNELS: Final = tuple(
     (channel, CHANNELS.count(channel) / len(CHANNELS))
     for channel in dict.fromkeys(CHANNELS)
     if channel.cost_per_lead
 )
-"""Channels that cost money, each with its share of the leads."""
+"""Channels that cost money, each with its share of the default pipeline's leads."""
 
 SOURCES: Final = urn(
     (

@@ -12,20 +12,37 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import count
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from funnel_stream.tools import market
-from funnel_stream.tools.deal_plan import DAY, HOUR, MINUTE, SECOND, Plan, Step, plan_deal
+from funnel_stream.tools.deal_plan import plan_deal
+from funnel_stream.tools.deal_script import (
+    DAY,
+    ERASURE,
+    HOUR,
+    LATEST_ARRIVAL,
+    MINUTE,
+    SECOND,
+    Plan,
+    Step,
+)
+from funnel_stream.tools.market import Channel
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _OFFSETS: Final = (timezone(timedelta(hours=1)), timezone(timedelta(hours=2)))
 _FOR_EVER: Final = 2**63
 _encode: Final = msgspec.json.Encoder().encode
 
-_Spend = tuple[str, float, int]
-"""Channel, amount in EUR, length of the period in µs."""
+
+class _Bill(NamedTuple):
+    """What a channel costs, and for which time (µs); ``period`` is ``None`` where it names none."""
+
+    channel: Channel
+    pipeline: str | None
+    amount: float
+    period: tuple[int, int] | None
 
 
 def _microseconds(instant: datetime) -> int:
@@ -40,10 +57,18 @@ class Simulator:
     """One run of the story, determined by ``seed`` and ``start`` (no global state).
 
     ``clean=True`` leaves out late, out-of-order and duplicate arrivals; the deals are as wild.
+    ``partners=False``: all deals are of one pipeline. ``erasures=False``: no deal is erased.
     """
 
     def __init__(
-        self, *, start: datetime, deals_per_day: int = 500, seed: int = 0, clean: bool = False
+        self,
+        *,
+        start: datetime,
+        deals_per_day: int = 500,
+        seed: int = 0,
+        clean: bool = False,
+        partners: bool = True,
+        erasures: bool = True,
     ) -> None:
         self._start = _microseconds(start)
         # The start is part of the seed: a second run at another time is another set of deals, not
@@ -51,6 +76,8 @@ class Simulator:
         self._rng = Random(f"{seed}/{self._start}")
         self._deals_per_day = deals_per_day
         self._clean = clean
+        self._partners = partners
+        self._erasures = erasures
         self._run = f"{self._rng.getrandbits(24):06x}"
         self._deal_numbers = count(1)
         self._order = count()
@@ -113,7 +140,7 @@ class Simulator:
         """How late a record arrives, in µs: seconds (out of order), minutes, hours or days."""
         random = self._rng.random()
         if chance < 0.002:
-            return int(DAY * (1 + 4 * random))
+            return int(DAY + (LATEST_ARRIVAL - DAY) * random)
         if chance < 0.01:
             return int(HOUR * (1 + 20 * random))
         if chance < 0.03:
@@ -122,10 +149,12 @@ class Simulator:
 
     def _event_id(self) -> str:
         h = f"{self._rng.getrandbits(128):032x}"
-        return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
+        return "-".join((h[:8], h[8:12], h[12:16], h[16:20], h[20:]))
 
     def _stamp(self, plan: Plan, step: Step, occurred: int) -> bytes:
         _, kind, fields, before = step
+        if kind == ERASURE:
+            return _encode({"type": kind, "deal_id": plan.deal_id})
         at = _EPOCH + timedelta(0, 0, occurred)
         if plan.zone:
             at = at.astimezone(_OFFSETS[plan.zone - 1])
@@ -141,44 +170,93 @@ class Simulator:
             event[name] = at - timedelta(0, 0, earlier)
         return _encode(event)
 
-    def _stamp_spend(self, spend: _Spend, occurred: int, *, dated: bool) -> bytes:
-        channel, amount, length = spend
+    def _stamp_spend(self, bill: _Bill, occurred: int, *, dated: bool) -> bytes:
         event: dict[str, Any] = {
             "event_id": self._event_id(),
             "type": "spend_recorded",
             "occurred_at": _EPOCH + timedelta(0, 0, occurred),
-            "channel": channel,
-            "amount": amount,
-            "currency": "EUR",
+            "channel": bill.channel.name,
+            "amount": bill.amount,
+            "currency": bill.channel.currency,
         }
+        if bill.pipeline:
+            event["pipeline"] = bill.pipeline
         # A simulated day of live lasts minutes: there the amount belongs to its instant.
-        if dated:
-            midnight = occurred - occurred % DAY
-            event["period_start"] = _EPOCH + timedelta(0, 0, midnight - length)
-            event["period_end"] = _EPOCH + timedelta(0, 0, midnight)
+        if bill.period and dated:
+            starts, ends = bill.period
+            event["period_start"] = _EPOCH + timedelta(0, 0, starts)
+            event["period_end"] = _EPOCH + timedelta(0, 0, ends)
         return _encode(event)
 
     def _open_day(self, midnight: int) -> None:
-        """Plan the leads of a UTC day, and what the day's advertising costs the morning after."""
+        """Plan the leads of a UTC day, and what its advertising costs."""
         rng = self._rng
         random, start = rng.random, self._start
-        weekday = (midnight // DAY + 3) % 7
-        expected = self._deals_per_day * market.WEEKDAY_FACTORS[weekday]
+        expected = self._deals_per_day * market.WEEKDAY_FACTORS[_weekday(midnight)]
         for _ in range(int(expected * (0.9 + 0.2 * random()) + random())):
             hour = market.HOURS[int(random() * len(market.HOURS))]
             # Whole milliseconds, as most applications write them.
             at = midnight + hour * HOUR + int(random() * 3_600_000) * 1000
             if at >= start:
-                plan = plan_deal(rng, f"D-{self._run}-{next(self._deal_numbers):06d}", at)
+                number = next(self._deal_numbers)
+                plan = plan_deal(
+                    rng,
+                    f"D-{self._run}-{number:06d}",
+                    at,
+                    partners=self._partners,
+                    erasures=self._erasures,
+                )
                 first = plan.steps.pop()
                 self._push(first[0], plan, first)
-        length = min(DAY, midnight + DAY - start)
-        for channel, share in market.PAID_CHANNELS:
-            leads = expected * share * length / DAY
-            amount = round(leads * channel.cost_per_lead * (0.8 + 0.4 * random()), 2)
-            recorded = midnight + DAY + int((1 + 3 * random()) * 3_600_000) * 1000
-            self._push(recorded, (channel.name, amount, length))
+        self._bill(max(midnight, start), midnight + DAY)
         self._push(midnight + DAY, None)
+
+    def _bill(self, opens: int, closes: int) -> None:
+        """Bills of the day, those for a time that ended with it and those for one that begins."""
+        ours = 1 - market.PARTNERS_SHARE if self._partners else 1.0
+        of_partners = market.PARTNERS_SHARE * market.BY_PARTNERS_SHARE
+        for channel, share in market.PAID_CHANNELS:
+            self._bill_channel(channel, None, ours * share, opens, closes)
+            if channel is market.PARTNER and self._partners:
+                self._bill_channel(channel, market.PARTNERS_PIPELINE, of_partners, opens, closes)
+
+    def _bill_channel(
+        self, channel: Channel, pipeline: str | None, share: float, opens: int, closes: int
+    ) -> None:
+        random, start = self._rng.random, self._start
+        if channel.billed == "week":
+            if _weekday(closes) != 0:
+                return
+            begins, ends, due = max(start, closes - 7 * DAY), closes, closes
+        elif channel.billed == "month":
+            day = _EPOCH + timedelta(0, 0, opens)
+            if day.day != 1 and opens != start:
+                return
+            following = day.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+            following = (following + timedelta(days=32)).replace(day=1)
+            begins, ends, due = opens, _microseconds(following), opens
+        else:
+            begins, ends, due = opens, closes, closes
+        leads = share * self._deals_per_day * _busy_days(begins, ends)
+        amount = round(leads * channel.cost_per_lead * (0.8 + 0.4 * random()), 2)
+        recorded = due + int((1 + 3 * random()) * 3_600_000) * 1000
+        period = None if channel.billed == "week" else (begins, ends)
+        self._push(recorded, _Bill(channel, pipeline, amount, period))
+
+
+def _weekday(at: int) -> int:
+    """0 = Monday."""
+    return (at // DAY + 3) % 7
+
+
+def _busy_days(begins: int, ends: int) -> float:
+    """The days between two instants, each by how busy its weekday is."""
+    days = 0.0
+    while begins < ends:
+        closes = min(begins - begins % DAY + DAY, ends)
+        days += market.WEEKDAY_FACTORS[_weekday(begins)] * (closes - begins) / DAY
+        begins = closes
+    return days
 
 
 def events(
@@ -188,11 +266,20 @@ def events(
     seed: int = 0,
     end: datetime,
     clean: bool = False,
+    partners: bool = True,
+    erasures: bool = True,
 ) -> Iterator[bytes]:
     """History as ndjson lines (without line ends), in order of arrival, up to ``end``.
 
-    The same arguments give the same bytes. About six events a deal.
+    The same arguments give the same bytes. About six events a deal. The line of an erasure is
+    ``{"type": "deal_erased", "deal_id": …}``, for the contract a null value.
     """
-    start = end - timedelta(days=days)
-    simulator = Simulator(start=start, deals_per_day=deals_per_day, seed=seed, clean=clean)
+    simulator = Simulator(
+        start=end - timedelta(days=days),
+        deals_per_day=deals_per_day,
+        seed=seed,
+        clean=clean,
+        partners=partners,
+        erasures=erasures,
+    )
     return simulator.history(end)

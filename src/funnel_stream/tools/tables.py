@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from funnel_stream.contract import Reason
+from funnel_stream.documents import suggest
 from funnel_stream.errors import ConfigError, InputError, UsageError
-from funnel_stream.tools.mapping import CsvFile, Lookup, Mapping, Source, suggest
+from funnel_stream.tools.mapping import CsvFile, Lookup, Mapping, Source
 
 Row = dict[str, str | None]
 """The texts of a row by column; None where one is missing."""

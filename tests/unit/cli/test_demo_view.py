@@ -23,13 +23,18 @@ funnel_event_to_metric_seconds_count 110.0
 
 
 def sample(metric: str, value: float, **labels: str) -> Any:
+    return now(metric, value, window="30d", **labels)
+
+
+def now(metric: str, value: float, **labels: str) -> Any:
     return {
         "metric": f"funnel_{metric}",
-        "labels": {"pipeline": "default", "window": "30d", **labels},
+        "labels": {"pipeline": "default", **labels},
         "value": value,
     }
 
 
+OPEN = {"lead": 120, "qualified": 90, "potential": 60, "offer": 1_030, "negotiation": 0}
 REACHED = {"qualified": 800, "potential": 500, "offer": 250, "negotiation": 100, "won": 50}
 KPIS = [
     sample("leads", 1000),
@@ -51,6 +56,13 @@ KPIS = [
     sample("deal_value", 345.25, outcome="won", currency="PLN"),
     sample("deal_value", 12_345_678.5, outcome="won", currency="EUR"),
     sample("deal_value", 99.0, outcome="lost", currency="USD"),
+    sample("cost_per_lead", 17.253, currency="EUR"),
+    sample("cost_per_lead", 3.1, currency="USD"),
+    *[now("open_deals", value, stage=stage) for stage, value in OPEN.items()],
+    now("open_deals", 7, stage="lead", pipeline="partner"),
+    now("open_value", 1_500_000.0, stage="offer", currency="EUR"),
+    now("open_value", 500_000.0, stage="negotiation", currency="EUR"),
+    now("open_value", 1_234_567_890.0, stage="offer", currency="JPY"),
 ]
 MOMENT = Moment(Figures(KPIS, METRICS), [0, 100, 400, 200], 92.5, "http://127.0.0.1:6066")
 NOTHING = Moment(Figures(), [], 0.0, "http://127.0.0.1:6066")
@@ -58,57 +70,59 @@ NOTHING = Moment(Figures(), [], 0.0, "http://127.0.0.1:6066")
 
 SCREEN = """\
 ╭─ Leads of the last 30 days in pipeline default, and how far they have come ──╮
-│  stage                                     deals  of leads  of stage before  │
-│  lead         ███████████████████████████  1,000                             │
-│  qualified    █████████████████████▌         800    80.0 %           80.0 %  │
-│  potential    █████████████▌                 500    50.0 %           62.5 %  │
-│  offer        ██████▊                        250    25.0 %           50.0 %  │
-│  negotiation  ██▋                            100    10.0 %           40.0 %  │
-│  won          █▎                              50     5.0 %           50.0 %  │
+│  stage                           deals  of leads  of stage before  open now  │
+│  lead         █████████████████  1,000                                  120  │
+│  qualified    █████████████▌       800    80.0 %           80.0 %        90  │
+│  potential    ████████▌            500    50.0 %           62.5 %        60  │
+│  offer        ████▎                250    25.0 %           50.0 %     1,030  │
+│  negotiation  █▋                   100    10.0 %           40.0 %         0  │
+│  won          ▊                     50     5.0 %           50.0 %            │
 ╰──────────────────────────────────────────────────────────────────────────────╯
 ╭─ Last 30 days ───────────────────────╮╭─ The stream ─────────────────────────╮
-│  Leads                        1,000  ││  Events per second            200/s  │
-│  Qualified leads                812  ││  Events consumed            180,123  │
-│  Offers sent                    312  ││  Duplicates dropped           1,201  │
-│  Won / lost                60 / 240  ││  Rejected                         3  │
+│  Qualified leads                812  ││  Events per second            200/s  │
+│  Offers sent                    312  ││  Events consumed            180,123  │
+│  Won / lost                60 / 240  ││  Duplicates / rejected    1,201 / 3  │
 │  Win ratio                   20.0 %  ││  Lag (events)                    15  │
-│  Sales conversion             6.0 %  ││  Event to metric (mean)       1.1 s  │
-│  Negotiation success         61.5 %  ││  Deals in state              30,321  │
-│  Time to close (median)      18.5 d  ││                                ▁▃█▅  │
-│  Won value EUR           12,345,678  ││                                      │
-│  Won value PLN               345.25  ││                                      │
-╰──────────────────────────────────────╯╰──────────────────────────────────────╯
+│  Negotiation success         61.5 %  ││  Event to metric (mean)       1.1 s  │
+│  Time to close (median)      18.5 d  ││  Deals in state              30,321  │
+╰──────────────────────────────────────╯╰─────────────────────────────── ▁▃█▅ ─╯
+╭─ Money ──────────────────────────────────────────────────────────────────────╮
+│                           EUR            JPY            PLN             USD  │
+│  won               12,345,678              –         345.25               –  │
+│  open now           2,000,000  1,234,567,890              –               –  │
+│  cost per lead          17.25              –              –            3.10  │
+╰──────────────────────────────────────────────────────────────────────────────╯
  01:32   http://127.0.0.1:6066/metrics   /api/kpis   Ctrl-C ends it"""
 
 SUMMARY = """\
 Funnel, last 30 days
 
-  stage         deals   of leads
- ────────────────────────────────
-  lead          1,000    100.0 %
-  qualified       800     80.0 %
-  potential       500     50.0 %
-  offer           250     25.0 %
-  negotiation     100     10.0 %
+  stage         deals   of leads   open now
+ ───────────────────────────────────────────
+  lead          1,000    100.0 %        120
+  qualified       800     80.0 %         90
+  potential       500     50.0 %         60
+  offer           250     25.0 %      1,030
+  negotiation     100     10.0 %          0
   won              50      5.0 %
 
-Leads                        1,000
-Qualified leads                812
-Offers sent                    312
-Won / lost                60 / 240
-Win ratio                   20.0 %
-Sales conversion             6.0 %
-Negotiation success         61.5 %
-Time to close (median)      18.5 d
-Won value EUR           12,345,678
-Won value PLN               345.25
-Events per second            200/s
-Events consumed            180,123
-Duplicates dropped           1,201
-Rejected                         3
-Lag (events)                    15
-Event to metric (mean)       1.1 s
-Deals in state              30,321"""
+                      EUR            JPY     PLN   USD
+won            12,345,678              –  345.25     –
+open now        2,000,000  1,234,567,890       –     –
+cost per lead       17.25              –       –  3.10
+
+Qualified leads               812
+Offers sent                   312
+Won / lost               60 / 240
+Win ratio                  20.0 %
+Negotiation success        61.5 %
+Time to close (median)     18.5 d
+Events per second           200/s
+Events consumed           180,123
+Duplicates / rejected   1,201 / 3
+Lag (events)                   15
+Event to metric (mean)      1.1 s
+Deals in state             30,321"""
 
 
 def drawn(what: RenderableType, width: int) -> str:
@@ -118,8 +132,9 @@ def drawn(what: RenderableType, width: int) -> str:
     return "\n".join(line.rstrip() for line in capture.get().splitlines())
 
 
-def test_the_screen_on_80_columns() -> None:
+def test_the_screen_on_80_columns_and_24_lines() -> None:
     assert drawn(screen(MOMENT), 80) == SCREEN
+    assert len(SCREEN.splitlines()) == 24
 
 
 def test_the_screen_before_the_first_figures() -> None:

@@ -36,8 +36,12 @@ def raw(*, event_type: str = "stage_changed", **literals: str) -> bytes:
     return f"{json.dumps(body(event_type))[:-1]}{more}}}".encode()
 
 
-def decode(*values: bytes, aliases: dict[str, str] | None = None) -> list[Decoded | Rejection]:
-    return Decoder(aliases).decode(values, [NOW_MS] * len(values))
+def decode(
+    *values: bytes,
+    aliases: dict[str, str] | None = None,
+    pipelines: dict[str, dict[str, str]] | None = None,
+) -> list[Decoded | Rejection]:
+    return Decoder(aliases, pipelines).decode(values, [NOW_MS] * len(values))
 
 
 def accepted(value: bytes, **options: Any) -> Decoded:
@@ -46,8 +50,8 @@ def accepted(value: bytes, **options: Any) -> Decoded:
     return entry
 
 
-def refused(value: bytes) -> Rejection:
-    (entry,) = decode(value)
+def refused(value: bytes, **options: Any) -> Rejection:
+    (entry,) = decode(value, **options)
     assert isinstance(entry, Rejection), entry
     return entry
 

@@ -22,6 +22,7 @@ from tests.unit.contract.records import (
     decode,
     raw,
     record,
+    refused,
 )
 
 AT = OCCURRED_AT_MICROS
@@ -45,6 +46,41 @@ def test_an_alias_cannot_change_a_canonical_stage() -> None:
 def test_an_alias_of_no_stage_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(ValueError, match="'demo', which is no stage"):
         Decoder({"Vorstellung": "demo"})
+
+
+@pytest.mark.parametrize(
+    ("given", "stage"),
+    [
+        ({"stage": "demo", "pipeline": "direct"}, "offer"),
+        ({"stage": "demo", "pipeline": "partner"}, "potential"),
+        ({"stage": "demo"}, "potential"),
+        ({"stage": "demo", "pipeline": None}, "potential"),
+        ({"stage": "signed", "pipeline": "direct"}, "won"),
+        ({"stage": "signed", "pipeline": "partner"}, "won"),
+        ({"stage": "intro"}, "lead"),
+        ({"stage": "intro", "pipeline": " "}, "lead"),
+        ({"stage": "intro", "pipeline": "default"}, "lead"),
+        ({"stage": "intro", "pipeline": "direct"}, None),
+        ({"stage": "lost", "pipeline": "direct"}, "lost"),
+        ({"stage": "won", "pipeline": "default"}, "won"),
+    ],
+)
+def test_an_alias_counts_by_the_pipeline_of_the_event(
+    given: dict[str, str], stage: str | None
+) -> None:
+    aliases = {"demo": "potential", "signed": "won"}
+    pipelines = {"direct": {"demo": "offer"}, "default": {"intro": "lead", "won": "lost"}}
+    if stage is None:
+        rejected = refused(record(**given), aliases=aliases, pipelines=pipelines)
+        assert rejected.reason == "unknown_stage"
+    else:
+        _, event = accepted(record(**given), aliases=aliases, pipelines=pipelines)
+        assert event.kind == STAGES.index(stage)
+
+
+def test_an_alias_of_a_pipeline_of_no_stage_is_a_mistake_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="'demo', which is no stage"):
+        Decoder(None, {"direct": {"Vorstellung": "demo"}})
 
 
 def test_an_update_holds_its_attributes() -> None:

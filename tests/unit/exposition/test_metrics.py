@@ -9,10 +9,13 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from funnel_stream import __version__
-from funnel_stream.catalogue import Family
+from funnel_stream.catalogue import KPIS, Family
+from funnel_stream.contract.event import DIMENSIONS
+from funnel_stream.definition import Definition, Export
 from funnel_stream.exposition.metrics import Exposition, kpi_lines, kpi_text
 from funnel_stream.exposition.operations import OWN
-from funnel_stream.samples import Sample, samples
+from funnel_stream.samples import Series, samples
+from funnel_stream.shapes import Own, label_text
 from tests.unit.exposition.workers import busy, idle, reporting
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -24,44 +27,54 @@ FAMILIES = [
     Family("funnel_wait_seconds", "gauge", "A \\ and\na line.", "seconds", "wait"),
     Family("funnel_wait_seconds_sum", "gauge", "Sum.", "seconds", "wait"),
 ]
-SAMPLES = [
-    Sample("funnel_leads", {"pipeline": "default", "window": "1h"}, 12345678901234567),
-    Sample("funnel_leads", {"pipeline": 'a"b\\c\nd', "window": "1h"}, 0),
-    Sample("funnel_wait_seconds", {"outcome": "won"}, 1.5e-07),
-    Sample("funnel_wait_seconds_sum", {"outcome": "won"}, 0.1),
-]
+
+
+def one(value: float, own: dict[str, str] | None = None, **place: str) -> Series:
+    own = own or {}
+    return Series(Own(place, label_text(place)), Own(own, label_text(own)), value)
+
+
+SERIES = {
+    "funnel_leads": [
+        one(12345678901234567, pipeline="default", window="1h"),
+        one(0, {"stage": "lead"}, pipeline='a"b\\c\nd'),
+    ],
+    "funnel_unused": [],
+    "funnel_wait_seconds": [one(1.5e-07, {"outcome": "won"}, pipeline="x")],
+    "funnel_wait_seconds_sum": [one(0.1, {"outcome": "won"}, pipeline="x")],
+}
 
 
 def test_prometheus_text_of_kpis() -> None:
-    text = kpi_text(kpi_lines(SAMPLES, FAMILIES), openmetrics=False)
+    text = kpi_text(kpi_lines(SERIES, FAMILIES), openmetrics=False)
     assert text == (
         '# HELP funnel_leads Deals that "entered".\n'
         "# TYPE funnel_leads gauge\n"
         'funnel_leads{pipeline="default",window="1h"} 12345678901234567\n'
-        'funnel_leads{pipeline="a\\"b\\\\c\\nd",window="1h"} 0\n'
+        'funnel_leads{pipeline="a\\"b\\\\c\\nd",stage="lead"} 0\n'
         "# HELP funnel_wait_seconds A \\\\ and\\na line.\n"
         "# TYPE funnel_wait_seconds gauge\n"
-        'funnel_wait_seconds{outcome="won"} 1.5e-07\n'
+        'funnel_wait_seconds{pipeline="x",outcome="won"} 1.5e-07\n'
         "# HELP funnel_wait_seconds_sum Sum.\n"
         "# TYPE funnel_wait_seconds_sum gauge\n"
-        'funnel_wait_seconds_sum{outcome="won"} 0.1\n'
+        'funnel_wait_seconds_sum{pipeline="x",outcome="won"} 0.1\n'
     )
 
 
 def test_openmetrics_text_of_kpis_has_units_and_escapes_quotes_in_the_help() -> None:
-    text = kpi_text(kpi_lines(SAMPLES, FAMILIES), openmetrics=True)
+    text = kpi_text(kpi_lines(SERIES, FAMILIES), openmetrics=True)
     assert text == (
         '# HELP funnel_leads Deals that \\"entered\\".\n'
         "# TYPE funnel_leads gauge\n"
         'funnel_leads{pipeline="default",window="1h"} 12345678901234567\n'
-        'funnel_leads{pipeline="a\\"b\\\\c\\nd",window="1h"} 0\n'
+        'funnel_leads{pipeline="a\\"b\\\\c\\nd",stage="lead"} 0\n'
         "# HELP funnel_wait_seconds A \\\\ and\\na line.\n"
         "# TYPE funnel_wait_seconds gauge\n"
         "# UNIT funnel_wait_seconds seconds\n"
-        'funnel_wait_seconds{outcome="won"} 1.5e-07\n'
+        'funnel_wait_seconds{pipeline="x",outcome="won"} 1.5e-07\n'
         "# HELP funnel_wait_seconds_sum Sum.\n"
         "# TYPE funnel_wait_seconds_sum gauge\n"
-        'funnel_wait_seconds_sum{outcome="won"} 0.1\n'
+        'funnel_wait_seconds_sum{pipeline="x",outcome="won"} 0.1\n'
     )
 
 
@@ -134,9 +147,20 @@ def test_content_negotiation(accept: str, content_type: str) -> None:
     assert body.endswith(b"# EOF\n") == ("openmetrics" in content_type)
 
 
+WINDOWS = Definition().windows
+EVERYTHING = Definition(
+    export=Export(
+        windows=WINDOWS,
+        dimensions=DIMENSIONS,
+        breakdown_windows=WINDOWS,
+        breakdown_kpis=tuple(kpi.id for kpi in KPIS),
+    )
+)
+
+
 @pytest.mark.parametrize(("accept", "reader"), [("", read_text), (OPENMETRICS, read_openmetrics)])
 def test_a_scrape_is_valid_and_holds_exactly_the_samples(accept: str, reader: object) -> None:
-    reporter = reporting()
+    reporter = reporting(EVERYTHING)
     snapshot = reporter.snapshot()
     assert snapshot is not None
     body, _ = Exposition(reporter).render(accept)
@@ -158,10 +182,21 @@ def test_a_scrape_is_valid_and_holds_exactly_the_samples(accept: str, reader: ob
     assert own["process_resident_memory_bytes"] > 0
 
 
+def test_by_default_long_windows_and_most_breakdowns_are_left_to_the_api() -> None:
+    text = Exposition(reporting()).render("")[0].decode()
+    assert set(re.findall(r'window="(\w+)"', text)) == {"1h", "24h", "7d", "30d"}
+    breakdowns = [line for line in text.splitlines() if 'dimension="' in line]
+    assert breakdowns
+    assert all('dimension="channel"' in line for line in breakdowns)
+    assert {*re.findall(r'window="(\w+)"', "".join(breakdowns))} == {"30d"}
+    assert "funnel_transitions{" in text
+    assert "funnel_transitions_breakdown" not in text
+
+
 def test_kpis_appear_change_and_vanish_with_the_snapshot() -> None:
     reporter = reporting()
     exposition = Exposition(reporter)
-    series = b'\nfunnel_leads{pipeline="default",window="365d"} 2\n'
+    series = b'\nfunnel_leads{pipeline="default",window="30d"} 2\n'
     assert series in exposition.render("")[0]
     assert series in exposition.render(OPENMETRICS)[0]
     reporter.hide("reading the panes")

@@ -16,6 +16,7 @@ from funnel_stream.errors import FunnelError
 from funnel_stream.exposition import server
 from funnel_stream.reporting import STALL_SECONDS, Reporter
 from funnel_stream.samples import samples
+from funnel_stream.windows import Snapshot
 from tests.unit.exposition.workers import busy, idle, reporting, starting
 
 
@@ -142,6 +143,32 @@ def test_who_does_not_report_shows_no_kpis_but_says_why() -> None:
     assert ask(starting(), "/api/kpis").json["reason"] == "starting"
 
 
+class PausedWhileAnswering(Reporter):
+    """After every look at the figures an hour passes."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        super().__init__(session_timeout=60, clock=lambda: self.now)
+        self.assigned(owner=True, seconds=0.1)
+        self.confirm_membership(self.now)
+        snapshot = reporting().snapshot()
+        assert snapshot is not None
+        self.publish(snapshot)
+
+    def snapshot(self) -> Snapshot | None:
+        found = super().snapshot()
+        self.now += 3600
+        return found
+
+
+def test_who_was_paused_while_answering_shows_no_kpis() -> None:
+    assert ask(PausedWhileAnswering(), "/api/kpis?window=24h").status == 503
+    scraped = ask(PausedWhileAnswering(), "/metrics")
+    assert scraped.status == 200
+    assert b"funnel_leads" not in scraped.body
+    assert b"\nfunnel_reporting 0.0\n" in scraped.body
+
+
 def test_metrics_are_negotiated() -> None:
     with served(busy()) as address:
         text = get(f"{address}/metrics")
@@ -175,7 +202,7 @@ def test_the_index_leads_to_everything() -> None:
             part.split('"')[0].replace("&amp;", "&")
             for part in index.body.decode().split('href="')[1:]
         ]
-        assert len(links) == 5
+        assert len(links) == 6
         assert {get(address + link).status for link in links} == {200}
     assert ask(idle(), "/nowhere").status == 404
 

@@ -1,5 +1,6 @@
 """A reporter in the states that a worker's can be in, with a funnel of two deals."""
 
+from funnel_stream.definition import Definition
 from funnel_stream.reporting import Reporter, monotonic
 from tests.funnels import at, computed, micros, stage
 
@@ -23,12 +24,12 @@ def idle() -> Reporter:
     return reporter
 
 
-def reporting() -> Reporter:
+def reporting(definition: Definition | None = None) -> Reporter:
     """Recovered, and the one that reports."""
     reporter = starting()
     reporter.assigned(owner=True, seconds=0.5)
     reporter.confirm_membership(monotonic())
-    reporter.publish(computed(EVENTS, AS_OF).snapshot)
+    reporter.publish(computed(EVENTS, AS_OF, definition).snapshot)
     return reporter
 
 

@@ -1,0 +1,62 @@
+"""Cells: what is counted. A *cell* is a measure with its labels; a KPI is made of sums of cells."""
+
+import math
+from functools import cache
+from typing import Final
+
+Cell = tuple[str, ...]
+"""A measure and its labels, like ``("progress", "lead", "offer")``."""
+
+CELLS: Final[list[Cell]] = []
+"""Every cell this process has met; a cell's id is its place. Grows, never shrinks."""
+_cell_ids: Final[dict[Cell, int]] = {}
+
+MATURED: Final = "matured"
+"""Measure of facts that count in the first pane that starts at or after their minute."""
+
+NOW_MEASURES: Final = frozenset(("open", "open_since", "open_value", "stuck"))
+"""Measures of the present: they count from their minute on, for ever, and in no window."""
+
+
+def cell_id(*cell: str) -> int:
+    """The id of a cell, given on first use."""
+    known = _cell_ids.get(cell)
+    if known is None:
+        known = _cell_ids[cell] = len(CELLS)
+        CELLS.append(cell)
+    return known
+
+
+GROWTH: Final = 1.04
+"""Ratio of a histogram cell's bounds: the answer within a cell is off by at most
+(γ − 1) ÷ (γ + 1) = 1.96 % (DDSketch, Masson et al. 2019)."""
+_LOG_GROWTH = math.log(GROWTH)
+
+
+def histogram(measure: str) -> str:
+    """The measure of the cells that count a duration's sizes."""
+    return f"{measure}_histogram"
+
+
+class HistogramCells:
+    """The cells that count a duration's sizes; an exact 0 has its own."""
+
+    def __init__(self, measure: str, label: str) -> None:
+        self._measure = histogram(measure)
+        self._label = label
+        self._ids: dict[int | None, int] = {}
+
+    def of(self, duration: int) -> int:
+        """The cell of a duration of 0 µs or more."""
+        index = math.ceil(math.log(duration) / _LOG_GROWTH) if duration else None
+        known = self._ids.get(index)
+        if known is None:
+            name = "zero" if index is None else str(index)
+            known = self._ids[index] = cell_id(self._measure, self._label, name)
+        return known
+
+
+@cache
+def histogram_value(index: str) -> float:
+    """The duration in microseconds that stands for a histogram cell."""
+    return 0.0 if index == "zero" else 2 * math.exp(int(index) * _LOG_GROWTH) / (1 + GROWTH)

@@ -1,0 +1,245 @@
+"""What a plot shows: the funnel of a pipeline, and lines of a KPI over time."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from math import inf, nan
+from typing import Final, NamedTuple
+
+from funnel_stream.catalogue import BY_ID, Kpi
+from funnel_stream.contract.event import LOST, STAGES
+from funnel_stream.definition import Definition
+from funnel_stream.facts import NONE
+from funnel_stream.samples import Sample, samples
+from funnel_stream.shapes import OTHER, Velocity
+from funnel_stream.windows import Snapshot
+
+MOST_LINES: Final = 5
+MOST_PIPELINES: Final = 3
+_FUNNEL: Final = STAGES[:LOST]
+_TITLES: Final = ("Leads", "Qualified", "Potential", "Offer", "Negotiation", "Won")
+_PREFERRED: Final = {
+    "basis": ("cohort",),
+    "from_stage": ("lead",),
+    "to_stage": ("won",),
+    "activity": ("meeting",),
+    "outcome": ("won", "held"),
+}
+"""Where a picture can show one value of a label only."""
+_FEWEST_CASES: Final = 10
+"""A line of its own is for values with so many cases at some time; of fewer it would be noise."""
+_PLACE: Final = ("pipeline", "window", "dimension", "value")
+
+Own = tuple[tuple[str, str], ...]
+Key = tuple[str, Own, str]
+"""Pipeline, own labels, value of the breakdown (``""`` in totals)."""
+Parts = dict[str, float]
+"""A figure and what it is made of, by suffix."""
+
+
+class Funnel(NamedTuple):
+    """How many of the leads of a window have reached each of the six stages so far."""
+
+    pipeline: str
+    stages: tuple[str, ...]
+    reached: tuple[int, ...]
+
+    def conversions(self) -> list[float | None]:
+        """The share that got from each stage to the next."""
+        pairs = zip(self.reached, self.reached[1:], strict=False)
+        return [after / before if before else None for before, after in pairs]
+
+
+class Line(NamedTuple):
+    """One line over time; ``values`` are NaN where there is no figure."""
+
+    name: str
+    values: list[float]
+    rest: bool = False
+
+
+class Curves(NamedTuple):
+    """A KPI of one pipeline over time. ``detail`` says which series of it."""
+
+    pipeline: str
+    kpi: Kpi
+    detail: str
+    lines: list[Line]
+
+
+def title_of(definition: Definition, pipeline: str) -> str:
+    """What people call a pipeline."""
+    own = definition.pipelines.get(pipeline)
+    return own.title if own and own.title else pipeline
+
+
+def stage_title(definition: Definition, pipeline: str, stage: int) -> str:
+    """What people call a stage in a pipeline."""
+    own = definition.pipelines.get(pipeline)
+    return (own.stage_titles.get(STAGES[stage]) if own else None) or _TITLES[stage]
+
+
+def funnels(snapshot: Snapshot, window: str) -> list[Funnel]:
+    """The funnels of the pipelines with the most leads in the window, and these first."""
+    reached: dict[str, list[int]] = {}
+    for metric, labels, value in samples(snapshot, window=window, dimension=""):
+        counts = reached.setdefault(labels["pipeline"], [0] * len(_FUNNEL))
+        if labels.get("basis") != "cohort" or labels.get("from_stage") != _FUNNEL[0]:
+            continue
+        if metric == "funnel_conversion_ratio_numerator":
+            counts[_FUNNEL.index(labels["to_stage"])] = round(value)
+        elif metric == "funnel_conversion_ratio_denominator":
+            counts[0] = round(value)
+    ranked = sorted(reached.items(), key=lambda item: (-item[1][0], item[0]))
+    shown = [item for item in ranked if item[1][0]] or ranked[:1]
+    definition = snapshot.definition
+    return [
+        Funnel(
+            pipeline,
+            tuple(stage_title(definition, pipeline, stage) for stage in range(len(_FUNNEL))),
+            tuple(counts),
+        )
+        for pipeline, counts in shown[:MOST_PIPELINES]
+    ]
+
+
+class Recorder:
+    """Collects KPIs from snapshot to snapshot; ``by`` is a dimension or ``""``."""
+
+    def __init__(self, kpis: Sequence[Kpi], window: str, by: str) -> None:
+        self.kpis = kpis
+        self.window = window
+        self.by = by
+        self.times: list[int] = []
+        self._suffixes = {
+            f"{kpi.metric}{'_breakdown' if by else ''}{suffix}": (kpi.id, suffix)
+            for kpi in kpis
+            for suffix in kpi.shape.suffixes
+            if suffix != "_quantile"
+        }
+        self._seen: dict[str, list[dict[Key, Parts]]] = {kpi.id: [] for kpi in kpis}
+
+    def add(self, snapshot: Snapshot) -> None:
+        """Take the figures of the next instant."""
+        self.times.append(snapshot.as_of)
+        for kpi in self.kpis:
+            self._seen[kpi.id].append({})
+        for sample in samples(snapshot, window=self.window, dimension=self.by):
+            if series := self._suffixes.get(sample.metric):
+                kpi_id, suffix = series
+                parts = self._seen[kpi_id][-1].setdefault(_key(sample), {})
+                parts[suffix] = sample.value
+
+    def curves(self, pipeline: str) -> list[Curves]:
+        """The lines of every KPI for one pipeline."""
+        return [self._curves(kpi, pipeline) for kpi in self.kpis]
+
+    def _curves(self, kpi: Kpi, pipeline: str) -> Curves:
+        seen = [
+            {key: parts for key, parts in at.items() if key[0] == pipeline}
+            for at in self._seen[kpi.id]
+        ]
+        if not self.by:
+            lines = [
+                Line(_said(own, kpi), _values(seen, [(pipeline, own, "")], kpi))
+                for own in _largest(seen, kpi)
+            ]
+            return Curves(pipeline, kpi, "", lines)
+        own = _one(seen)
+        of_value = [{key: parts for key, parts in at.items() if key[1] == own} for at in seen]
+        known: dict[str, float] = {}
+        for at in reversed(of_value):
+            for key, parts in at.items():
+                known[key[2]] = max(known.get(key[2], 0), _cases(parts))
+        shown = [
+            value
+            for value, cases in known.items()
+            if value not in (OTHER, NONE) and cases >= _FEWEST_CASES
+        ][:MOST_LINES]
+        rest = [value for value in known if value not in shown]
+        lines = [Line(value, _values(of_value, [(pipeline, own, value)], kpi)) for value in shown]
+        if rest and not isinstance(kpi.shape, Velocity):
+            keys = [(pipeline, own, value) for value in rest]
+            name = "none given" if rest == [NONE] else "all others"
+            lines.append(Line(name, _values(of_value, keys, kpi), rest=True))
+        return Curves(pipeline, kpi, _said(own, kpi), lines)
+
+
+def chosen(kpis: Iterable[str]) -> list[Kpi]:
+    """The entries of the catalogue."""
+    return [BY_ID[name] for name in kpis if name in BY_ID]
+
+
+def _key(sample: Sample) -> Key:
+    labels = sample.labels
+    own = tuple(item for item in labels.items() if item[0] not in _PLACE)
+    return labels["pipeline"], own, labels.get("value", "")
+
+
+def _said(own: Own, kpi: Kpi) -> str:
+    """Labels in words."""
+    labels = dict(own)
+    if labels.keys() >= {"from_stage", "to_stage"}:
+        labels["from_stage"] += f" → {labels.pop('to_stage')}"
+    if labels.get("basis") == "period":
+        labels["basis"] = "closed in the window" if "horizon" in kpi.shape.labels else "period"
+    return ", ".join(_spoken(value) for value in labels.values())
+
+
+def _spoken(value: str) -> str:
+    return {OTHER: "all others", NONE: "none given"}.get(value, value)
+
+
+def _weights(seen: list[dict[Key, Parts]]) -> Counter[Own]:
+    """How much stands behind each combination of own labels, all instants together."""
+    weights: Counter[Own] = Counter()
+    for at in seen:
+        for (_, own, _), parts in at.items():
+            cases = _cases(parts)
+            weights[own] += 1 + round(abs(parts.get("", 0)) if cases == inf else cases)
+    return weights
+
+
+def _cases(parts: Parts) -> float:
+    """How many cases stand behind a figure; of counts and sums, as many as are needed."""
+    return parts.get("_denominator", parts.get("_count", inf))
+
+
+def _largest(seen: list[dict[Key, Parts]], kpi: Kpi) -> list[Own]:
+    """The own labels that are shown beside each other where there is no breakdown."""
+    weights = _weights(seen)
+    if "horizon" in kpi.shape.labels:
+        return [own for own in weights if _is_step(dict(own))]
+    return [own for own in weights if own in dict(weights.most_common(MOST_LINES))]
+
+
+def _is_step(labels: dict[str, str]) -> bool:
+    """A conversion from a stage to the next one, of the cohort."""
+    there = STAGES.index(labels["to_stage"]) - STAGES.index(labels["from_stage"])
+    return there == 1 and labels["basis"] == "cohort"
+
+
+def _one(seen: list[dict[Key, Parts]]) -> Own:
+    """The own labels that a breakdown is shown of."""
+    weights = _weights(seen)
+
+    def rank(own: Own) -> tuple[int, int]:
+        liked = sum(value in _PREFERRED.get(name, ()) for name, value in own)
+        return liked, weights[own]
+
+    return max(weights, key=rank, default=())
+
+
+def _values(seen: list[dict[Key, Parts]], keys: Sequence[Key], kpi: Kpi) -> list[float]:
+    """A figure over time: of one key, or of several together."""
+    return [_together([at[key] for key in keys if key in at], kpi) for at in seen]
+
+
+def _together(parts: list[Parts], kpi: Kpi) -> float:
+    if len(parts) == 1:
+        return parts[0].get("", nan)
+    for top, bottom in (("_numerator", "_denominator"), ("_sum", "_count")):
+        if top in kpi.shape.suffixes:
+            divisor = sum(part.get(bottom, 0) for part in parts)
+            return sum(part.get(top, 0) for part in parts) / divisor if divisor else nan
+    # What is not shown of a count or a sum is 0.
+    return nan if isinstance(kpi.shape, Velocity) else sum(part.get("", 0) for part in parts)

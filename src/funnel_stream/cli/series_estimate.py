@@ -1,0 +1,79 @@
+"""How many KPI series a configuration makes on ``/metrics`` at most, and how that comes about."""
+
+from typing import Final, NamedTuple
+
+from funnel_stream.catalogue import Kpi
+from funnel_stream.definition import Definition, Window
+from funnel_stream.samples import exported
+from funnel_stream.shapes import Place
+
+MANY: Final = 10_000
+"""Above this, Prometheus and whoever looks at it have much to carry for one funnel."""
+NOW: Final = "now"
+
+
+class Block(NamedTuple):
+    """The totals (``dimension`` is ``""``) or the breakdown of a pipeline by one dimension.
+
+    ``values``: how many it has at most. ``each``: series of one value by window, and of now.
+    """
+
+    dimension: str
+    values: int
+    each: dict[str, int]
+
+    @property
+    def series(self) -> int:
+        return self.values * sum(self.each.values())
+
+
+class Estimate(NamedTuple):
+    """The blocks of every configured pipeline, the series of the targets, and what every
+    ``other`` pipeline would add."""
+
+    pipelines: dict[str, list[Block]]
+    targets: int
+    other: int
+
+    @property
+    def series(self) -> int:
+        return self.targets + sum(map(_sum, self.pipelines.values()))
+
+
+def estimate(definition: Definition) -> Estimate:
+    """An upper bound: every dimension and open label (reason, problem …) has its full top N, the
+    rest and the missing one; money is in the base currency, or else in two currencies."""
+    pipelines = {pipeline: _blocks(definition, pipeline) for pipeline in definition.pipelines}
+    targets = 2 * sum(map(exported(definition).has, definition.targets))
+    return Estimate(pipelines, targets, _sum(_blocks(definition, "")))
+
+
+def _sum(blocks: list[Block]) -> int:
+    return sum(block.series for block in blocks)
+
+
+def _blocks(definition: Definition, pipeline: str) -> list[Block]:
+    selection = exported(definition)
+    found = []
+    for dimension, names in selection.blocks():
+        kpis = selection.of(dimension)
+        windows: dict[str, Window | None] = {name: Window.named(name) for name in names}
+        each = {
+            name: sum(_size(kpi, definition, pipeline, window, dimension) for kpi in kpis)
+            for name, window in (windows | {NOW: None}).items()
+        }
+        found.append(Block(dimension, _values(definition, dimension), each))
+    return found
+
+
+def _values(definition: Definition, dimension: str) -> int:
+    return definition.top_n_in(dimension) + 2 if dimension else 1
+
+
+def _size(
+    kpi: Kpi, definition: Definition, pipeline: str, window: Window | None, dimension: str
+) -> int:
+    if kpi.of_now != (window is None):
+        return 0
+    place = Place(definition, pipeline, window, {}, now={}, as_of=0, dimension=dimension, tops={})
+    return kpi.shape.size(place)

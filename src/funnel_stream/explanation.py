@@ -1,0 +1,293 @@
+"""One deal, explained: its journey in order, what was derived, and what it adds to every figure.
+
+The same document for a file and for a running worker; as JSON and, by ``cli.explain``, to read.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from funnel_stream.contract.event import (
+    LEAD,
+    LOST,
+    NEGOTIATION,
+    STAGES,
+    WON,
+)
+from funnel_stream.contract.timestamps import LAST_MICROS, moment
+from funnel_stream.contributions import MINUTE_US, Contribution, Span, contributions, value_under
+from funnel_stream.definition import DAY, HOUR, MINUTE, Definition, Pipeline
+from funnel_stream.facts import NONE, FactRules, combination
+from funnel_stream.journey import Journey, events
+from funnel_stream.story import Step, money, plain, told
+
+_PANE_NAMES: Final = {MINUTE: "minute", HOUR: "hour", DAY: "day"}
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A stage that counts as reached; ``entered`` explicitly, or else passed by a later one."""
+
+    stage: str
+    at: datetime
+    entered: bool
+
+
+@dataclass(frozen=True)
+class Closing:
+    """How and when the deal ended; ``lost_from`` and ``reason`` for a lost one."""
+
+    outcome: str
+    at: datetime
+    reason: str | None = None
+    lost_from: str | None = None
+
+
+@dataclass(frozen=True)
+class SentOffer:
+    """An offer, with the amount that was known then: ``"1200.00 EUR"``."""
+
+    at: datetime
+    amount: str | None
+
+
+@dataclass(frozen=True)
+class InWindow:
+    """When a contribution counts in a window: from ``enters`` to before ``leaves`` (``None``: as
+    long as the deal is what it is now), and whether it does as of the explanation."""
+
+    window: str
+    inside: bool
+    enters: datetime
+    leaves: datetime | None
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What the deal adds to one series (``metric`` with ``labels``), in the KPI's unit.
+
+    ``part``: ``numerator``, ``denominator``, ``sum`` or ``count``; empty for what is just counted.
+    ``at``: its minute. ``panes``: where the minute, hour and day panes that it lies in start.
+    """
+
+    kpi: str
+    title: str
+    unit: str
+    metric: str
+    part: str
+    labels: dict[str, str]
+    value: float
+    at: datetime
+    panes: dict[str, datetime]
+    windows: list[InWindow]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """All there is to say about one deal as of an instant.
+
+    ``since``: when its stay in the stage began. ``counts_under``: its value of each dimension.
+    ``titles``: names of stages for people, where the pipeline has some. ``notes``: answers to the
+    usual doubts.
+    """
+
+    deal_id: str
+    as_of: datetime
+    pipeline: str
+    pipeline_title: str
+    stage: str | None
+    since: datetime | None
+    journey: list[Step]
+    reached: list[Reached]
+    closing: Closing | None
+    offers: list[SentOffer]
+    original_amount: str | None
+    final_amount: str | None
+    attributes: dict[str, Any]
+    counts_under: dict[str, str]
+    contributions: list[Counted]
+    notes: list[str]
+    titles: dict[str, str]
+
+
+def explain(deal_id: str, row: bytes, definition: Definition, as_of: int) -> Explanation:
+    """What the events of a deal mean and add up to, as of an instant (µs)."""
+    journey = Journey(row)
+    owner = combination(journey)
+    pipeline = definition.pipelines.get(owner[0], Pipeline())
+    facts = FactRules(definition).facts(journey)
+    added = contributions(facts, definition, owner[0], as_of)
+    original = journey.offers[0].amount if journey.offers else None
+    final = journey.attributes.get("amount")
+    return Explanation(
+        deal_id=deal_id,
+        as_of=moment(as_of),
+        pipeline=owner[0],
+        pipeline_title=pipeline.title,
+        stage=None if journey.stage is None else STAGES[journey.stage],
+        since=None if journey.stage is None else moment(journey.since),
+        journey=list(told(events(row))),
+        reached=list(_reached(journey)),
+        closing=_closing(journey),
+        offers=[SentOffer(moment(at), amount and money(*amount)) for at, amount in journey.offers],
+        original_amount=original and money(*original),
+        final_amount=final and money(*final),
+        attributes=plain(journey.attributes),
+        counts_under={
+            dimension.name: value_under(dimension.parts, owner)
+            for dimension in definition.dimension_list()
+        },
+        contributions=list(_counted(added, as_of)),
+        notes=list(_notes(journey, definition, as_of)),
+        titles=dict(pipeline.stage_titles),
+    )
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Explanation).decode
+
+
+def as_json(explanation: Explanation) -> bytes:
+    """One JSON object in a line."""
+    return _encode(explanation) + b"\n"
+
+
+def from_json(document: bytes) -> Explanation:
+    """Raises ``msgspec.MsgspecError`` for anything else."""
+    return _decode(document)
+
+
+# --- what was derived -----------------------------------------------------------------------------
+
+
+def _reached(journey: Journey) -> Iterator[Reached]:
+    for stage, at in enumerate(journey.reached):
+        if at is not None:
+            yield Reached(STAGES[stage], moment(at), at in journey.entered[stage])
+
+
+def _closing(journey: Journey) -> Closing | None:
+    if journey.closed_at is None:
+        return None
+    at = moment(journey.closed_at)
+    if journey.stage == WON:
+        return Closing(STAGES[WON], at)
+    reason = journey.attributes.get("lost_reason", NONE)
+    return Closing(STAGES[LOST], at, reason, STAGES[journey.lost_from])
+
+
+# --- what it adds up to ---------------------------------------------------------------------------
+
+
+def _counted(added: list[Contribution], as_of: int) -> Iterator[Counted]:
+    whens: dict[tuple[int, tuple[Span, ...]], _When] = {}  # many figures share few times
+    for each in added:
+        key = each.minute, each.spans
+        when = whens.get(key)
+        if when is None:
+            when = whens[key] = _when(each, as_of)
+        kpi = each.kpi
+        yield Counted(
+            kpi=kpi.id,
+            title=kpi.title,
+            unit=kpi.unit,
+            metric=kpi.metric + each.suffix,
+            part=each.suffix.removeprefix("_"),
+            labels=each.labels,
+            value=each.value,
+            at=when.at,
+            panes=when.panes,
+            windows=when.windows,
+        )
+
+
+class _When(NamedTuple):
+    at: datetime
+    panes: dict[str, datetime]
+    windows: list[InWindow]
+
+
+def _when(added: Contribution, as_of: int) -> _When:
+    return _When(
+        at=_instant(added.minute * MINUTE_US),
+        panes={
+            _PANE_NAMES[size]: _instant(start * MINUTE_US) for size, start in added.panes.items()
+        },
+        windows=[
+            InWindow(
+                span.window,
+                span.holds(as_of),
+                _instant(span.enters),
+                None if span.leaves is None else _instant(span.leaves),
+            )
+            for span in added.spans
+        ],
+    )
+
+
+def _instant(at: int) -> datetime:
+    """Horizons of the last events that a calendar knows lead beyond it."""
+    return moment(at) if at <= LAST_MICROS else datetime.max.replace(tzinfo=UTC)
+
+
+def _notes(journey: Journey, definition: Definition, as_of: int) -> Iterator[str]:
+    """Answers to the usual doubts: why something does not count."""
+    given = journey.attributes
+    if journey.stage is None:
+        yield "No event gave a stage: this is no lead and not open; only its activities count."
+        return
+    yield from _closing_notes(journey)
+    if not journey.offers:
+        yield "No offer was sent: it adds nothing to the figures of offers."
+    elif all(amount is None for _, amount in journey.offers):
+        yield "No amount was known when the offers were sent: they add nothing to their value."
+    if "amount" not in given:
+        yield "No amount was ever given: it adds nothing to any value."
+    entered, reached = journey.entered, journey.reached
+    passed = [
+        STAGES[stage]
+        for stage in range(NEGOTIATION + 1)
+        if reached[stage] is not None and reached[stage] not in entered[stage]
+    ]
+    if passed:
+        yield (
+            f"Passed without an event of its own: {', '.join(passed)}. A passed stage counts as "
+            "reached in conversions, but has no duration."
+        )
+    touched, lead_at = given.get("first_touch_at"), reached[LEAD]
+    if touched is not None and lead_at is not None and touched > lead_at:
+        yield "The first touch is later than the lead: there is no time to acquire it."
+    parts = dict.fromkeys(part for each in definition.dimension_list() for part in each.parts)
+    if missing := [part for part in parts if not given.get(part)]:
+        yield f"Not given: {', '.join(missing)}. By these it counts under {NONE}."
+    newest = max(move.at for move in journey.moves) if journey.moves else lead_at
+    if newest is not None and newest > as_of:
+        yield "Some of this happened after the instant of this explanation."
+
+
+def _closing_notes(journey: Journey) -> Iterator[str]:
+    given, final = journey.attributes, journey.attributes.get("amount")
+    if journey.closed_at is None:
+        assert journey.stage is not None
+        closings = [move for move in journey.moves if move.after >= WON]
+        if closings or journey.entered[WON] or journey.entered[LOST]:
+            yield "It was closed and is open again: the former closing no longer counts."
+        else:
+            yield f"No closing: it is still open in {STAGES[journey.stage]}."
+        return
+    if journey.stage == LOST:
+        if "lost_reason" not in given:
+            yield f"No reason was given for the loss: it counts under {NONE}."
+        return
+    original = journey.offers[0].amount if journey.offers else None
+    if original is None:
+        yield "No amount was known at the first offer: there is no discount to speak of."
+    elif final is not None and original[1] != final[1]:
+        yield "Offer and contract are in different currencies: no discount, no retention."
+    if "cost" not in given:
+        yield "No cost was given: it adds nothing to the margin."
+    elif final is not None and given["cost"][1] != final[1]:
+        yield "Cost and contract are in different currencies: no margin."

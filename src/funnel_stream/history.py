@@ -1,0 +1,305 @@
+"""Figures over history: events read once, figures as of many instants.
+
+As of T only what occurred up to T is seen, in the order of the file. Going from one instant to the
+next, events are therefore folded in the order in which they *become visible*: by instant, and
+within one in the order of the file. For nearly every deal that is as good as the order of the file,
+since what a deal means does not depend on the order of arrival. It does for a few: events of one id
+that contradict each other (the first in the file wins), deals at the limit of their size, deals
+that were silent for so long that they expired or not depending on what came before. Those are
+*contested*: found while reading, and folded anew in the order of the file for every instant.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from funnel_stream.compute import Line, batches
+from funnel_stream.contract import Decoder, Rejection
+from funnel_stream.contract.decode import Decoded
+from funnel_stream.contract.event import SPEND, Event
+from funnel_stream.deals import MAX_EVENTS, MAX_ROW_BYTES, Deals, Fold, Record
+from funnel_stream.definition import DAY, Definition
+from funnel_stream.windows import Snapshot, WindowTables
+
+MINUTE_US: Final = 60_000_000
+_DAY_US: Final = DAY * MINUTE_US
+_EPOCH_TO_MONDAY: Final = 4 * DAY
+_UNCONTESTED, _CONTESTED = 0, 1
+"""Sources of the windowed tables: what is folded from instant to instant, and what is anew."""
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(tuple[str, Event]).decode
+
+Ints = npt.NDArray[np.int64]
+
+
+def instants(first: int, last: int, every: int) -> range:
+    """The instants (µs) at whole steps of ``every`` minutes UTC, from ``first`` to ``last``.
+
+    A step of whole weeks begins on Mondays, any other where it would have begun in 1970.
+    """
+    step = every * MINUTE_US
+    offset = _EPOCH_TO_MONDAY * MINUTE_US if every % (7 * DAY) == 0 else 0
+    return range(-(-(first - offset) // step) * step + offset, last + 1, step)
+
+
+class History:
+    """A file of events, read and kept in packed form (about 300 bytes an event).
+
+    ``first`` and ``last``: when the earliest and the latest event occurred (µs; ``None`` if there
+    is none). ``rejected``: lines that are no event, and after ``snapshots`` also those that
+    contradict an earlier one. ``counts``: as ``Fold.counts``, of what ``snapshots`` saw.
+    ``contested``: number of lines that every instant has to fold anew.
+    """
+
+    def __init__(self, lines: Iterable[bytes], definition: Definition, *, now_ms: int) -> None:
+        self.definition = definition
+        self.rejected: list[tuple[int, Rejection]] = []
+        self.counts: Counter[str] = Counter()
+        self._now_ms = now_ms
+        reading = _Reading(definition, now_ms * 1000)
+        reader = _Replay(definition)
+        for batch in batches(lines, now_ms):
+            self.rejected += reading.take(batch, reader.read(batch))
+        self._lines = reading.lines
+        self._at = np.array(reading.at, dtype=np.int64)
+        seen = self._at[self._at > 0]
+        self.first = int(seen.min()) if len(seen) else None
+        self.last = int(seen.max()) if len(seen) else None
+        self._source, self._beats = reading.settled()
+        self.contested = int((self._source == _CONTESTED).sum())
+
+    def snapshots(self, instants: Sequence[int]) -> Iterator[Snapshot]:
+        """The figures as of each of the instants (µs, in ascending order)."""
+        deals, tables = _Replay(self.definition), WindowTables(self.definition)
+        visible_from = np.searchsorted(np.array(instants, dtype=np.int64), self._at)
+        uncontested = np.flatnonzero(self._source == _UNCONTESTED)
+        contested = np.flatnonzero(self._source == _CONTESTED)
+        order = uncontested[np.argsort(visible_from[uncontested], kind="stable")]
+        ends = np.searchsorted(visible_from[order], np.arange(len(instants)), side="right")
+        start = 0
+        anew = Fold()
+        for place, (instant, end) in enumerate(zip(instants, ends.tolist(), strict=True)):
+            self._note(deals.fold([self._lines[i] for i in order[start:end].tolist()]))
+            start = end
+            watermark = int(self._beats[visible_from <= place].max(initial=0))
+            if len(contested):
+                again, anew = self._anew(contested.tolist(), instant)
+                watermark = again.watermark
+                tables.replace(_CONTESTED, again.snapshot())
+            deals.let_pass(watermark)
+            tables.apply(_UNCONTESTED, deals.take_changes())
+            tables.advance(instant)
+            yield tables.snapshot()
+        self._note(anew)
+
+    def _note(self, fold: Fold) -> None:
+        self.counts.update(fold.counts)
+        self.rejected += [(record.offset, why) for record, why in fold.rejected]
+
+    def _anew(self, contested: list[int], instant: int) -> tuple["_Replay", Fold]:
+        """The contested deals as of an instant, and what became of their lines.
+
+        All other deals matter to them in one way: how far event time had come at each line.
+        """
+        deals, whole = _Replay(self.definition), Fold()
+        watermarks = np.maximum.accumulate(np.where(self._at <= instant, self._beats, 0))
+        for place in contested:
+            if self._at[place] <= instant:
+                deals.let_pass(int(watermarks[place]))
+                fold = deals.fold([self._lines[place]])
+                whole.counts.update(fold.counts)
+                whole.rejected += fold.rejected
+        deals.let_pass(int(watermarks[-1]))
+        return deals, whole
+
+
+class _Replay(Deals):
+    """Deals whose records hold events in packed form, and whose time can pass without an event."""
+
+    def __init__(self, definition: Definition) -> None:
+        super().__init__(definition)
+        self._of_contract = self._decoder
+        self._decoder = _Unpacker()
+
+    def read(self, records: Sequence[Record]) -> list[Decoded | Rejection | None]:
+        """The events of a batch of records as they were published; ``None`` for an erasure."""
+        given = [record for record in records if record.value is not None]
+        decoded = iter(
+            self._of_contract.decode(
+                [record.value for record in given],  # type: ignore[misc]
+                [record.timestamp for record in given],
+            )
+        )
+        return [None if record.value is None else next(decoded) for record in records]
+
+    def let_pass(self, at: int) -> None:
+        """Event time has come as far as ``at`` (µs)."""
+        if at > self.watermark:
+            self._pass(at, Fold())
+
+
+class _Unpacker(Decoder):
+    """Takes back what was decoded and packed before."""
+
+    def decode(
+        self, values: Sequence[bytes], timestamps_ms: Sequence[int]
+    ) -> list[Decoded | Rejection]:
+        return [_unpack(value) for value in values]
+
+
+class _Group:
+    """What has to be known of a deal (or of one spend) to tell whether it is contested.
+
+    ``low``, ``high``: when its earliest and latest event so far occurred; ``aged``: it could have
+    expired between two of its lines; ``erased_by``: the place of the first erasure.
+    """
+
+    __slots__ = ("aged", "bytes", "contested", "erased_by", "events", "high", "low")
+
+    def __init__(self) -> None:
+        self.low, self.high = 1 << 62, -1
+        self.events = self.bytes = 0
+        self.aged = self.contested = False
+        self.erased_by: int | None = None
+
+
+class _Reading:
+    """Lines in the order of the file, and which of them can be folded in another order.
+
+    ``lines``: records with packed events, and erasures; ``at``: when they occurred (µs), 0 for an
+    erasure, which is seen as of every instant.
+    """
+
+    def __init__(self, definition: Definition, now_us: int) -> None:
+        self.lines: list[Line] = []
+        self.at: list[int] = []
+        self._now_us = now_us
+        self._retention_us = definition.closed_retention_days * _DAY_US
+        self._watermark = 0
+        self._groups: list[_Group] = []
+        self._group_of: dict[Any, int] = {}
+        self._owners: list[int] = []
+        self._ids: list[int] = []
+        self._contents: list[int] = []
+
+    def take(
+        self, records: Sequence[Line], events: Sequence[Decoded | Rejection | None]
+    ) -> list[tuple[int, Rejection]]:
+        """Take a batch in; which of its lines are no events, and why."""
+        rejected = []
+        for record, event in zip(records, events, strict=True):
+            if isinstance(event, Rejection):
+                rejected.append((record.offset, event))
+            elif event is None:
+                if record.key:
+                    self._erase(record, record.key.decode())
+            elif record.key == event[0].encode():
+                self._add(record, *event)
+        return rejected
+
+    def _owner(self, key: Any) -> int:
+        known = self._group_of.get(key)
+        if known is None:
+            known = self._group_of[key] = len(self._groups)
+            self._groups.append(_Group())
+        return known
+
+    def _erase(self, record: Line, name: str) -> None:
+        owner = self._owner(name)
+        group = self._groups[owner]
+        if group.erased_by is None:
+            group.erased_by = len(self.lines)
+        self._append(record, 0, owner, 0, 0)
+
+    def _append(self, record: Line, at: int, owner: int, of_id: int, content: int) -> None:
+        self.lines.append(record)
+        self.at.append(at)
+        self._owners.append(owner)
+        self._ids.append(of_id)
+        self._contents.append(content)
+
+    def _add(self, record: Line, name: str, event: Event) -> None:
+        packed = _pack((name, event))
+        at = event.at
+        owner = self._owner((name, event.id) if event.kind == SPEND else name)
+        group = self._groups[owner]
+        group.events += 1
+        group.bytes += len(packed)
+        self._watermark = max(self._watermark, at)
+        self._judge(group, at)
+        self._append(
+            record._replace(value=packed), at, owner, hash((owner, event.id)), hash(packed)
+        )
+
+    def _judge(self, group: _Group, at: int) -> None:
+        """Whether a deal has expired by one of its lines must not depend on the instant.
+
+        As of any instant the line came when event time was between ``at`` and the watermark, and
+        expiry is judged against the latest event of the deal before it.
+        """
+        kept, now = self._retention_us, self._watermark
+        if at >= group.high:
+            in_doubt = now - at > kept or (
+                group.high >= 0 and at - group.high <= kept < now - group.high
+            )
+        else:
+            in_doubt = now - min(group.low, at) > kept
+        group.low, group.high = min(group.low, at), max(group.high, at)
+        group.aged = group.aged or now - group.low > kept
+        erased_before_now = group.erased_by is not None and at > self._now_us
+        if (
+            in_doubt
+            or erased_before_now
+            or group.events > MAX_EVENTS
+            or group.bytes >= MAX_ROW_BYTES
+        ):
+            group.contested = True
+
+    def settled(self) -> tuple[npt.NDArray[np.int8], Ints]:
+        """Per line: the source it is folded into (−1: none), and how far it moves event time.
+
+        The latter is 0 for the lines of contested deals, which is for folding them to find out.
+        """
+        void = self._contradicting()
+        source = np.full(len(self.lines), -1, dtype=np.int8)
+        beats = np.zeros(len(self.lines), dtype=np.int64)
+        for place, owner in enumerate(self._owners):
+            group = self._groups[owner]
+            if group.contested:
+                source[place] = _CONTESTED
+            elif group.erased_by is None:
+                source[place] = _UNCONTESTED
+                beats[place] = 0 if place in void else self.at[place]
+            elif place < group.erased_by and place not in void:
+                beats[place] = self.at[place]
+        return source, beats
+
+    def _contradicting(self) -> set[int]:
+        """Places of events that are refused as of every instant, as they contradict the first.
+
+        Where it depends on the instant which is the first, the deal is contested.
+        """
+        ids, contents = np.array(self._ids, dtype=np.int64), self._contents
+        order = np.argsort(ids, kind="stable")
+        again = np.flatnonzero(ids[order][1:] == ids[order][:-1])
+        suspects = sorted({*order[again].tolist(), *order[again + 1].tolist()})
+        void: set[int] = set()
+        for of_id, same in groupby(
+            sorted(suspects, key=self._ids.__getitem__), self._ids.__getitem__
+        ):
+            first, *others = same
+            different = [place for place in others if contents[place] != contents[first]]
+            if not of_id or not different:
+                continue
+            group = self._groups[self._owners[first]]
+            earlier = min(self.at[place] for place in different) < self.at[first]
+            if earlier or group.aged or group.erased_by is not None:
+                group.contested = True
+            void.update(different)
+        return void

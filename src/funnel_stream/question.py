@@ -1,0 +1,193 @@
+"""Which figure is meant: the parameters of a question, checked against catalogue and definition."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+
+from funnel_stream.catalogue import BY_ID, Kpi
+from funnel_stream.cells import MATURED
+from funnel_stream.contract.event import LOST, STAGES, WON
+from funnel_stream.contract.money import DECIMALS
+from funnel_stream.definition import DAY, OPEN_STAGES, Definition, Window
+from funnel_stream.errors import UsageError
+from funnel_stream.facts import NONE
+from funnel_stream.shapes import OTHER, Counts, Durations, Means, OpenCounts, Ratios
+
+_NOT_OF_DEALS: Final = {
+    "spend": "money is spent on channels, not on deals",
+    "cost_per_lead": "it is spend ÷ leads; the leads are kpi=leads",
+    "pipeline_velocity": "it is made of open_deals, win_ratio, deal_value and "
+    "time_to_close_seconds; ask for one of these",
+    "target": "a target is set in funnel.yaml; ask for the KPI that it is set for",
+    "target_attainment_ratio": "ask for the KPI that the target is set for",
+}
+_CLOSED_LABELS: Final = {
+    "stage": OPEN_STAGES,
+    "outcome": (STAGES[WON], STAGES[LOST]),
+    "lost_from": STAGES[:LOST],
+    "offered": ("true", "false"),
+}
+"""Values of the labels that an otherwise open label set has, where they are known."""
+
+_OWN_PARAMETERS: Final = ("kpi", "part", "window", "pipeline", "dimension", "value")
+
+
+class Question(NamedTuple):
+    """A figure, checked: the series of a KPI, in a window (``None``: now), of a pipeline (``None``:
+    any) or of one value of a dimension (``""``: all deals)."""
+
+    kpi: Kpi
+    suffix: str
+    labels: dict[str, str]
+    window: Window | None
+    pipeline: str | None = None
+    dimension: str = ""
+    value: str = ""
+
+
+def question(asked: Mapping[str, str], definition: Definition) -> Question:
+    """What parameters ask for. Raises ``UsageError`` that names the parameter and what is right."""
+    kpi = _kpi(asked)
+    allowed = (*_OWN_PARAMETERS, *kpi.shape.labels)
+    for name in asked:
+        if name not in allowed:
+            raise UsageError(
+                f"{kpi.id} has no parameter {name!r}", hint=f"There are: {', '.join(allowed)}."
+            )
+    suffix = _suffix(kpi, asked.get("part"))
+    pipeline = asked.get("pipeline")
+    labels = {name: asked[name] for name in kpi.shape.labels if name in asked}
+    _check_labels(kpi, labels, definition, pipeline)
+    dimension, value = _place(kpi, asked, definition)
+    window = _window(kpi, labels, asked.get("window"), definition)
+    return Question(kpi, suffix, labels, window, pipeline, dimension, value)
+
+
+def _refuse(parameter: str, problem: str, allowed: Iterable[str] = ()) -> UsageError:
+    listed = ", ".join(allowed)
+    return UsageError(f"{parameter}: {problem}", hint=f"Allowed: {listed}." if listed else None)
+
+
+def _kpi(asked: Mapping[str, str]) -> Kpi:
+    names = [kpi for kpi in BY_ID if kpi not in _NOT_OF_DEALS]
+    if "kpi" not in asked:
+        raise _refuse("kpi", "which figure is meant?", names)
+    name = asked["kpi"].removeprefix("funnel_")
+    if name in _NOT_OF_DEALS:
+        raise _refuse("kpi", f"{name} has no deals behind it: {_NOT_OF_DEALS[name]}", names)
+    if name not in names:
+        raise _refuse("kpi", f"there is no KPI {asked['kpi']!r}", names)
+    return BY_ID[name]
+
+
+def _suffix(kpi: Kpi, part: str | None) -> str:
+    suffixes = [suffix for suffix in kpi.shape.suffixes if suffix not in ("", "_quantile")]
+    if not suffixes:
+        if part:
+            raise _refuse("part", f"{kpi.id} has no parts; leave it out")
+        return ""
+    if part is None:
+        return "_count" if "_count" in suffixes else "_numerator"
+    if f"_{part}" not in suffixes:
+        names = [suffix.removeprefix("_") for suffix in suffixes]
+        raise _refuse("part", f"{kpi.id} has no {part!r}", names)
+    return f"_{part}"
+
+
+def _check_labels(
+    kpi: Kpi, labels: Mapping[str, str], definition: Definition, pipeline: str | None
+) -> None:
+    """Every label that stands for something else than a part of a sum has to be given."""
+    known = _closed_series(kpi, definition, pipeline)
+    if known is None:
+        _check_open_labels(kpi, labels)
+        return
+    for name, value in labels.items():
+        left = [series for series in known if series.get(name) == value]
+        if not left:
+            allowed = dict.fromkeys(series[name] for series in known if name in series)
+            raise _refuse(name, f"{value!r} is not possible here", allowed or ("none here",))
+        known = left
+    if isinstance(kpi.shape, Counts):
+        return
+    for name in kpi.shape.labels:
+        allowed = dict.fromkeys(series[name] for series in known if name in series)
+        if name not in labels and len(known) > 1 and allowed:
+            raise _refuse(name, f"which {name} is meant?", allowed)
+
+
+def _closed_series(
+    kpi: Kpi, definition: Definition, pipeline: str | None
+) -> list[dict[str, str]] | None:
+    """The labels of every series of a KPI; ``None`` if anybody can invent some."""
+    shape = kpi.shape
+    match shape:
+        case Ratios():
+            horizons = (
+                _all_horizons(definition) if pipeline is None else definition.horizons_of(pipeline)
+            )
+            return [ratio.labels for ratio in shape.rule(horizons)]
+        case Counts() | Means():
+            return [dict(zip(shape.labels, values, strict=True)) for values in shape.series]
+        case Durations():
+            return [dict.fromkeys(shape.labels, value) for value in shape.values]
+    return None
+
+
+def _all_horizons(definition: Definition) -> tuple[str, ...]:
+    found = list(definition.horizons)
+    for name in definition.pipelines:
+        found += definition.horizons_of(name)
+    return tuple(dict.fromkeys(found))
+
+
+def _check_open_labels(kpi: Kpi, labels: Mapping[str, str]) -> None:
+    known = kpi.shape.known if isinstance(kpi.shape, OpenCounts) else {}
+    for name, value in labels.items():
+        if name in known and value not in _CLOSED_LABELS[name]:
+            raise _refuse(name, f"there is no {value!r}", _CLOSED_LABELS[name])
+        if value == OTHER:
+            raise _other(name)
+    if "currency" in kpi.shape.labels:
+        currency = labels.get("currency")
+        if currency is None:
+            raise _refuse("currency", "which currency is meant? Write a code like EUR")
+        if currency not in DECIMALS:
+            raise _refuse("currency", f"{currency!r} is not in ISO 4217; write a code like EUR")
+
+
+def _other(name: str) -> UsageError:
+    return _refuse(name, f"{OTHER} is the sum of all that are not shown; ask for one by its name")
+
+
+def _place(kpi: Kpi, asked: Mapping[str, str], definition: Definition) -> tuple[str, str]:
+    dimension, value = asked.get("dimension", ""), asked.get("value", "")
+    if not dimension:
+        if "value" in asked:
+            raise _refuse("dimension", "the value of which one?", definition.dimensions)
+        return "", ""
+    if dimension not in definition.dimensions:
+        raise _refuse("dimension", f"there is no {dimension!r}", definition.dimensions)
+    if not value:
+        raise _refuse("value", f"which {dimension} is meant? {NONE} is that of deals without one")
+    if value == OTHER:
+        raise _other("value")
+    return dimension, value
+
+
+def _window(
+    kpi: Kpi, labels: Mapping[str, str], name: str | None, definition: Definition
+) -> Window | None:
+    if kpi.of_now:
+        if name is not None:
+            raise _refuse("window", f"{kpi.id} is of the present and has none; leave it out")
+        return None
+    windows = {
+        window.name: window
+        for window in definition.window_list()
+        if labels.get("basis") != MATURED or window.minutes >= DAY
+    }
+    if name is None:
+        raise _refuse("window", "which one is meant?", windows)
+    if name not in windows:
+        raise _refuse("window", f"{kpi.id} has no window {name!r} here", windows)
+    return windows[name]

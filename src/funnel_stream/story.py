@@ -1,0 +1,135 @@
+"""A deal's journey as people tell it: what happened when, and what is remarkable about it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from funnel_stream.contract.event import (
+    ACTIVITIES,
+    ACTIVITY,
+    ACTIVITY_OUTCOMES,
+    LEAD,
+    LOST,
+    OFFER,
+    STAGES,
+    WON,
+    Event,
+)
+from funnel_stream.contract.money import DECIMALS
+from funnel_stream.contract.timestamps import moment
+
+_INSTANTS: Final = ("first_touch_at", "offer_requested_at", "period_start", "period_end")
+_MICROS: Final = 1_000_000
+
+
+@dataclass(frozen=True)
+class Given:
+    """An attribute that an event gave; ``before``: what it replaced, ``None`` if it was unknown."""
+
+    name: str
+    value: Any
+    before: Any = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """An event of the journey. ``marks``: what is worth knowing about it."""
+
+    at: datetime
+    event_id: str
+    what: str
+    marks: list[str]
+    given: list[Given]
+
+
+def told(arrived: list[Event]) -> Iterator[Step]:
+    """The events of a deal, given in the order of their arrival, in the order of the journey."""
+    late = _late(arrived)
+    given = _given(arrived)
+    before: int | None = None
+    furthest = -1
+    for event in sorted(arrived):
+        marks = ["late: it arrived after what happened later"] if event.id in late else []
+        if event.kind <= LOST:
+            what, marks_of_move = _move(before, event.kind, furthest)
+            marks = [*marks_of_move, *marks]
+            before = event.kind
+            if event.kind <= WON:
+                furthest = max(furthest, event.kind)
+        elif event.kind >= ACTIVITY:
+            what = _activity(event.kind)
+        else:
+            what = "details given"
+        yield Step(moment(event.at), event.id, what, marks, given[event.id])
+
+
+def _late(arrived: list[Event]) -> set[str]:
+    """Events that arrived after one that occurred later."""
+    late, newest = set(), -1
+    for event in arrived:
+        if event.at < newest:
+            late.add(event.id)
+        newest = max(newest, event.at)
+    return late
+
+
+def _given(arrived: list[Event]) -> dict[str, list[Given]]:
+    """By event: its attributes, with what each replaced in the order in which the last one wins."""
+    known: dict[str, Any] = {}
+    found: dict[str, list[Given]] = {}
+    for event in sorted(arrived, key=lambda event: (event.at, event.id)):
+        attributes = plain(event.attributes or {})
+        found[event.id] = [
+            Given(name, value, known.get(name)) for name, value in attributes.items()
+        ]
+        known.update(attributes)
+    return found
+
+
+def _move(before: int | None, stage: int, furthest: int) -> tuple[str, list[str]]:
+    """What a stage event says, and what is remarkable about it after the one before."""
+    name = STAGES[stage]
+    said = {OFFER: "offer sent", WON: "won", LOST: "lost"}.get(stage, f"{name} entered")
+    if stage == before:
+        return said, ["another offer"] if stage == OFFER else ["repeat: no entry"]
+    marks = []
+    if before is not None and before >= WON:
+        marks.append(
+            f"reopened: the closing as {STAGES[before]} no longer counts"
+            if stage < WON
+            else f"instead of {STAGES[before]}: that closing no longer counts"
+        )
+    elif before is not None and stage < before:
+        marks.append(f"moved back from {STAGES[before]}")
+    if skipped := STAGES[furthest + 1 : stage if stage <= WON else LEAD + 1]:
+        marks.append(f"passed without an event: {', '.join(skipped)}")
+    return said, marks
+
+
+def _activity(kind: int) -> str:
+    activity, outcome = divmod(kind - ACTIVITY, len(ACTIVITY_OUTCOMES))
+    name = ACTIVITIES[activity].replace("_", " ")
+    return f"{name} held" if ACTIVITY_OUTCOMES[outcome] == "held" else f"{name}: no show"
+
+
+# --- attributes to read ---------------------------------------------------------------------------
+
+
+def plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes as JSON has them: money as text, times in RFC 3339, the score as a number."""
+    return {name: _plain(name, value) for name, value in attributes.items()}
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name in ("amount", "cost"):
+        return money(*value)
+    if name in _INSTANTS:
+        return moment(value).isoformat().replace("+00:00", "Z")
+    return value / _MICROS if name == "score" else value
+
+
+def money(minor: int, currency: str) -> str:
+    """Minor units as an exact amount: ``1200.00 EUR``."""
+    return f"{Decimal(minor).scaleb(-DECIMALS[currency]):f} {currency}"

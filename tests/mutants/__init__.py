@@ -1,0 +1,1 @@
+"""Hand-made faults in the core, and whether the tests notice them: ``make mutants``."""

@@ -1,0 +1,15 @@
+"""The list of faults, by the part of the core that they are in."""
+
+from typing import Final
+
+from tests.mutants.fault import Fault
+from tests.mutants.faults import deals, facts, figures, journeys, money, windows
+
+FAULTS: Final[tuple[Fault, ...]] = (
+    *journeys.FAULTS,
+    *facts.FAULTS,
+    *money.FAULTS,
+    *deals.FAULTS,
+    *windows.FAULTS,
+    *figures.FAULTS,
+)

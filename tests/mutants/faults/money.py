@@ -1,0 +1,238 @@
+"""Faults in prices, rates and spends."""
+
+from tests.mutants.fault import Fault
+
+_RATES, _FACTS, _SPEND = "rates.py", "facts.py", "spend.py"
+_KPIS = ("unit/test_kpis.py", "oracle/test_stages_by_hand.py", "oracle/test_money_by_hand.py")
+
+FAULTS = (
+    Fault(
+        "discount-with-the-wrong-sign",
+        _FACTS,
+        "divmod(original[0] - final[0], original[0])",
+        "divmod(final[0] - original[0], original[0])",
+        "Upsells are discounts.",
+        _KPIS,
+    ),
+    Fault(
+        "discount-of-the-final-amount",
+        _FACTS,
+        "            whole, rest = divmod(original[0] - final[0], original[0])\n"
+        "            parts = (2 * rest * DISCOUNT_PARTS + original[0]) // (2 * original[0])\n",
+        "            whole, rest = divmod(original[0] - final[0], final[0] or 1)\n"
+        "            parts = rest * DISCOUNT_PARTS // (final[0] or 1)\n",
+        "A discount of 10 % is shown as 11 %.",
+        _KPIS,
+    ),
+    Fault(
+        "original-is-the-last-offer",
+        _FACTS,
+        "original = journey.offers[0].amount if journey.offers else None",
+        "original = journey.offers[-1].amount if journey.offers else None",
+        "Discounts given from offer to offer are not seen.",
+        _KPIS,
+    ),
+    Fault(
+        "discount-of-two-currencies",
+        _FACTS,
+        "if original and original[0] > 0 and original[1] == final[1]:",
+        "if original and original[0] > 0:",
+        "2,000 dollars and 1,800 euros make a discount of 10 %.",
+        _KPIS,
+    ),
+    Fault(
+        "margin-with-a-foreign-cost",
+        _FACTS,
+        "if cost and cost[1] == final[1]:",
+        "if cost:",
+        "A cost in yen is subtracted from a value in euros, at best at today's rate.",
+        _KPIS,
+    ),
+    Fault(
+        "margin-is-the-cost",
+        _FACTS,
+        "found[_MARGIN[currency,] | minute] = value - spent",
+        "found[_MARGIN[currency,] | minute] = spent",
+        "The share of the cost is shown as the margin.",
+        _KPIS,
+    ),
+    Fault(
+        "retention-not-converted",
+        _FACTS,
+        "before, currency_before = self._rates.convert(*original, at)",
+        "before, currency_before = original[0], currency",
+        "Dollars are divided by euros.",
+        _KPIS,
+    ),
+    Fault(
+        "offers-at-the-first-offer's-rate",
+        _FACTS,
+        "value, currency = self._rates.convert(*amount, at)\n                _count",
+        "value, currency = self._rates.convert(*amount, journey.offers[0].at)\n"
+        "                _count",
+        "An offer of today is worth what it would have been worth last year.",
+        _KPIS,
+    ),
+    Fault(
+        "two-offer-amounts-in-a-minute-are-one",
+        _FACTS,
+        "_count(found, _OFFER_VALUE[currency,] | minute, value)",
+        "found[_OFFER_VALUE[currency,] | minute] = value",
+        "Of two offers sent within a minute one has no value.",
+        _KPIS,
+    ),
+    Fault(
+        "value-only-of-won-deals",
+        _FACTS,
+        "            found[_VALUED_WON | minute] = 1\n            self._price",
+        "            self._price",
+        "There is no velocity.",
+        _KPIS,
+    ),
+    Fault(
+        "open-value-keeps-its-old-rates",
+        _FACTS,
+        "            if former:\n"
+        "                _count(found, _OPEN_VALUE[stage, former[1]] | minute, -former[0])\n",
+        "",
+        "Each new rate adds the open value once more.",
+        _KPIS,
+    ),
+    Fault(
+        "lost-value-not-converted",
+        _FACTS,
+        "            value, currency = self._rates.convert(*final, at)\n"
+        "            found[_LOST_VALUE[*labels, currency] | minute] = value\n",
+        "            value, currency = final\n"
+        "            found[_LOST_VALUE[*labels, currency] | minute] = value\n",
+        "Reasons for losses are weighed in mixed currencies.",
+        _KPIS,
+    ),
+    Fault(
+        "rate-of-the-day-before",
+        _RATES,
+        "place = bisect_right(self.days, at) - 1",
+        "place = bisect_right(self.days, at - DAY_US) - 1",
+        "A new rate holds from its second day on.",
+    ),
+    Fault(
+        "rate-begins-after-midnight",
+        _RATES,
+        "place = bisect_right(self.days, at) - 1",
+        "place = bisect_right(self.days, at - 1) - 1",
+        "What happens at midnight has yesterday's rate.",
+    ),
+    Fault(
+        "rate-of-the-next-day",
+        _RATES,
+        "place = bisect_right(self.days, at) - 1",
+        "place = bisect_right(self.days, at + DAY_US) - 1",
+        "A rate holds a day before it is set.",
+    ),
+    Fault(
+        "first-rate-for-all-the-past",
+        _RATES,
+        "        if place < 0:\n            return minor, self.currency\n",
+        "        place = max(place, 0)\n",
+        "What was sold before there was a rate is converted at a later one.",
+    ),
+    Fault(
+        "half-up",
+        _RATES,
+        "(2 * rest > bottom or (2 * rest == bottom and whole % 2 == 1))",
+        "(2 * rest >= bottom)",
+        "Every half cent is rounded up, and sums drift.",
+    ),
+    Fault(
+        "conversion-rounds-down",
+        _RATES,
+        "return whole + (2 * rest > bottom or (2 * rest == bottom and whole % 2 == 1))",
+        "return whole",
+        "Every fraction of a cent is lost.",
+    ),
+    Fault(
+        "decimals-of-currencies-ignored",
+        _RATES,
+        "shift = DECIMALS[base] - DECIMALS[currency]",
+        "shift = 0",
+        "A yen is a cent: amounts are wrong by a factor of 100.",
+    ),
+    Fault(
+        "open-value-misses-a-rate",
+        _RATES,
+        "for day in dated.days[bisect_right(dated.days, since) :]:",
+        "for day in dated.days[bisect_right(dated.days, since) + 1 :]:",
+        "The first new rate after a deal has moved does not change what it is worth.",
+    ),
+    Fault(
+        "spend-rounded-up",
+        _SPEND,
+        "return self.minor * (at - self.start) // (self.end - self.start)",
+        "return -(-self.minor * (at - self.start) // (self.end - self.start))",
+        "Panes get their cents too early.",
+    ),
+    Fault(
+        "spend-to-the-wrong-end",
+        _SPEND,
+        'end=given.get("period_end", event.at)',
+        'end=given.get("period_end", event.at) + ("period_end" in given) * 60_000_000',
+        "A period lasts a minute longer than it was said.",
+    ),
+    Fault(
+        "spend-in-one-instant",
+        _SPEND,
+        'end=given.get("period_end", event.at)',
+        'end=given.get("period_start", event.at)',
+        "All the money of a quarter is spent on its first day.",
+    ),
+    Fault(
+        "current-pane-without-its-spend",
+        _SPEND,
+        "since, until = first * size * MINUTE_US, (last + 1) * size * MINUTE_US",
+        "since, until = first * size * MINUTE_US, last * size * MINUTE_US",
+        "Today's spend shows up tomorrow.",
+    ),
+    Fault(
+        "spend-at-the-edge-of-a-pane-lost",
+        _SPEND,
+        "(spends.end >= since)",
+        "(spends.end > since)",
+        "What was spent at midnight sharp, without a period, is nowhere.",
+    ),
+    Fault(
+        "spend-at-the-rate-of-its-first-day",
+        _SPEND,
+        "self._rates.convert(share, spend.currency, day * DAY_US)",
+        "self._rates.convert(share, spend.currency, spend.start)",
+        "A long campaign is converted at the rate of its beginning.",
+    ),
+    Fault(
+        "spend-converted-in-sum",
+        _SPEND,
+        "day * DAY_US)\n            yield converted * times, currency",
+        "day * DAY_US)\n            share *= times\n"
+        "            yield self._rates.convert(share, spend.currency, day * DAY_US)",
+        "Windows of different panes round differently from what is documented.",
+    ),
+    Fault(
+        "instant-spend-not-converted",
+        _SPEND,
+        "stop = min(until, max(spend.end, spend.start + 1))",
+        "stop = min(until, spend.end)",
+        "A foreign spend without a period vanishes.",
+    ),
+    Fault(
+        "spend-taken-back-is-added",
+        _SPEND,
+        "cells[cell] = cells.get(cell, 0) + times * part",
+        "cells[cell] = cells.get(cell, 0) + part",
+        "A spend that expires is counted twice instead of not at all.",
+    ),
+    Fault(
+        "equal-spends-are-one",
+        _SPEND,
+        "times=np.add.reduceat(both.times, firsts)",
+        "times=np.sign(np.add.reduceat(both.times, firsts))",
+        "Two equal invoices of a day become one when anything is taken back.",
+    ),
+)

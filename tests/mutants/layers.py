@@ -1,0 +1,121 @@
+"""The layers of proof that a fault has to get past, and in which order their files are asked."""
+
+from pathlib import Path
+from typing import Final
+
+from tests.mutants.fault import Fault
+
+LAYERS: Final[dict[str, tuple[str, ...]]] = {
+    "figures": (
+        "unit/test_kpis.py",
+        "unit/test_faults.py",
+        "unit/test_journey.py",
+        "unit/test_samples.py",
+        "unit/test_rates.py",
+        "unit/test_spend.py",
+        "unit/test_deals.py",
+        "unit/test_definition.py",
+        "unit/test_windows.py",
+        "unit/test_panes.py",
+        "unit/contract/test_decode.py",
+    ),
+    "oracle": (
+        "oracle/test_stages_by_hand.py",
+        "oracle/test_journeys_by_hand.py",
+        "oracle/test_windows_by_hand.py",
+        "oracle/test_now_by_hand.py",
+        "oracle/test_money_by_hand.py",
+        "oracle/test_breakdowns_by_hand.py",
+        "oracle/test_reading_by_hand.py",
+        "oracle/test_oracle_random.py",
+    ),
+    "properties": (
+        "properties/test_windows.py",
+        "properties/test_life.py",
+        "properties/test_order.py",
+        "properties/test_breakdowns.py",
+        "properties/test_quantiles.py",
+        "properties/test_machine.py",
+    ),
+}
+"""Figures worked out by hand, the comparison with SQL, and what holds for all events."""
+
+_FIRST: Final[dict[str, tuple[str, ...]]] = {
+    "journey.py": (
+        "unit/test_journey.py",
+        "unit/test_kpis.py",
+        "oracle/test_journeys_by_hand.py",
+        "oracle/test_stages_by_hand.py",
+        "properties/test_order.py",
+        "properties/test_life.py",
+    ),
+    "facts.py": (
+        "unit/test_kpis.py",
+        "unit/test_faults.py",
+        "oracle/test_stages_by_hand.py",
+        "properties/test_life.py",
+    ),
+    "rates.py": ("unit/test_rates.py", "oracle/test_money_by_hand.py"),
+    "spend.py": (
+        "unit/test_spend.py",
+        "oracle/test_money_by_hand.py",
+        "properties/test_windows.py",
+    ),
+    "deals.py": ("unit/test_deals.py", "oracle/test_reading_by_hand.py", "properties/test_life.py"),
+    "blocks.py": ("unit/test_faults.py", "unit/test_windows.py", "properties/test_order.py"),
+    "breakdowns.py": (
+        "unit/test_windows.py",
+        "oracle/test_breakdowns_by_hand.py",
+        "properties/test_windows.py",
+    ),
+    "panes.py": (
+        "unit/test_panes.py",
+        "unit/test_windows.py",
+        "oracle/test_windows_by_hand.py",
+        "properties/test_windows.py",
+    ),
+    "totals.py": ("unit/test_windows.py", "properties/test_windows.py"),
+    "windows.py": (
+        "unit/test_windows.py",
+        "unit/test_spend.py",
+        "oracle/test_windows_by_hand.py",
+        "properties/test_windows.py",
+    ),
+    "cells.py": ("unit/test_samples.py", "properties/test_quantiles.py"),
+    "shapes.py": (
+        "unit/test_samples.py",
+        "unit/test_kpis.py",
+        "oracle/test_stages_by_hand.py",
+        "oracle/test_now_by_hand.py",
+        "properties/test_breakdowns.py",
+    ),
+    "catalogue.py": (
+        "unit/test_kpis.py",
+        "oracle/test_stages_by_hand.py",
+        "oracle/test_windows_by_hand.py",
+        "properties/test_breakdowns.py",
+    ),
+    "samples.py": (
+        "unit/test_samples.py",
+        "unit/test_kpis.py",
+        "oracle/test_breakdowns_by_hand.py",
+        "properties/test_breakdowns.py",
+    ),
+    "definition.py": ("unit/test_definition.py", "oracle/test_windows_by_hand.py"),
+    "compute.py": ("unit/test_kpis.py", "oracle/test_windows_by_hand.py"),
+    "contract/decode.py": ("unit/contract/test_decode.py", "oracle/test_reading_by_hand.py"),
+}
+"""By file of the core: who is likely to notice a fault in it."""
+
+
+def rounds(fault: Fault, files: tuple[str, ...]) -> list[list[str]]:
+    """A layer's files in two lots: those likely to notice a fault, then the others."""
+    likely = (*fault.look, *(_FIRST.get(fault.file, ())))
+    first = [file for file in dict.fromkeys(likely) if file in files]
+    return [lot for lot in (first, [file for file in files if file not in first]) if lot]
+
+
+def absent(tests: Path) -> list[str]:
+    """Files that are named here and do not exist."""
+    named = {file for files in (*LAYERS.values(), *_FIRST.values()) for file in files}
+    return sorted(file for file in named if not (tests / file).is_file())

@@ -1,0 +1,34 @@
+-- What is configured, as tables that oracle.py fills from the plain dictionary of a funnel.yaml.
+-- Lengths are microseconds. The pipeline '' stands for all that have no settings of their own.
+--
+-- Beside them stand the variables events_path, as_of_us, now_us, activity_horizon_us, retention_us
+-- (instants in microseconds since the epoch, UTC), top_n and base_currency.
+
+CREATE TABLE stages AS SELECT * FROM (VALUES
+    ('lead', 0), ('qualified', 1), ('potential', 2), ('offer', 3), ('negotiation', 4), ('won', 5),
+    ('lost', 6)) t(stage, rank);
+
+-- ISO 4217: currencies that have not two decimals.
+CREATE TABLE odd_units AS
+SELECT unnest(string_split('BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF', ' ')) AS code, 1 AS unit
+UNION ALL SELECT unnest(string_split('BHD IQD JOD KWD LYD OMR TND', ' ')), 1000
+UNION ALL SELECT unnest(['CLF', 'UYW']), 10000;
+
+CREATE TABLE pipelines (pipeline VARCHAR);
+CREATE TABLE aliases (pipeline VARCHAR, alias VARCHAR, stage VARCHAR);
+CREATE TABLE windows ("window" VARCHAR, length BIGINT, pane BIGINT);
+CREATE TABLE dimensions (dimension VARCHAR, attribute VARCHAR, position INT);
+CREATE TABLE horizons (pipeline VARCHAR, horizon VARCHAR, length BIGINT);
+CREATE TABLE stuck_limits (pipeline VARCHAR, stage VARCHAR, length BIGINT);
+CREATE TABLE top_n_of (name VARCHAR, n BIGINT);
+
+-- From the day on, top ÷ bottom units of the base currency are worth one unit of the currency.
+CREATE TABLE rates (currency VARCHAR, day DATE, top HUGEINT, bottom HUGEINT);
+
+CREATE MACRO settings_of(p) AS CASE WHEN p IN (SELECT pipeline FROM pipelines) THEN p ELSE '' END;
+CREATE MACRO shown_of(what) AS
+    coalesce((SELECT n FROM top_n_of WHERE name = what), getvariable('top_n'));
+
+-- Half-even rounding of top / bottom (none negative) in integers.
+CREATE MACRO half_even(top, bottom) AS top // bottom
+    + if(2 * (top % bottom) > bottom OR (2 * (top % bottom) = bottom AND (top // bottom) % 2 = 1), 1, 0);
