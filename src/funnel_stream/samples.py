@@ -216,7 +216,7 @@ class _Values:
             ranked = _ranked(counts)
             number = definition.top_n_in(dimension)
             self._top[pipeline, dimension] = ranked[:number]
-            self._rest[pipeline, dimension] = ranked[number:]
+            self._rest[pipeline, dimension] = [*ranked[number:], OTHER]
 
     def _invented(self, pipeline: str) -> dict[str, frozenset[str]]:
         """By measure: the values shown of its first label, one set for all windows."""
@@ -271,7 +271,8 @@ class _Values:
 
 
 def _ranked(counts: Mapping[str, int]) -> list[str]:
-    return sorted(counts, key=lambda name: (-counts[name], name))
+    """Names in order. One that is called like the rest is part of it, not to stand there twice."""
+    return sorted(counts.keys() - {OTHER}, key=lambda name: (-counts[name], name))
 
 
 def _together(totals: Mapping[Row, Cells], rows: Iterable[Row]) -> dict[int, int]:

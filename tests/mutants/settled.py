@@ -25,10 +25,11 @@ settings.register_profile(
     report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),
 )
-settings.load_profile("settled")
 
 
 def pytest_configure() -> None:
+    # Here, because the tests' own profile is loaded with their conftest.py.
+    settings.load_profile("settled")
     if answers := os.environ.get("FUNNEL_ORACLE_ANSWERS"):
         _remember(Path(answers))
 

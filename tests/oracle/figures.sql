@@ -73,7 +73,7 @@ WITH present AS (
 ), ranked AS (
     SELECT pipeline, dimension, value,
         row_number() OVER (PARTITION BY pipeline, dimension ORDER BY coalesce(sum(leads), 0) DESC, value) AS position
-    FROM present JOIN named USING (subject) JOIN subjects USING (subject) WHERE value <> '__none__'
+    FROM present JOIN named USING (subject) JOIN subjects USING (subject) WHERE value NOT IN ('__none__', '__other__')
     GROUP BY pipeline, dimension, value
 )
 SELECT subject, pipeline, '' AS dimension, '' AS value FROM subjects
@@ -94,7 +94,7 @@ CREATE TABLE labels_shown AS
 WITH counted AS (
     SELECT pipeline, split_part(c.cell, ' ', 1) AS kind, label, coalesce(sum(n) FILTER ("window" = getvariable('longest')), 0) AS n
     FROM raw_sums s JOIN cells c ON c.id = s.cell JOIN groups g ON g.id = s."group"
-    WHERE dimension = '' AND label NOT IN ('', '__none__') AND c.cell NOT LIKE 'lost value %' GROUP BY ALL
+    WHERE dimension = '' AND label NOT IN ('', '__none__', '__other__') AND c.cell NOT LIKE 'lost value %' GROUP BY ALL
 )
 SELECT pipeline, kind, label FROM counted
 QUALIFY row_number() OVER (PARTITION BY pipeline, kind ORDER BY n DESC, label) <= shown_of(if(kind = 'lost', 'reason', kind));

@@ -66,7 +66,7 @@ def occurred(line: Event) -> datetime:
 
 VALUES: dict[str, tuple[str | None, ...]] = {
     "channel": ("web", "paid_search", "fair", "Über uns", LONG + "ab", LONG + "ac", "", " ",
-                *(f"partner {i}" for i in range(20))),
+                "__other__", "__none__", *(f"partner {i}" for i in range(20))),
     "source": ("friend", "press"),
     "contact_trigger": ("newsletter", None),
     "product": ("gtx", 'quo"te\\n', "emoji ☂", "mg"),
@@ -74,9 +74,11 @@ VALUES: dict[str, tuple[str | None, ...]] = {
     "segment": ("smb",),
     "owner": tuple(f"owner {i:02}" for i in range(30)),
     "closing_document": ("contract", "pro forma invoice"),
-    "lost_reason": (None, "", LONG + "ab", LONG + "ac", *(f"reason {i:02}" for i in range(25))),
+    "lost_reason": (None, "", LONG + "ab", LONG + "ac", "__other__", "__none__",
+                    *(f"reason {i:02}" for i in range(25))),
 }  # fmt: skip
-PROBLEMS = (*(f"problem {i:02}" for i in range(26)), LONG + "ab", LONG + "ac", " ")
+PROBLEMS = (*(f"problem {i:02}" for i in range(26)), LONG + "ab", LONG + "ac", " ",
+            "__other__", "__none__")  # fmt: skip
 OUTCOMES = tuple(f"outcome {i:02}" for i in range(24))
 MONEY: tuple[tuple[Any, str], ...] = (
     (None, "EUR"), (0, "PLN"), ("1.234", "KWD"), ("0.001", "KWD"), (3, "JPY"), (1, "JPY"),

@@ -55,6 +55,27 @@ def test_values_without_leads_in_the_windows_are_candidates_too(ask: Ask) -> Non
     assert f("cost_per_lead_breakdown", **cost) is None
 
 
+def test_a_value_that_is_called_like_the_rest_is_part_of_it(ask: Ask) -> None:
+    """One is shown. The reserved name has the most of everything and is a value like none; no
+    series may stand there twice."""
+    named = {"channel": "__other__", "problems": ["__other__"], "lost_reason": "__other__"}
+    lines: list[Line] = [
+        line
+        for deal in ("1", "2")
+        for line in life(deal, named, lead="06-14", potential="06-14 01:00", lost="06-14 02:00")
+    ]
+    for deal, name in (("3", "web"), ("4", "xing")):
+        own = {"channel": name, "problems": [name], "lost_reason": name}
+        lines += life(deal, own, lead="06-14", potential="06-14 01:00", lost="06-14 02:00")
+    lines.append(spend("__other__", "06-14", 7))
+    f = ask(lines, config={"dimensions": ["channel"], "top_n": 1})
+    shown = {"web": 1, "__other__": 3}
+    assert f.labelled("leads_breakdown", "value", window="7d") == shown
+    assert f.labelled("spend_breakdown", "value", window="7d") == {"__other__": 7}
+    assert f.labelled("problems", "problem", window="7d") == shown
+    assert f.labelled("lost_deals", "reason", window="7d") == shown
+
+
 def test_label_values_are_cut_at_120_characters(ask: Ask) -> None:
     at = "06-15 11:30"
     f = ask(

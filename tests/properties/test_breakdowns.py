@@ -13,7 +13,7 @@ from tests.properties.stories import Story, stories
 from tests.properties.streams import Stream, differing
 from tests.properties.sums import SUMS, same, unreconciled
 
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=60)
 SHOW_ALL = 10_000
 OPEN_LABELS = {
     "funnel_problems": ("problem", "problem"),

@@ -11,7 +11,7 @@ from tests.funnels import Figures, at, computed, event, figures, micros, stage
 from tests.properties.stories import Story, stories
 from tests.properties.streams import Stream, all_figures, differing
 
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=60)
 deals = st.integers(0, 4).map("d{}".format)
 END = micros(days=150)
 """After everything that a funnel of 60 days does."""

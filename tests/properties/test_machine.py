@@ -191,6 +191,4 @@ def test_a_living_funnel(limits: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(panes, "_AT_ONCE", 7)
         monkeypatch.setattr(windows, "_AT_ONCE", 11)
         monkeypatch.setattr(totals, "_DENSE", 0)
-    run_state_machine_as_test(
-        Funnel, settings=settings(max_examples=40, stateful_step_count=30, deadline=None)
-    )
+    run_state_machine_as_test(Funnel, settings=settings(max_examples=40, stateful_step_count=30))

@@ -14,8 +14,8 @@ from tests.funnels import START, computed, figures, micros
 from tests.properties.stories import Story, stories
 from tests.properties.streams import Stream, all_figures, at_once, differing
 
-MANY = settings(max_examples=70, deadline=None)
-FEW = settings(max_examples=45, deadline=None)
+MANY = settings(max_examples=70)
+FEW = settings(max_examples=45)
 seeds = st.randoms(use_true_random=False)
 
 

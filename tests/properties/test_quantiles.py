@@ -66,7 +66,7 @@ def stay(deal: str, duration: int) -> Events:
         ("funnel_stage_duration_seconds", {"stage": "potential"}, stay),
     ],
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(lengths=st.lists(durations, min_size=1, max_size=12))
 def test_quantiles_are_within_the_stated_bound(
     metric: str,

@@ -21,7 +21,7 @@ SET_FOR = {
 """Series that a target can be set for, with what its own series are called after."""
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     stories(moments=1),
     st.randoms(use_true_random=False),

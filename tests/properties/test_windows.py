@@ -31,7 +31,7 @@ from tests.properties.streams import NOW_US
 Totals = dict[tuple[Row, tuple[str, ...]], int]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(stories(moments=5))
 def test_sliding_totals_are_the_sum_of_their_panes(story: Story) -> None:
     events, definition, moments = story

@@ -460,9 +460,7 @@ def spoilt(draw: st.DrawFn) -> Any:
 
 
 @given(spoilt())
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_stands_there_it_is_taken_or_told(tmp_path: Path, document: Any) -> None:
     path = written(tmp_path, yaml.safe_dump(document, allow_unicode=True))
     try:

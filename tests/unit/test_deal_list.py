@@ -47,7 +47,7 @@ def listed(
     return walk.entries
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(funnels(), instants, st.data())
 def test_the_deals_behind_a_figure_add_up_to_it(
     events: list[dict[str, Any]], as_of: int, data: st.DataObject

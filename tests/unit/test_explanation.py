@@ -94,7 +94,7 @@ def additive(found: list[Sample]) -> list[Sample]:
     ]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(funnels(), instants)
 def test_the_explanations_of_all_deals_add_up_to_every_figure(
     events: list[dict[str, Any]], as_of: int
