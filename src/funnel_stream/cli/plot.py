@@ -77,11 +77,13 @@ def draw(
         figure = Figure(figsize=(sum(widths), height), layout="constrained")
         figure.get_layout_engine().set(w_pad=0.25, h_pad=0.2)
         grid = figure.subplots(len(funnels), columns, squeeze=False, width_ratios=widths)
+        colours: dict[str, dict[str, str]] = {}
         for row, (funnel, curves) in zip(grid, funnels, strict=True):
             name = title_of(definition, funnel.pipeline) if several else ""
             _draw_funnel(row[0], funnel, windows[0], name)
             for axes, each in zip(row[1:], curves, strict=True):
-                _draw_curves(axes, each, times, windows[1], by, name)
+                known = colours.setdefault(each.kpi.id, {})
+                _draw_curves(axes, each, times, windows[1], by, name, known)
         said = f"As of {_day(moment(as_of))} UTC · funnel-stream"
         figure.text(0.995, 0.005, said, ha="right", va="bottom", fontsize=7.5, color=_MUTED)
         with written_whole(path) as file:
@@ -158,8 +160,15 @@ def _draw_funnel(axes: "Axes", funnel: Funnel, window: str, pipeline: str) -> No
 
 
 def _draw_curves(
-    axes: "Axes", curves: Curves, times: Sequence[int], window: str, by: str, pipeline: str
+    axes: "Axes",
+    curves: Curves,
+    times: Sequence[int],
+    window: str,
+    by: str,
+    pipeline: str,
+    known: dict[str, str],
 ) -> None:
+    """``known``: colours by name in the pictures of the KPI's other pipelines; is added to."""
     kpi = curves.kpi
     when = [moment(at) for at in times]
     unit, scale = _unit(kpi.unit, curves)
@@ -167,10 +176,10 @@ def _draw_curves(
     said = [kpi.help.rstrip("."), cut, curves.detail, f"by {by}" if by else "", unit]
     title = f"{kpi.title}: {pipeline}" if pipeline else kpi.title
     _titles(axes, title, " · ".join(part for part in said if part))
-    colours = iter(_COLOURS)
+    colours = colours_of([line.name for line in curves.lines if not line.rest], known)
     ends = []
     for line in curves.lines:
-        colour = _REST if line.rest else next(colours)
+        colour = _REST if line.rest else colours[line.name]
         values = [value / scale for value in line.values]
         style: dict[str, Any] = {"linestyle": (0, (4, 2))} if line.rest else {}
         marker = "o" if len(when) < 3 else None
@@ -182,6 +191,20 @@ def _draw_curves(
     if not any(not isnan(value) for line in curves.lines for value in line.values):
         axes.text(0.5, 0.5, "nothing in this time", transform=axes.transAxes, ha="center",
                   color=_MUTED)  # fmt: skip
+
+
+def colours_of(names: Sequence[str], known: dict[str, str]) -> dict[str, str]:
+    """A colour for each name: the known one, unless another name here has it too; new ones are
+    added to the known."""
+    found: dict[str, str] = {}
+    for name in sorted(names, key=lambda name: name not in known):
+        free = [colour for colour in _COLOURS if colour not in found.values()]
+        colour = known.get(name, "")
+        if colour not in free:
+            colour = min(free, key=list(known.values()).count)
+        found[name] = colour
+        known.setdefault(name, colour)
+    return found
 
 
 def _unit(unit: str, curves: Curves) -> tuple[str, float]:
@@ -252,7 +275,8 @@ def _name_lines(axes: "Axes", ends: Sequence[tuple[float, str, str]]) -> None:
 
 
 def spread(places: Sequence[float], distance: float) -> list[float]:
-    """Ascending places moved as little as possible (in squares) to lie a distance apart."""
+    """Ascending places moved as little as possible (in squares) to lie a distance apart; then
+    down, so that none lies above 1."""
     # Without the distances to keep, places must not descend: neighbours that do are averaged.
     groups: list[tuple[float, int]] = []
     for number, place in enumerate(places):
@@ -262,4 +286,5 @@ def spread(places: Sequence[float], distance: float) -> list[float]:
             total, size = total + former[0], size + former[1]
         groups.append((total, size))
     level = [total / size for total, size in groups for _ in range(size)]
-    return [place + number * distance for number, place in enumerate(level)]
+    highest = 1 - (len(places) - 1) * distance
+    return [min(place, highest) + number * distance for number, place in enumerate(level)]
