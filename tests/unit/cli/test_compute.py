@@ -143,7 +143,7 @@ def test_a_definition_decides(events: Path, tmp_path: Path) -> None:
     config = tmp_path / "funnel.yaml"
     config.write_text("windows: [90d]\ndimensions: [channel]\n", encoding="utf-8")
     found = figures(compute(events, "--json", "--config", str(config)))
-    assert {each["labels"]["window"] for each in found} == {"90d"}
+    assert {each["labels"].get("window", "now") for each in found} == {"90d", "now"}
     config.write_text("windows: [90x]\n", encoding="utf-8")
     wrong = compute(events, "--config", str(config))
     assert wrong.returncode == 1
