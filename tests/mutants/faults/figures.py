@@ -259,9 +259,23 @@ FAULTS = (
     Fault(
         "one-of-the-rest-is-lost",
         _SAMPLES,
-        "self._rest[pipeline, dimension] = ranked[number:]",
-        "self._rest[pipeline, dimension] = ranked[number + 1 :]",
+        "self._rest[pipeline, dimension] = [*ranked[number:], OTHER]",
+        "self._rest[pipeline, dimension] = [*ranked[number + 1 :], OTHER]",
         "Breakdowns do not add up to the total.",
+    ),
+    Fault(
+        "what-is-called-like-the-rest-is-lost",
+        _SAMPLES,
+        "self._rest[pipeline, dimension] = [*ranked[number:], OTHER]",
+        "self._rest[pipeline, dimension] = ranked[number:]",
+        "Breakdowns do not add up where a producer uses the name of the rest.",
+    ),
+    Fault(
+        "what-is-called-like-the-rest-is-shown-beside-it",
+        _SAMPLES,
+        "sorted(counts.keys() - {OTHER}, key",
+        "sorted(counts.keys(), key",
+        "A series stands there twice, and Prometheus refuses one of them.",
     ),
     Fault(
         "top-n-plus-one",
