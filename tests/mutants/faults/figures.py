@@ -245,8 +245,8 @@ FAULTS = (
     Fault(
         "ties-backwards",
         _SAMPLES,
-        "    return sorted(counts, key=lambda name: (-counts[name], name))\n",
-        "    return sorted(sorted(counts, reverse=True), key=lambda name: -counts[name])\n",
+        "    return sorted(counts.keys() - {OTHER}, key=lambda name: (-counts[name], name))\n",
+        "    return sorted(counts.keys() - {OTHER}, key=lambda name: (counts[name], name))[::-1]\n",
         "Of values with as many leads the last of the alphabet is shown.",
     ),
     Fault(
