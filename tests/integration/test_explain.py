@@ -14,8 +14,8 @@ from funnel_stream.samples import Sample, samples
 from funnel_stream.tools.publisher import publish
 from tests.integration.processes import Broker, Worker, as_figures, run
 from tests.integration.stories import END, simulated
-from tests.unit.test_deal_list import parameters
-from tests.unit.test_explanation import additive
+from tests.unit.answers.test_deal_list import parameters
+from tests.unit.answers.test_explanation import additive
 
 pytestmark = pytest.mark.broker
 

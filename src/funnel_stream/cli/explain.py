@@ -12,13 +12,13 @@ from urllib.parse import quote
 import msgspec
 import typer
 
+from funnel_stream.answers.explanation import Explanation, as_json, from_json
+from funnel_stream.answers.explanation import explain as explain_row
 from funnel_stream.cli.delivery import progress_bar
 from funnel_stream.cli.event_file import name_of, opened, watched
 from funnel_stream.contract.rejections import RefusedError
 from funnel_stream.contract.timestamps import parse
 from funnel_stream.errors import FunnelError, UsageError
-from funnel_stream.explanation import Explanation, as_json, from_json
-from funnel_stream.explanation import explain as explain_row
 
 DEFAULT_URL: Final = "http://localhost:6066"
 _TIMEOUT_S: Final = 10.0

@@ -12,10 +12,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from funnel_stream.answers.explanation import Counted, Explanation, InWindow
+from funnel_stream.answers.story import Given, Step
 from funnel_stream.cli import human
 from funnel_stream.contract.money import DECIMALS
-from funnel_stream.explanation import Counted, Explanation, InWindow
-from funnel_stream.story import Given, Step
 
 _MERGED: Final = ("to_stage", "stage", "from_stage", "problem", "outcome", "basis")
 """Labels whose values may stand together in one line where all else is the same."""

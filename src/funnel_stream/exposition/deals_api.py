@@ -13,14 +13,14 @@ from typing import Any, Final
 
 import msgspec
 
+from funnel_stream.answers.deal_list import Finder, Place, Walk
+from funnel_stream.answers.explanation import as_json, explain
+from funnel_stream.answers.question import question
 from funnel_stream.contract.rejections import RefusedError
 from funnel_stream.contract.timestamps import moment, parse
-from funnel_stream.deal_list import Finder, Place, Walk
 from funnel_stream.definition import Definition
 from funnel_stream.errors import UsageError
-from funnel_stream.explanation import as_json, explain
 from funnel_stream.exposition.api import Answer, problem
-from funnel_stream.question import question
 from funnel_stream.reporting import Held, Reporter
 
 MAX_LIMIT: Final = 1_000

@@ -7,15 +7,15 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from funnel_stream.answers.explanation import as_json, explain
 from funnel_stream.deals import Deals
 from funnel_stream.definition import Definition
-from funnel_stream.explanation import as_json, explain
 from funnel_stream.exposition import deals_api
 from funnel_stream.reporting import Reporter, monotonic
 from tests.funnels import at, computed, micros, stage
 from tests.unit.exposition.test_server import Answer, get, served
 from tests.unit.exposition.workers import idle, starting
-from tests.unit.test_explanation import folded
+from tests.unit.answers.test_explanation import folded
 
 DEFINITION = Definition()
 ODD = "a/b?c=d&e#f%20g \U0001f600 ü{}.."

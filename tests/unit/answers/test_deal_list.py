@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from funnel_stream.answers.deal_list import Entry, Finder, Place, Walk
+from funnel_stream.answers.question import question
 from funnel_stream.compute import as_record
-from funnel_stream.deal_list import Entry, Finder, Place, Walk
 from funnel_stream.deals import Deals
 from funnel_stream.definition import Definition
 from funnel_stream.errors import UsageError
-from funnel_stream.question import question
 from funnel_stream.samples import Sample, samples
 from tests.funnels import at, computed, event, funnels, instants, lines, micros, stage
-from tests.unit.test_explanation import DEFINITION, NOW_MS, additive, folded
+from tests.unit.answers.test_explanation import DEFINITION, NOW_MS, additive, folded
 
 START = Place(-1, b"")
 
@@ -179,7 +179,7 @@ def test_a_wrong_question_is_told_what_is_right(
 
 
 def test_the_questions_of_the_documentation_are_right() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "explain.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[3] / "docs" / "explain.md").read_text(encoding="utf-8")
     asked = [dict(parse_qsl(query)) for query in re.findall(r"/api/deals\?([^' ]+)'", text)]
     assert [question(_figure(each), Definition()).kpi.id for each in asked] == [
         "win_ratio",

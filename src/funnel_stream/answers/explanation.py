@@ -10,6 +10,14 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from funnel_stream.answers.contributions import (
+    MINUTE_US,
+    Contribution,
+    Span,
+    contributions,
+    value_under,
+)
+from funnel_stream.answers.story import Step, money, plain, told
 from funnel_stream.contract.event import (
     LEAD,
     LOST,
@@ -18,11 +26,9 @@ from funnel_stream.contract.event import (
     WON,
 )
 from funnel_stream.contract.timestamps import LAST_MICROS, moment
-from funnel_stream.contributions import MINUTE_US, Contribution, Span, contributions, value_under
 from funnel_stream.definition import DAY, HOUR, MINUTE, Definition, Pipeline
 from funnel_stream.facts import NONE, FactRules, combination
 from funnel_stream.journey import Journey, events
-from funnel_stream.story import Step, money, plain, told
 
 _PANE_NAMES: Final = {MINUTE: "minute", HOUR: "hour", DAY: "day"}
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+from funnel_stream.answers.contributions import contributions
+from funnel_stream.answers.explanation import Counted, Explanation, as_json, explain, from_json
 from funnel_stream.catalogue import KPIS
 from funnel_stream.compute import as_record
 from funnel_stream.contract.timestamps import micros_of
-from funnel_stream.contributions import contributions
 from funnel_stream.deals import Deals
 from funnel_stream.definition import Definition
-from funnel_stream.explanation import Counted, Explanation, as_json, explain, from_json
 from funnel_stream.facts import NONE, FactRules, combination
 from funnel_stream.journey import Journey
 from funnel_stream.samples import Sample, samples

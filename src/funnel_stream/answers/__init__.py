@@ -1,0 +1,1 @@
+"""Answers for whoever doubts a figure: what a deal adds to it, and which deals are behind it."""
