@@ -6,7 +6,6 @@ answer to a file of events is the same for every fault.
 """
 
 import hashlib
-import json
 import os
 import pickle
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, Phase, settings
 
 settings.register_profile(
@@ -53,7 +53,7 @@ def _remember(answers: Path) -> None:
         events: Path, as_of: str, config: Mapping[str, Any] | None = None
     ) -> dict[oracle.Key, oracle.Figure]:
         asked = [own, events.read_bytes(), as_of.encode()]
-        asked.append(json.dumps(config, sort_keys=True, default=str).encode())
+        asked.append(yaml.safe_dump(config and dict(config)).encode())
         name = hashlib.blake2b(b"\0".join(asked), digest_size=16).hexdigest()
         path = answers / name
         if path.exists():
