@@ -383,11 +383,11 @@ def length(text: str) -> timedelta:
     return int(text[:-1]) * {"m": MINUTE, "h": HOUR, "d": DAY}[text[-1]]
 
 
-def lengths_in(config: Mapping[str, Any]) -> set[str]:
-    """All windows, horizons and limits that are configured."""
+def lengths_in(config: Mapping[str, Any]) -> list[str]:
+    """All windows, horizons and limits that are configured, in an order that does not vary."""
     parts: list[Mapping[str, Any]] = [config, *(config.get("pipelines") or {}).values()]
     found = set(config.get("windows", ("1h", "24h", "7d", "30d", "365d")))
     found |= set(config.get("horizons", ("1d", "7d", "30d")))
     for part in parts:
         found |= set(part.get("horizons") or ()) | set((part.get("stuck_after") or {}).values())
-    return found
+    return sorted(found)
