@@ -1,7 +1,7 @@
 """What a journey means: reached stages, closings, corrections; worked out by hand."""
 
 from tests.oracle.asking import DAY, Ask
-from tests.oracle.funnels import event, life
+from tests.oracle.funnels import Line, event, life
 
 
 def test_skipped_stages_count_as_passed(ask: Ask) -> None:
@@ -87,6 +87,23 @@ def test_moving_back_never_retracts_what_was_reached(ask: Ask) -> None:
     assert f("stage_entries", stage="potential") == 1
     assert f("transitions", from_stage="potential", to_stage="lead") == 1
     assert f("transitions", from_stage="lead", to_stage="potential") == 1
+
+
+def test_whatever_happens_several_times_within_a_minute_counts_as_often(ask: Ask) -> None:
+    """Back and forth, two offers and two calls, all in the same minute."""
+    minute = "2025-06-02T10:00:"
+    moves = ("lead", "offer", "lead", "offer", "offer")
+    lines: list[Line] = [
+        event("a", stage, f"{minute}{second:02}Z", amount=100, currency="EUR")
+        for second, stage in enumerate(moves)
+    ]
+    lines += [event("a", "call", f"{minute}{second}Z") for second in (30, 40)]
+    f = ask(lines)
+    assert f("transitions", from_stage="lead", to_stage="offer") == 2
+    assert f("transitions", from_stage="offer", to_stage="lead") == 1
+    assert f("offers_sent") == 3
+    assert f.parts("offer_value", currency="EUR") == (300, 3)
+    assert f("activities", activity="call", outcome="held") == 2
 
 
 def test_order_of_lines_and_duplicates_do_not_matter(ask: Ask) -> None:

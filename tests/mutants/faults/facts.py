@@ -39,6 +39,8 @@ FAULTS = (
         "if after < at <= latest:",
         "if after <= at <= latest:",
         "A stage entered in the instant of the activity counts as its success.",
+        excuse="Moves of one instant are ordered by stage and come before its activities, so the "
+        "deal is in the highest of them then, and none lies above.",
     ),
     Fault(
         "activity-horizon-exclusive",
@@ -74,6 +76,7 @@ FAULTS = (
         "if kind % 2 == ACTIVITY % 2 and stage is not None and stage < WON:",
         "if stage is not None and stage < WON:",
         "Meetings to which nobody came are tried conversions.",
+        excuse="Their cells say no_show as well, and no conversion is made of such cells.",
     ),
     Fault(
         "activities-of-won-deals-convert",
