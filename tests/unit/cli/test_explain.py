@@ -13,10 +13,10 @@ from funnel_stream.cli.main import app
 from funnel_stream.definition import Definition
 from funnel_stream.errors import FunnelError
 from tests.funnels import at, event, micros, stage
+from tests.unit.answers.test_explanation import folded
 from tests.unit.cli.test_main import run
 from tests.unit.exposition.test_deals_api import holding
 from tests.unit.exposition.test_server import served
-from tests.unit.answers.test_explanation import folded
 
 EVENTS = [
     stage("4711", "qualified", at(days=1), channel="web", owner="ann", event_id="1"),

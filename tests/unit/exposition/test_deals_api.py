@@ -13,9 +13,9 @@ from funnel_stream.definition import Definition
 from funnel_stream.exposition import deals_api
 from funnel_stream.reporting import Reporter, monotonic
 from tests.funnels import at, computed, micros, stage
+from tests.unit.answers.test_explanation import folded
 from tests.unit.exposition.test_server import Answer, get, served
 from tests.unit.exposition.workers import idle, starting
-from tests.unit.answers.test_explanation import folded
 
 DEFINITION = Definition()
 ODD = "a/b?c=d&e#f%20g \U0001f600 ü{}.."
