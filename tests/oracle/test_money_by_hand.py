@@ -141,6 +141,13 @@ def test_each_fact_is_converted_at_the_rate_of_its_day(ask: Ask) -> None:
     assert values == {"USD": 10, "EUR": 37.56, "PLN": 1}
 
 
+def test_each_offer_is_converted_at_the_rate_of_its_own_day(ask: Ask) -> None:
+    """The first at 0.9, the second one of the same deal at 0.95."""
+    offers = [event("a", "offer", day, amount=10, currency="USD") for day in ("06-09", "06-10")]
+    f = ask(offers, config=RATES)
+    assert f.parts("offer_value", currency="EUR") == (9 + 9.5, 2)
+
+
 def test_discount_and_margin_are_of_one_currency_before_they_are_converted(ask: Ask) -> None:
     f = ask(
         [

@@ -136,12 +136,15 @@ def test_a_closed_deal_expires_and_an_open_one_does_not() -> None:
 
 
 def test_what_comes_for_an_expired_deal_starts_a_new_one() -> None:
-    for seconds, count in ((0, 2), (1, 1)):
-        deals = Deals(Definition())
-        fold(deals, record(stage("d", "won", at())))
-        again = fold(deals, record(stage("d", "lead", at(days=400, seconds=seconds))))
-        assert again.counts["expired"] == 2 - count
-        assert journey.size(deals.stored(b"deal/d") or b"") == count
+    """The time runs from the last event, and is over when more than 400 days have passed."""
+    for before in ([], [record(stage("d", "lead", at(days=-1)))]):
+        for seconds, kept in ((0, True), (1, False)):
+            deals = Deals(Definition())
+            fold(deals, *before, record(stage("d", "won", at())))
+            again = fold(deals, record(stage("d", "lead", at(days=400, seconds=seconds))))
+            assert again.counts["expired"] == (not kept)
+            events = 1 + kept * (1 + len(before))
+            assert journey.size(deals.stored(b"deal/d") or b"") == events
 
 
 def test_the_first_time_of_a_row_is_read_without_decoding_it() -> None:
