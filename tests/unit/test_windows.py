@@ -291,6 +291,17 @@ def test_the_present_counts_from_its_minute_on_for_ever() -> None:
     assert now() == 1
 
 
+def test_what_comes_for_the_next_minute_counts_when_it_begins() -> None:
+    """As from a producer whose clock is fast."""
+    tables = WindowTables(Definition(dimensions=()))
+    tables.advance(micros() - 1)
+    minute = micros() // MINUTE
+    tables.apply(0, [block_of([(("default", *[""] * 8), OPEN, minute, 1)])])
+    assert tables.snapshot().totals["now"] == {}
+    tables.advance(micros())
+    assert tables.snapshot().totals["now"][Row("default")] == {OPEN: 1}
+
+
 def test_combinations_that_nobody_has_any_more_are_forgotten(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
