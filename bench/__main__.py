@@ -116,6 +116,7 @@ def _result(runs: dict[str, list[dict[str, float]]], more: dict[str, float]) -> 
         "ceiling_events_per_s": round(best["ceiling"]),
         "ratio_vs_naive_faust": round(best["whole"] / best["naive"], 2),
         "ratio_of_ceiling": round(best["whole"] / best["ceiling"], 3),
+        "cpu_us_per_event": round(min(run["cpu_us_per_event"] for run in runs["whole"]), 1),
         "memory_mb_per_100k_deals": round(whole["memory_mb"] / whole["deals"] * 100_000),
         **more,
         "events": whole["events"],
