@@ -10,9 +10,10 @@ from funnel_stream.definition import Definition, Target, Window
 from funnel_stream.errors import UsageError
 from funnel_stream.facts import NONE
 from funnel_stream.shapes import OTHER, Own, Place, label_text, own
-from funnel_stream.windows import NOW, Cells, Row, Snapshot
+from funnel_stream.windows import NOW, Cells, Row, Snapshot, Sums
 
 _LEADS: Final = cell_id("reached", "lead")
+_NOTHING: Final = Sums([])
 _INVENTED: Final = {
     "problem": ("problem",),
     "outcome": ("outcome",),
@@ -199,20 +200,17 @@ class _Values:
         self._longest = definition.longest_window().name
         pipelines = set(definition.pipelines)
         values: dict[tuple[str, str], set[str]] = {}
-        for totals in snapshot.totals.values():
-            for pipeline, dimension, value in totals:
-                pipelines.add(pipeline)
-                if dimension and value != NONE:
-                    values.setdefault((pipeline, dimension), set()).add(value)
+        for pipeline, dimension, value in snapshot.rows():
+            pipelines.add(pipeline)
+            if dimension and value != NONE:
+                values.setdefault((pipeline, dimension), set()).add(value)
         self.pipelines = sorted(pipelines)
         self._tops = {pipeline: self._invented(pipeline) for pipeline in self.pipelines}
         self._top: dict[tuple[str, str], list[str]] = {}
         self._rest: dict[tuple[str, str], list[str]] = {}
-        leads = snapshot.totals.get(self._longest, {})
+        longest = snapshot.totals.get(self._longest, _NOTHING)
         for (pipeline, dimension), names in values.items():
-            counts = {
-                name: leads.get(Row(pipeline, dimension, name), {}).get(_LEADS, 0) for name in names
-            }
+            counts = {name: longest.sum(Row(pipeline, dimension, name), _LEADS) for name in names}
             ranked = _ranked(counts)
             number = definition.top_n_in(dimension)
             self._top[pipeline, dimension] = ranked[:number]
@@ -254,8 +252,8 @@ class _Values:
     def _rows(
         self, pipeline: str, dimension: str, window: str
     ) -> Iterator[tuple[str, Cells, Cells]]:
-        totals = self._snapshot.totals.get(window, {})
-        now = self._snapshot.totals.get(NOW, {})
+        totals = self._snapshot.totals.get(window, _NOTHING)
+        now = self._snapshot.totals.get(NOW, _NOTHING)
         if not dimension:
             yield "", totals.get(Row(pipeline), {}), now.get(Row(pipeline), {})
             return

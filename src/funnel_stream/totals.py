@@ -1,7 +1,7 @@
 """Totals: the sums of one window by row and cell, and how facts are summed for them."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import repeat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, repeat
 from operator import add, sub
 from typing import Any, Final
 
@@ -63,8 +63,16 @@ class Totals:
         row = self._rows[row_id] = self._rows.get(row_id, {}).copy()
         return row
 
+    def sums(self) -> Iterator[RowSum]:
+        """All sums, row by row."""
+        for row_id, row in self._rows.items():
+            if row:
+                yield row_id, list(row), list(row.values())
+
     def freeze(self, rows: list[Row]) -> dict[Row, Cells]:
         """All sums as they are, for a reader that keeps them; ``rows``: by id."""
+        if not self._own:
+            return self._shown
         shown = dict(self._shown)
         for row_id in self._own:
             if cells := self._rows[row_id]:
@@ -75,6 +83,64 @@ class Totals:
         self._own = set()
         self._shown = shown
         return shown
+
+
+class Sums(Mapping[Row, Cells]):
+    """Sums by row for a reader, out of parts that are added up for the rows that he looks at.
+
+    ``parts``: frozen totals. A row of which all sums are 0 is not there.
+    """
+
+    def __init__(self, parts: Sequence[Mapping[Row, Cells]]) -> None:
+        self._parts = parts
+        self._added: dict[Row, Cells] = {}
+
+    def sum(self, row: Row, cell: int) -> int:
+        """One sum, 0 if there is none; cheaper than to have the whole row added up."""
+        return sum([part[row].get(cell, 0) for part in self._parts if row in part])
+
+    def named(self) -> Iterator[Row]:
+        """The rows, and perhaps some that are not there; some come several times."""
+        return chain.from_iterable(self._parts)
+
+    def __getitem__(self, row: Row) -> Cells:
+        if cells := self._cells(row, self._found(row)):
+            return cells
+        raise KeyError(row)
+
+    def __contains__(self, row: object) -> bool:
+        found = self._found(row)
+        # Where one part has more cells than all others together, not all can cancel out.
+        if found and 2 * max(map(len, found)) > sum(map(len, found)):
+            return True
+        return bool(self._cells(row, found))
+
+    def __iter__(self) -> Iterator[Row]:
+        return (row for row in dict.fromkeys(self.named()) if row in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _found(self, row: Any) -> list[Cells]:
+        return [part[row] for part in self._parts if row in part]
+
+    def _cells(self, row: Any, found: list[Cells]) -> Cells:
+        if len(found) < 2:
+            return found[0] if found else {}
+        known = self._added.get(row)
+        if known is None:
+            known = self._added[row] = _together(found)
+        return known
+
+
+def _together(parts: list[Cells]) -> Cells:
+    largest = max(parts, key=len)
+    sums = dict(largest)
+    for part in parts:
+        if part is not largest:
+            for cell, weight in part.items():
+                sums[cell] = sums.get(cell, 0) + weight
+    return sums if all(sums.values()) else {cell: total for cell, total in sums.items() if total}
 
 
 def _numbers(numbers: npt.NDArray[Any]) -> list[int]:

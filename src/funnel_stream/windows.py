@@ -1,8 +1,8 @@
 """Windowed tables: totals of every cell, by window and breakdown, that slide with event time.
 
-The sum of all source partitions' panes is never taken at a scrape: a change is added once to each
-window it lies in, and a pane that slides out is subtracted once. Beside the windows stands the
-present: facts that count from their minute on, and never slide out.
+The sum of all source partitions' panes is never taken at a scrape: a change is added once, and a
+pane that slides out is subtracted once. Beside the windows stands the present: facts that count
+from their minute on, and never slide out.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,9 +17,9 @@ from funnel_stream.definition import MINUTE, Definition, Window
 from funnel_stream.facts import NONE
 from funnel_stream.panes import Chunk, Panes, Present, is_matured, is_present, new_panes
 from funnel_stream.spend import Shares, SpendBook
-from funnel_stream.totals import Cells, RowSum, Totals, sum_by_row
+from funnel_stream.totals import Cells, RowSum, Sums, Totals, sum_by_row
 
-__all__ = ["NONE", "NOW", "Cells", "Row", "Snapshot", "WindowTables", "sum_by_row"]
+__all__ = ["NONE", "NOW", "Cells", "Row", "Snapshot", "Sums", "WindowTables", "sum_by_row"]
 
 NOW: Final = "now"
 """The table of the present among the totals of the windows."""
@@ -39,8 +39,15 @@ class Snapshot(NamedTuple):
 
     definition: Definition
     as_of: int
-    totals: dict[str, dict[Row, Cells]]
+    totals: dict[str, Sums]
     version: int
+
+    def rows(self) -> set[Row]:
+        """All rows that have anything in any window or now."""
+        found: set[Row] = set()
+        for sums in self.totals.values():
+            found.update(row for row in sums.named() if row not in found and row in sums)
+        return found
 
 
 class _Source:
@@ -72,6 +79,13 @@ class _Source:
             panes.forget(minute)
 
 
+class _Recent(NamedTuple):
+    """What has come since the windows moved last, and in which of the tables it counts."""
+
+    which: npt.NDArray[np.bool_]
+    totals: Totals
+
+
 class WindowTables:
     """Panes of every source partition, and the totals of every window over them."""
 
@@ -79,6 +93,7 @@ class WindowTables:
         self._definition = definition
         self._windows = [(window, Totals()) for window in definition.window_list()]
         self._now = Totals()
+        self._recent: dict[bytes, _Recent] = {}
         self._sources: dict[int, _Source] = {}
         self._breakdowns = Breakdowns(definition)
         self._by_channel = "channel" in definition.dimensions
@@ -117,21 +132,31 @@ class WindowTables:
             self._settle()
 
     def _settle(self) -> None:
-        """Add what has come since the last time to the totals: many facts at once share rows and
-        cells, so that few sums change."""
+        """Sum up what has come since the last time: many facts at once share rows and cells, so
+        that few sums change. They go to the tables when the windows move: until then, all that
+        counts in the same tables is added once, not once to each of them."""
         if not self._pending:
             return
         facts = Chunk.concatenate(self._pending)
         self._pending, self._pending_facts = [], 0
-        tables, inside = self._tables_of(facts)
-        for which, some in _alike(facts, inside):
-            sums = list(self._sums([some]))
-            for table, lies in zip(tables, which, strict=True):
+        for which, some in _alike(facts, self._inside(facts)):
+            recent = self._recent.setdefault(which.tobytes(), _Recent(which, Totals()))
+            recent.totals.add(self._sums([some]))
+
+    def _tables(self) -> dict[str, Totals]:
+        return {NOW: self._now, **{window.name: totals for window, totals in self._windows}}
+
+    def _take_in(self) -> None:
+        """Add what is recent to the tables."""
+        for which, recent in self._recent.values():
+            sums = list(recent.sums())
+            for table, lies in zip(self._tables().values(), which, strict=True):
                 if lies:
                     table.add(sums)
+        self._recent = {}
 
-    def _tables_of(self, facts: Chunk) -> tuple[list[Totals], npt.NDArray[np.bool_]]:
-        """All tables, and for each which of the facts (by minute) count in it now."""
+    def _inside(self, facts: Chunk) -> npt.NDArray[np.bool_]:
+        """For each table (a line) which of the facts (by minute) count in it now."""
         present = is_present(facts.cell)
         matured = is_matured(facts.cell)
         inside = [present & (facts.pane <= self._now.last)]
@@ -140,7 +165,7 @@ class WindowTables:
             minute = facts.pane + matured * (size - 1)
             lies = (minute >= totals.first * size) & (minute < (totals.last + 1) * size)
             inside.append(lies & ~(present | matured if size == MINUTE else present))
-        return [self._now, *(totals for _, totals in self._windows)], np.array(inside)
+        return np.array(inside)
 
     def replace(self, source: int, blocks: Iterable[FactBlock]) -> None:
         """Let a source partition's whole contribution be these blocks."""
@@ -165,6 +190,7 @@ class WindowTables:
         if self._now_minute is not None and minute <= self._now_minute:
             return
         self._settle()
+        self._take_in()
         self._now_minute = minute
         self._version += 1
         for window, totals in self._windows:
@@ -239,10 +265,12 @@ class WindowTables:
         """The totals as they are; later changes do not touch it."""
         self._settle()
         rows = self._breakdowns.rows
-        totals = {window.name: totals.freeze(rows) for window, totals in self._windows}
-        return Snapshot(
-            self._definition, self._as_of, {**totals, NOW: self._now.freeze(rows)}, self._version
-        )
+        recent = [(which, totals.freeze(rows)) for which, totals in self._recent.values()]
+        totals = {
+            name: Sums([table.freeze(rows), *(part for which, part in recent if which[place])])
+            for place, (name, table) in enumerate(self._tables().items())
+        }
+        return Snapshot(self._definition, self._as_of, totals, self._version)
 
 
 def _in_lots(chunks: Iterable[Chunk]) -> Iterator[Chunk]:

@@ -97,6 +97,13 @@ class Aggregate:
         self._tables = None
         self._reporter.hide("another worker has the panes")
 
+    def skip(self) -> None:
+        """Rows of the topic are gone that had not been read yet."""
+        if tables := self._tables:
+            tables.reader.skip()
+            tables.waiting = []
+            self._reporter.hide("rows of the panes topic were deleted before they were read")
+
     async def take(self, batch: Batch) -> None:
         """Read rows; from the end of the log on, apply at once what they complete."""
         tables = self._tables
@@ -151,12 +158,14 @@ class Aggregate:
             if mark.oldest:
                 tables.oldest.append(mark.oldest)
         if any(contribution.replaces for contribution in waiting):
+            tables.ask_at = 0.0
             give_back()
         tables.changing = False
 
     def _ask(self, tables: _Tables) -> None:
         """Have local sources published anew that are still missing although all has been read:
-        the log was cut off before it was read, as the embedded broker does."""
+        the log was cut off before it was read, as the embedded broker does. One after the other,
+        so that it is not cut off again."""
         if tables.caught_up and monotonic() >= tables.ask_at:
             tables.ask_at = monotonic() + _ASK_SECONDS
             self._republish(tables.reader.missing(tables.generation))

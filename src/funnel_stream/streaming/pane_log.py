@@ -205,6 +205,11 @@ class PaneReader:
             last = source.last_numbers.pop(version)
             self._outdated += [_key(number, version, row) for row in range(last + 1)]
 
+    def skip(self) -> None:
+        """Rows were lost unread: nobody can tell of which sources, so each has to begin anew."""
+        for source in self._sources:
+            source.broken, source.complete, source.blocks = True, False, []
+
     def missing(self, generation: int) -> list[int]:
         """Sources without a complete snapshot that was claimed in this group generation."""
         return [

@@ -155,10 +155,9 @@ class Track:
             await partition.take(batch)
 
     def republish(self, numbers: Iterable[int]) -> None:
-        """Publish the facts of these partitions anew, as far as they are ours."""
-        for number in numbers:
-            if partition := self._owned.get(number):
-                partition.republish()
+        """Publish the facts of the first of these partitions that is ours anew."""
+        if ours := [number for number in numbers if number in self._owned]:
+            self._owned[ours[0]].republish()
 
     async def keep_committing(self) -> None:
         """Commit once a second; the fence is the truth, this is for whoever watches the lag."""

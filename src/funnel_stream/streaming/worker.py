@@ -199,6 +199,8 @@ class Worker:
         thread = self._app.thread
         generation = thread.generation
         begin, _ = await thread.bounds(tp)
+        log.warning("%s was cut off at %d, before it was read from %d on", tp.topic, begin, offset)
+        self._aggregate.skip()
         await thread.open_partitions({tp: begin}, generation)
 
     # --- routines -------------------------------------------------------------------------------

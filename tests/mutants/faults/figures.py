@@ -323,8 +323,8 @@ FAULTS = (
     Fault(
         "only-configured-pipelines",
         _SAMPLES,
-        "                pipelines.add(pipeline)\n",
-        "                pass\n",
+        "            pipelines.add(pipeline)\n",
+        "            pass\n",
         "Deals of a pipeline that nobody configured are in no figure.",
     ),
     Fault(

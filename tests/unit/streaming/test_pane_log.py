@@ -95,6 +95,29 @@ async def test_a_gap_makes_the_source_incomplete_until_its_next_snapshot(lost):
     assert reader.missing(GENERATION) == []
 
 
+async def test_after_rows_were_deleted_unread_every_source_has_to_begin_anew():
+    """The last tick of the one is among them: no later row would tell."""
+    log = MemoryLog()
+    one, other = writer(log), writer(log, source=1)
+    for source in (one, other):
+        await source.snapshot(iter([block(3)]), Mark(10))
+    reader = PaneReader(2, OURS)
+    read(reader, log)
+    await one.tick([block(1)], Mark(20))
+    lost = len(log.records)
+    await other.tick([block(1)], Mark(20))
+    reader.skip()
+    assert reader.missing(GENERATION) == [0, 1]
+    assert [reader.take(record.key, record.value) for record in log.records[lost:]] == [None, None]
+    assert reader.missing(GENERATION) == [0, 1]
+
+    again = len(log.records)
+    await one.snapshot(iter([block(4)]), Mark(30))
+    [whole] = [c for r in log.records[again:] if (c := reader.take(r.key, r.value))]
+    assert (whole.replaces, weights(whole)) == (True, [4])
+    assert reader.missing(GENERATION) == [1]
+
+
 async def test_an_outdated_owner_is_not_heard_and_its_rows_are_given_up():
     log = MemoryLog()
     paused, owner = writer(log, epoch=1), writer(log, epoch=2)
