@@ -60,6 +60,9 @@ class State:
                 self._fold(source, part)
                 self._apply(source)
             self.deals = lot.stop
+        # What is tidied up now and then, whenever the state has doubled, is a part of its growth.
+        self.now += 60
+        self.tables.advance(self.now * _US)
 
     def second(self, events: int) -> Counter[str]:
         """A second passes that brings so many events; CPU seconds by step."""

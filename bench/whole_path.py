@@ -88,7 +88,8 @@ async def ended(worker: "asyncio.Task[None]") -> None:
 def leads(snapshot: Snapshot) -> int:
     """Leads of all pipelines in the longest window."""
     longest = snapshot.totals[snapshot.definition.windows[-1]]
-    return sum(cells.get(_LEADS, 0) for row, cells in longest.items() if not row.dimension)
+    pipelines = {row for row in longest.named() if not row.dimension}
+    return sum(longest.sum(row, _LEADS) for row in pipelines)
 
 
 def memory_mb() -> float:

@@ -35,11 +35,15 @@ _DUTY: Final = 10
 
 
 class Pace:
-    """Shared by a worker's partitions, so that publishing never slows the folding down."""
+    """Shared by a worker's partitions, so that publishing never slows the folding down.
+
+    ``publishing``: one partition after the other. All of them at once, when a backlog has been
+    worked off, would have every turn of the loop but the reader's, and leave him far behind.
+    """
 
     def __init__(self) -> None:
         self.free_at = 0.0
-        self.snapshots = asyncio.Lock()
+        self.publishing = asyncio.Lock()
 
     def spent(self, seconds: float) -> None:
         self.free_at = monotonic() + _DUTY * seconds
@@ -224,14 +228,15 @@ class Partition:
         while not self._stopping:
             if self._republish or self._panes.outgrown:
                 self._republish, self._snapshotting = False, True
-                async with self._pace.snapshots:
+                async with self._pace.publishing:
                     await self._panes.snapshot(self.deals.snapshot(), self._mark())
                 self._snapshotting = False
             else:
                 await self._due()
-                self._news.clear()
-                mark = self._mark()
-                await self._panes.tick(await self._changes(), mark)
+                async with self._pace.publishing:
+                    self._news.clear()
+                    mark = self._mark()
+                    await self._panes.tick(await self._changes(), mark)
             self._last_tick = monotonic()
             self._reporter.count_tick()
 
