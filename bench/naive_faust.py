@@ -1,10 +1,11 @@
-"""The same KPIs the ordinary Faust way: one event at a time, one table update per event.
+"""Counts of the funnel the ordinary Faust way: one event at a time, one table update per event.
 
 Stock Faust with its own transport, a ``faust.Table`` of deals in the memory store with its
 changelog, and hourly counts by every dimension. The counts are a view of the deals, rebuilt from
 the table at a restart, so that one table update per event is all that is needed; with
 ``--count-tables`` they are a Faust table too, as in most tutorials. What this app leaves out, to
-its own advantage: late events, retractions, validation beyond JSON, dead letters, exactly-once.
+its own advantage: most KPIs, late events, retractions, validation beyond JSON, dead letters,
+exactly-once.
 
 Prints one JSON line: ``{"events": …, "seconds": …, "events_per_s": …}``, from the first to the
 last event processed. The changelog topics must exist with as many partitions as the events: see
