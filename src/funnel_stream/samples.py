@@ -264,18 +264,10 @@ class _Values:
         rest = [
             Row(pipeline, dimension, value) for value in self._rest.get((pipeline, dimension), ())
         ]
-        if cells := _together(totals, rest):
-            yield OTHER, cells, _together(now, rest)
+        if cells := totals.together(rest):
+            yield OTHER, cells, now.together(rest)
 
 
 def _ranked(counts: Mapping[str, int]) -> list[str]:
     """Names in order. One that is called like the rest is part of it, not to stand there twice."""
     return sorted(counts.keys() - {OTHER}, key=lambda name: (-counts[name], name))
-
-
-def _together(totals: Mapping[Row, Cells], rows: Iterable[Row]) -> dict[int, int]:
-    """The cells of several rows, added up; those that cancel out are left out."""
-    sums: Counter[int] = Counter()
-    for row in rows:
-        sums.update(totals.get(row, {}))
-    return {cell: total for cell, total in sums.items() if total}

@@ -99,6 +99,10 @@ class Sums(Mapping[Row, Cells]):
         """One sum, 0 if there is none; cheaper than to have the whole row added up."""
         return sum([part[row].get(cell, 0) for part in self._parts if row in part])
 
+    def together(self, rows: Iterable[Row]) -> Cells:
+        """Several rows, added up."""
+        return _together([cells for row in rows if (cells := self.get(row))])
+
     def named(self) -> Iterator[Row]:
         """The rows, and perhaps some that are not there; some come several times."""
         return chain.from_iterable(self._parts)
@@ -134,7 +138,8 @@ class Sums(Mapping[Row, Cells]):
 
 
 def _together(parts: list[Cells]) -> Cells:
-    largest = max(parts, key=len)
+    """The cells of all parts, added up; those that cancel out are left out."""
+    largest: Cells = max(parts, key=len, default={})
     sums = dict(largest)
     for part in parts:
         if part is not largest:
