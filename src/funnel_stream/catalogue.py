@@ -19,7 +19,7 @@ from funnel_stream.contract.event import (
     STAGES,
     WON,
 )
-from funnel_stream.definition import DAY, OPEN_STAGES, Definition
+from funnel_stream.definition import OPEN_STAGES, Definition
 from funnel_stream.facts import DISCOUNT_PARTS, EFFECTS, MATURED_TARGETS
 from funnel_stream.shapes import (
     Ages,
@@ -122,7 +122,7 @@ def _matured(base: int, to: int, horizon: str, labels: dict[str, str]) -> Ratio:
         {**labels, "basis": "matured", "horizon": horizon},
         tuple(cells[to:]),
         tuple(cells[base:]),
-        shortest_window=DAY,
+        matured=True,
     )
 
 

@@ -251,6 +251,11 @@ class Export(_Part):
     breakdown_windows: Annotated[tuple[WindowName, ...], AfterValidator(_unique)] | None = Field(
         default=None, description="Windows of the breakdowns; default: the longest of the totals."
     )
+    matured_windows: Annotated[tuple[WindowName, ...], AfterValidator(_unique)] | None = Field(
+        default=None,
+        description="Windows of matured conversions in breakdowns, instead of those; "
+        "default: the shortest of the totals that has them.",
+    )
     breakdown_kpis: Annotated[tuple[str, ...], AfterValidator(_unique)] = Field(
         default=BREAKDOWN_KPIS, description="KPIs of the breakdowns."
     )
@@ -353,6 +358,7 @@ class Definition(_Part):
             ("windows", self.export.windows),
             ("dimensions", self.export.dimensions),
             ("breakdown_windows", self.export.breakdown_windows),
+            ("matured_windows", self.export.matured_windows),
         ):
             known = "dimensions" if key == "dimensions" else "windows"
             configured: tuple[str, ...] = getattr(self, known)
@@ -398,6 +404,14 @@ class Definition(_Part):
             return self.export.breakdown_windows
         exported = self.export_windows()
         return exported and (max(exported, key=minutes_of),)
+
+    def matured_windows(self) -> tuple[str, ...]:
+        """Windows of matured conversions in the breakdowns on ``/metrics``: a short one, from which
+        longer ones are summed, and which alerts compare with the same hours of other weeks."""
+        if self.export.matured_windows is not None:
+            return self.export.matured_windows
+        long = [name for name in self.export_windows() if minutes_of(name) >= DAY]
+        return tuple(long and (min(long, key=minutes_of),))
 
     def export_dimensions(self) -> tuple[str, ...]:
         """Dimensions of the breakdowns on ``/metrics``."""

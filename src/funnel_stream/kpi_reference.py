@@ -266,7 +266,8 @@ pane and the ones before it that make up the length are in.
 
 `funnel.yaml` may name others. So that a large funnel stays below 10,000 series, `/metrics` shows
 the totals of the windows up to 31 days, and breakdowns of the longest of them by {by} for some
-KPIs (`export:` in `funnel.yaml` says otherwise); `/api/kpis` and `compute` have all.
+KPIs (`export:` in `funnel.yaml` says otherwise); matured conversions are broken down over the
+shortest window that has them, for alerts. `/api/kpis` and `compute` have all.
 
 **Now.** KPIs of the present have no `window`: they say what is so at this instant and move with
 the clock, without an event. These are

@@ -9,7 +9,7 @@ from funnel_stream.cells import CELLS, cell_id
 from funnel_stream.definition import Definition, Target, Window
 from funnel_stream.errors import UsageError
 from funnel_stream.facts import NONE
-from funnel_stream.shapes import OTHER, Own, Place, label_text, own
+from funnel_stream.shapes import OTHER, Own, Part, Place, Ratios, label_text, own
 from funnel_stream.windows import NOW, Cells, Row, Snapshot, Sums
 
 _LEADS: Final = cell_id("reached", "lead")
@@ -43,7 +43,8 @@ class Selection(NamedTuple):
     """Which figures are wanted; those of the present always are.
 
     ``windows`` of the totals and ``breakdown_windows`` of the ``dimensions``; ``kpis``: only these
-    in breakdowns, ``None`` for all.
+    in breakdowns, ``None`` for all. ``matured_windows``: of the matured conversions in breakdowns,
+    ``None`` for those of all others.
     """
 
     windows: tuple[str, ...]
@@ -51,16 +52,27 @@ class Selection(NamedTuple):
     breakdown_windows: tuple[str, ...]
     kpis: tuple[str, ...] | None = None
     totals: bool = True
+    matured_windows: tuple[str, ...] | None = None
 
-    def blocks(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Dimensions (``""``: the totals) with their windows."""
+    def blocks(self) -> Iterator[tuple[str, dict[str, Part]]]:
+        """Dimensions (``""``: the totals) with their windows, and what these show."""
         if self.totals:
-            yield "", self.windows
+            yield "", dict.fromkeys(self.windows, Part.ALL)
         for dimension in self.dimensions:
-            yield dimension, self.breakdown_windows
+            yield dimension, self._breakdown()
 
-    def of(self, dimension: str) -> list[Kpi]:
-        """The KPIs that a dimension has."""
+    def _breakdown(self) -> dict[str, Part]:
+        if self.matured_windows is None:
+            return dict.fromkeys(self.breakdown_windows, Part.ALL)
+        both = {*self.breakdown_windows} & {*self.matured_windows}
+        return (
+            dict.fromkeys(self.breakdown_windows, Part.OTHERS)
+            | dict.fromkeys(self.matured_windows, Part.MATURED)
+            | dict.fromkeys(both, Part.ALL)
+        )
+
+    def of(self, dimension: str, part: Part = Part.ALL) -> list[Kpi]:
+        """The KPIs that a dimension has, in a window of that part."""
         return [
             kpi
             for kpi in KPIS
@@ -68,14 +80,17 @@ class Selection(NamedTuple):
             or (
                 (self.kpis is None or kpi.id in self.kpis)
                 and (not kpi.shape.dimensions or dimension in kpi.shape.dimensions)
+                and (part is not Part.MATURED or isinstance(kpi.shape, Ratios))
             )
         ]
 
     def has(self, target: Target) -> bool:
         """Whether a target is among what is wanted."""
         dimension = target.labels.get("dimension", "")
+        hidden = Part.OTHERS if target.labels.get("basis") == "matured" else Part.MATURED
         return any(
-            dimension == name and target.window in (None, *windows)
+            dimension == name
+            and (target.window is None or windows.get(target.window, hidden) is not hidden)
             for name, windows in self.blocks()
         )
 
@@ -87,6 +102,7 @@ def exported(definition: Definition) -> Selection:
         definition.export_dimensions(),
         definition.breakdown_windows(),
         definition.export.breakdown_kpis,
+        matured_windows=definition.matured_windows(),
     )
 
 
@@ -126,10 +142,11 @@ def series(snapshot: Snapshot, wanted: Selection) -> dict[str, list[Series]]:
     by_name = {window.name: window for window in definition.window_list()}
     for pipeline in values.pipelines:
         for dimension, windows in wanted.blocks():
-            kpis = wanted.of(dimension)
-            for window in (*(by_name[name] for name in windows), None):
+            for name, part in {**windows, NOW: Part.ALL}.items():
+                window = by_name.get(name)
+                kpis = wanted.of(dimension, part)
                 of_place = _families(kpis, dimension, of_now=window is None)
-                for place, labels in values.places(pipeline, dimension, window):
+                for place, labels in values.places(pipeline, dimension, window, part):
                     for kpi, lists in of_place:
                         for suffix, own_labels, value in kpi.shape.figures(place):
                             found[lists[suffix]].append(Series(labels, own_labels, value))
@@ -231,7 +248,7 @@ class _Values:
         }
 
     def places(
-        self, pipeline: str, dimension: str, window: Window | None
+        self, pipeline: str, dimension: str, window: Window | None, part: Part = Part.ALL
     ) -> Iterator[tuple[Place, Own]]:
         """The total's place, or those of a dimension's values that have anything."""
         name = NOW if window is None else window.name
@@ -246,6 +263,7 @@ class _Values:
                 as_of=self._snapshot.as_of,
                 dimension=dimension,
                 tops=self._tops.get(pipeline, {}),
+                part=part,
             )
             yield place, _place_labels(pipeline, shown, dimension, value)
 

@@ -3,12 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cache, lru_cache
 from typing import ClassVar, Final, NamedTuple
 
 from funnel_stream.cells import CELLS, Cell, cell_id, histogram, histogram_value
 from funnel_stream.contract.money import major
-from funnel_stream.definition import Definition, Window
+from funnel_stream.definition import DAY, Definition, Window
 from funnel_stream.facts import NONE
 from funnel_stream.windows import Cells
 
@@ -50,13 +51,21 @@ def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
+class Part(Enum):
+    """Which figures of a place are shown: matured conversions, those that are none, or all."""
+
+    ALL = "all"
+    MATURED = "matured"
+    OTHERS = "others"
+
+
 class Place:
     """Where figures are taken: one row of cells, in one window or (``window`` ``None``) now.
 
     ``now``: the present cells of the same row. ``as_of`` in µs. ``total``: not a breakdown, so that
     zeros of closed labels are shown. ``dimension``: of the breakdown, ``""`` for a total. ``tops``:
     by measure, the values shown of its first label where anybody can invent them; the others are
-    ``__other__``.
+    ``__other__``. ``part``: of the figures, those that are shown.
     """
 
     __slots__ = (
@@ -66,6 +75,7 @@ class Place:
         "definition",
         "dimension",
         "now",
+        "part",
         "pipeline",
         "tops",
         "window",
@@ -82,6 +92,7 @@ class Place:
         as_of: int,
         dimension: str = "",
         tops: Mapping[str, frozenset[str]],
+        part: Part = Part.ALL,
     ) -> None:
         self.definition = definition
         self.pipeline = pipeline
@@ -91,6 +102,7 @@ class Place:
         self.as_of = as_of
         self.dimension = dimension
         self.tops = tops
+        self.part = part
         self._open: dict[str, list[tuple[tuple[str, ...], int]]] | None = None
 
     @property
@@ -241,15 +253,21 @@ def _gathered(place: Place, measure: str) -> list[tuple[tuple[str, ...], int]]:
 
 @dataclass(frozen=True)
 class Ratio:
-    """Numerator and denominator of one series of ``Ratios``, and the shortest window it is in."""
+    """Numerator and denominator of one series of ``Ratios``; a matured one needs a day at least."""
 
     labels: dict[str, str]
     numerator: CellIds
     denominator: CellIds
-    shortest_window: int = 0
+    matured: bool = False
 
     def own(self) -> Own:
         return own(tuple(self.labels), tuple(self.labels.values()))
+
+    def shown(self, place: Place) -> bool:
+        """Whether the series stands in the place's window, and is of the part that is shown."""
+        if self.matured:
+            return place.part is not Part.OTHERS and _minutes(place.window) >= DAY
+        return place.part is not Part.MATURED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,10 +281,10 @@ class Ratios(Shape):
     suffixes: ClassVar[tuple[str, ...]] = ("", "_numerator", "_denominator")
 
     def figures(self, place: Place) -> Iterator[Figure]:
-        total, length = place.total, _minutes(place.window)
+        total = place.total
         sums: dict[CellIds, int] = {}
         for ratio, labels in _ratios(self.rule, place.definition.horizons_of(place.pipeline)):
-            if length < ratio.shortest_window:
+            if not ratio.shown(place):
                 continue
             numerator = place.sum(ratio.numerator)
             denominator = sums.get(ratio.denominator)
@@ -291,9 +309,8 @@ class Ratios(Shape):
         ]
 
     def size(self, place: Place) -> int:
-        length = _minutes(place.window)
         ratios = _ratios(self.rule, place.definition.horizons_of(place.pipeline))
-        return 3 * sum(length >= ratio.shortest_window for ratio, _ in ratios)
+        return 3 * sum(ratio.shown(place) for ratio, _ in ratios)
 
 
 def _minutes(window: Window | None) -> int:

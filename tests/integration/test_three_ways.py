@@ -79,7 +79,7 @@ def as_samples(figures: Figures) -> list[dict[str, Any]]:
 
 def exported(figures: Figures, definition: Definition) -> Figures:
     """What is left of all figures on ``/metrics``: totals in some windows, some breakdowns of
-    some KPIs in fewer, and what has no window."""
+    some KPIs in fewer (matured conversions in others), and what has no window."""
     export = definition.export
     kpis = {f"funnel_{kpi}_breakdown" for kpi in export.breakdown_kpis}
     kept: Figures = {}
@@ -88,6 +88,8 @@ def exported(figures: Figures, definition: Definition) -> Figures:
         windows = definition.export_windows()
         if "dimension" in of:
             windows = definition.breakdown_windows()
+            if of.get("basis") == "matured":
+                windows = definition.matured_windows()
             base = metric.partition("_breakdown")[0] + "_breakdown"
             if of["dimension"] not in export.dimensions:
                 continue

@@ -73,6 +73,9 @@ def test_what_is_exported_by_default() -> None:
     assert Definition().breakdown_windows() == ("30d",)
     assert Definition(windows=("365d", "90d")).export_windows() == ("365d", "90d")
     assert Definition(windows=("365d", "31d", "2h")).breakdown_windows() == ("31d",)
+    assert Definition().matured_windows() == ("24h",)
+    assert Definition(windows=("365d", "31d", "2h")).matured_windows() == ("31d",)
+    assert Definition(windows=("2h", "23h")).matured_windows() == ()
     assert Definition(dimensions=("owner",)).export_dimensions() == ()
     assert Definition(dimensions=("owner",), export=Export(dimensions=())).export_dimensions() == ()
 
@@ -80,6 +83,7 @@ def test_what_is_exported_by_default() -> None:
 def test_nothing_may_be_exported() -> None:
     definition = Definition(export=Export(windows=()))
     assert definition.export_windows() == definition.breakdown_windows() == ()
+    assert definition.matured_windows() == ()
 
 
 def test_facts_under_other_rules_have_another_fingerprint() -> None:
@@ -136,6 +140,7 @@ def test_numbers_are_taken_exactly_as_they_are_written() -> None:
         {"pipelines": {"a": {"aliases": {"offer": "lead"}}}},
         {"export": {"windows": ["3d"]}},
         {"export": {"breakdown_windows": ["3d"]}},
+        {"export": {"matured_windows": ["3d"]}},
         {"export": {"dimensions": ["channel+owner"]}},
     ],
 )

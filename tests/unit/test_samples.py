@@ -3,9 +3,9 @@
 import pytest
 
 from funnel_stream.catalogue import KPIS, families
-from funnel_stream.definition import Definition, Pipeline
+from funnel_stream.definition import Definition, Export, Pipeline
 from funnel_stream.errors import UsageError
-from funnel_stream.samples import samples
+from funnel_stream.samples import exported, samples, series
 from tests.funnels import at, computed, event, figure, figures, micros, stage
 
 AS_OF = micros(days=40)
@@ -141,6 +141,24 @@ def test_an_unknown_choice_says_what_there_is(choice: dict[str, str], hint: str)
     with pytest.raises(UsageError) as raised:
         samples(computed(STORY, AS_OF).snapshot, **choice)
     assert hint in str(raised.value)
+
+
+def test_breakdowns_show_matured_conversions_in_windows_of_their_own() -> None:
+    def shown(**windows: tuple[str, ...]) -> dict[str, set[str]]:
+        definition = Definition(export=Export(**windows))
+        found = series(computed(STORY, micros(days=31), definition).snapshot, exported(definition))
+        by_basis: dict[str, set[str]] = {}
+        for place, own, _ in found["funnel_conversion_ratio_breakdown_denominator"]:
+            by_basis.setdefault(own.labels["basis"], set()).add(place.labels["window"])
+        return by_basis
+
+    assert shown() == {"period": {"30d"}, "cohort": {"30d"}, "matured": {"24h"}}
+    assert shown(breakdown_windows=("365d", "30d"), matured_windows=("365d", "30d")) == {
+        "period": {"365d", "30d"},
+        "cohort": {"365d", "30d"},
+        "matured": {"365d", "30d"},
+    }
+    assert shown(matured_windows=()) == {"period": {"30d"}, "cohort": {"30d"}}
 
 
 def test_one_window_and_dimension_are_a_part_of_all() -> None:

@@ -116,6 +116,7 @@ def effective(definition: Definition, mode: Literal["json", "python"]) -> dict[s
         "windows": list(definition.export_windows()),
         "dimensions": list(definition.export_dimensions()),
         "breakdown_windows": list(definition.breakdown_windows()),
+        "matured_windows": list(definition.matured_windows()),
     }
     return document
 

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from funnel_stream.catalogue import Kpi
 from funnel_stream.definition import Definition, Window
 from funnel_stream.samples import exported
-from funnel_stream.shapes import Place
+from funnel_stream.shapes import Part, Place
 
 MANY: Final = 10_000
 """Above this, Prometheus and whoever looks at it have much to carry for one funnel."""
@@ -56,11 +56,23 @@ def _blocks(definition: Definition, pipeline: str) -> list[Block]:
     selection = exported(definition)
     found = []
     for dimension, names in selection.blocks():
-        kpis = selection.of(dimension)
-        windows: dict[str, Window | None] = {name: Window.named(name) for name in names}
+        places = {
+            name: Place(
+                definition,
+                pipeline,
+                None if name == NOW else Window.named(name),
+                {},
+                now={},
+                as_of=0,
+                dimension=dimension,
+                tops={},
+                part=part,
+            )
+            for name, part in {**names, NOW: Part.ALL}.items()
+        }
         each = {
-            name: sum(_size(kpi, definition, pipeline, window, dimension) for kpi in kpis)
-            for name, window in (windows | {NOW: None}).items()
+            name: sum(_size(kpi, place) for kpi in selection.of(dimension, place.part))
+            for name, place in places.items()
         }
         found.append(Block(dimension, _values(definition, dimension), each))
     return found
@@ -70,10 +82,5 @@ def _values(definition: Definition, dimension: str) -> int:
     return definition.top_n_in(dimension) + 2 if dimension else 1
 
 
-def _size(
-    kpi: Kpi, definition: Definition, pipeline: str, window: Window | None, dimension: str
-) -> int:
-    if kpi.of_now != (window is None):
-        return 0
-    place = Place(definition, pipeline, window, {}, now={}, as_of=0, dimension=dimension, tops={})
-    return kpi.shape.size(place)
+def _size(kpi: Kpi, place: Place) -> int:
+    return kpi.shape.size(place) if kpi.of_now == (place.window is None) else 0

@@ -66,8 +66,8 @@ FAULTS = (
     Fault(
         "short-windows-have-matured-ratios",
         _SHAPES,
-        "            if length < ratio.shortest_window:\n                continue\n",
-        "",
+        "is not Part.OTHERS and _minutes(place.window) >= DAY",
+        "is not Part.OTHERS",
         "Windows below a day show matured conversions that they do not hold.",
         ("oracle/test_windows_by_hand.py",),
     ),
@@ -208,9 +208,9 @@ FAULTS = (
     ),
     Fault(
         "matured-in-windows-of-6h",
-        _CATALOGUE,
-        "shortest_window=DAY,",
-        "shortest_window=DAY // 4,",
+        _SHAPES,
+        "_minutes(place.window) >= DAY",
+        "_minutes(place.window) >= DAY // 4",
         "Windows below a day show matured conversions.",
         ("properties/test_windows.py",),
     ),

@@ -150,6 +150,7 @@ def crowded(number: int) -> list[bytes]:
     [
         {},
         {"top_n": 3, "export": {"dimensions": ["channel", "owner"]}},
+        {"export": {"matured_windows": ["7d", "30d"]}},
         {"stuck_after": {"offer": "1m"}, "windows": ["1h", "30d"], "top_n_of": {"reason": 30}},
     ],
 )

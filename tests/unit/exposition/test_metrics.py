@@ -153,6 +153,7 @@ EVERYTHING = Definition(
         windows=WINDOWS,
         dimensions=DIMENSIONS,
         breakdown_windows=WINDOWS,
+        matured_windows=WINDOWS,
         breakdown_kpis=tuple(kpi.id for kpi in KPIS),
     )
 )
@@ -188,7 +189,10 @@ def test_by_default_long_windows_and_most_breakdowns_are_left_to_the_api() -> No
     breakdowns = [line for line in text.splitlines() if 'dimension="' in line]
     assert breakdowns
     assert all('dimension="channel"' in line for line in breakdowns)
-    assert {*re.findall(r'window="(\w+)"', "".join(breakdowns))} == {"30d"}
+    matured = [line for line in breakdowns if 'basis="matured"' in line]
+    others = [line for line in breakdowns if line not in matured]
+    assert {*re.findall(r'window="(\w+)"', "".join(matured))} == {"24h"}
+    assert {*re.findall(r'window="(\w+)"', "".join(others))} == {"30d"}
     assert "funnel_transitions{" in text
     assert "funnel_transitions_breakdown" not in text
 
