@@ -1,0 +1,1 @@
+"""Generators of what `deploy/` holds, and the study behind the alerts."""
