@@ -4,7 +4,8 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench bench-scale mutants schemas docs clean
+.PHONY: help install demo test test-ops lint format bench bench-scale mutants alert-study schemas dashboards \
+	rules docs clean
 
 help:  ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +47,15 @@ mutants: install  ## Put faults into copies of the core and see who notices (ARG
 schemas: install  ## Generate schemas/ from the models
 	@$(BIN)/python -m funnel_stream.contract.schemas schemas
 	@$(BIN)/python -m funnel_stream.config_schema schemas
+
+dashboards: install  ## Generate deploy/grafana/dashboards from the catalogue
+	@$(BIN)/python -m ops.dashboards deploy/grafana/dashboards
+
+rules: install  ## Generate deploy/prometheus/rules (ARGS="--grafana https://grafana.example")
+	@$(BIN)/python -m ops.rules deploy/prometheus/rules $(ARGS)
+
+alert-study: install  ## Simulate years of funnels and write what the alarms did to docs/alerting.md
+	@$(BIN)/python -m ops.study $(ARGS)
 
 docs: install  ## Generate docs/kpis.md from the catalogue
 	@$(BIN)/python -m funnel_stream.kpi_reference docs/kpis.md

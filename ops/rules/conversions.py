@@ -29,8 +29,8 @@ class Level:
         return f"{self.name}:{metric}:{operation}"
 
 
-TOTAL: Final = Level("pipeline", 4.0, 0.05)
-CHANNEL: Final = Level("channel", 4.5, 0.06)
+TOTAL: Final = Level("pipeline", 3.5, 0.05)
+CHANNEL: Final = Level("channel", 4.25, 0.06)
 
 DEALS: Final = "funnel_matured_deals"
 CONVERTED: Final = "funnel_matured_converted"
@@ -145,6 +145,7 @@ def _statistic(level: Level) -> list[Record]:
             f"{level(DROP, 'ratio')} / sqrt(\n"
             f"  {level(DROP, 'variance')} / {weight} ^ 2\n"
             f"  + ({level.variation} * {level('funnel_matured_conversion', 'baseline')}) ^ 2\n"
+            f"  * (1 + {level(DEALS, 'sum')} / {level(DEALS, 'baseline')})\n"
             ")",
         ),
         Record(
