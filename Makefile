@@ -24,7 +24,10 @@ demo: install  ## Watch live KPIs: broker, worker and simulator (ARGS="--for 30s
 	@$(BIN)/funnel-stream demo $(ARGS)
 
 test: install  ## Run all tests that need nothing but Python (ARGS="-k journey")
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -m "not ops" $(ARGS)
+
+test-ops: install  ## Run the alerts and dashboards end to end; needs Prometheus and Alertmanager
+	@$(BIN)/python -m pytest -m ops $(ARGS)
 
 lint: install  ## Check style, format and types
 	@$(BIN)/ruff check .
@@ -53,6 +56,7 @@ dashboards: install  ## Generate deploy/grafana/dashboards from the catalogue
 
 rules: install  ## Generate deploy/prometheus/rules (ARGS="--grafana https://grafana.example")
 	@$(BIN)/python -m ops.rules deploy/prometheus/rules $(ARGS)
+	@$(BIN)/python -m ops.kubernetes
 
 alert-study: install  ## Simulate years of funnels and write what the alarms did to docs/alerting.md
 	@$(BIN)/python -m ops.study $(ARGS)
