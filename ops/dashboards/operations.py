@@ -151,7 +151,7 @@ def _reporting() -> Panel:
 
 
 def _recovery() -> Panel:
-    help = "From the last assignment of partitions to the first new event."
+    help = "From the last assignment of partitions until their state was recovered."
     expr = f"max by (instance) (funnel_recovery_seconds{_OF})"
     return _each("Recovery", help, "s", expr)
 

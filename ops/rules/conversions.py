@@ -12,8 +12,8 @@ from ops.rules.rule import Alert, Group, Record, asked, together, weeks_before
 CONFIDENCE: Final = 1.96
 """Standard deviations of a 95 % interval."""
 FEWEST_DEALS: Final = 30
-SMALLEST_DROP: Final = 0.10
-"""Of the baseline: less is not worth waking anybody."""
+SMALLEST_DROP: Final = 0.01
+"""Points: less is not worth waking anybody, however rare the conversion."""
 FAIR: Final = 0.5
 """A horizon is fair to a step if so much of what converts at the longest one converts within it."""
 
@@ -160,12 +160,13 @@ def _statistic(level: Level) -> list[Record]:
 
 
 def _dropped(level: Level) -> str:
-    baseline = level("funnel_matured_conversion", "baseline")
+    selected = 'channel!="__all__"' if level is CHANNEL else ""
     of_step = TOTAL("funnel_matured_conversion", "baseline")
     steps = f"on ({_STEP}, window)"
     return (
-        f"{level(DROP, 'zscore')} > {level.deviations}\n"
-        f"and {level(DROP, 'ratio')} > {SMALLEST_DROP} * {baseline}\n"
+        # Where no breakdown is exported, the total says it.
+        f"{level(DROP, 'zscore')}{{{selected}}} > {level.deviations}\n"
+        f"and {level(DROP, 'ratio')} > {SMALLEST_DROP}\n"
         f"and {level(DEALS, 'sum')} >= {FEWEST_DEALS}\n"
         f"and {level(DEALS, 'baseline')} >= {FEWEST_DEALS}\n"
         f"and {level('funnel_matured_conversion', 'wilson_upper95')}"
@@ -216,7 +217,7 @@ def _alert(name: str, level: Level) -> Alert:
         f"Of the deals that reached {{{{ $labels.from_stage }}}}{where} and became "
         "{{ $labels.horizon }} old in the last {{ $labels.window }}, "
         f"{now} got to {{{{ $labels.to_stage }}}} within {{{{ $labels.horizon }}}}; in the same "
-        f"hours of the last four weeks {before} did.\n"
+        f"hours of the weeks before {before} did.\n"
         f'{deals} deals now, {usual} before; {{{{ $value | printf "%.1f" }}}} deviations, chance '
         "and the usual ups and downs of the rate taken together.\n",
         f"{board}?var-pipeline={{{{ $labels.pipeline | urlquery }}}}&var-window=7d"

@@ -21,8 +21,9 @@ STUCK_SHARE: Final = 0.25
 class Watched:
     """A mean or quotient of the last seven days that is compared with its baseline.
 
-    ``top`` ÷ ``bottom``; ``samples``: how many deals are behind it; ``worse``: whether it is worse
-    when it rises by a factor, when it rises by points or when it falls by points.
+    ``top`` ÷ ``bottom``; ``samples``: how much is behind it, and ``things`` what that is;
+    ``worse``: whether it is so when it rises by a factor, when it rises by points or when it falls
+    by points.
     """
 
     metric: str
@@ -34,7 +35,8 @@ class Watched:
     title: str
     shown: str
     dashboard: str
-    matched: str = ""
+    things: str = "deals"
+    labels: tuple[str, ...] = ("pipeline",)
 
     def record(self, operation: str) -> str:
         return f"pipeline:{self.metric}:{operation}"
@@ -42,12 +44,10 @@ class Watched:
     def records(self) -> list[Record]:
         bottom = f"({self.bottom} > 0)"
         before = f"({weeks_before(self.bottom)} > 0)"
-        ignoring = f" ignoring (currency) group_left {self.samples}"
-        samples = f"{self.bottom} * 0 +{ignoring}" if self.matched else self.samples
         return [
             Record(self.record("7d"), f"{self.top} / {bottom}"),
             Record(self.record("7d_baseline"), f"{weeks_before(self.top)}\n/ {before}"),
-            Record(self.record("7d_samples"), samples),
+            Record(self.record("7d_samples"), self.samples),
         ]
 
     def expr(self) -> str:
@@ -63,7 +63,7 @@ class Watched:
 
 
 _WEEK: Final = 'window="7d"'
-_WON: Final = f"funnel_discount_ratio_count{{{_WEEK}}}"
+_BY_CURRENCY: Final = ("pipeline", "currency")
 
 
 def _money_ratio(metric: str) -> tuple[str, str]:
@@ -97,13 +97,14 @@ WATCHED: Final = (
     Watched(
         "funnel_cost_per_lead",
         *_money_ratio("funnel_cost_per_lead"),
-        f"funnel_leads{{{_WEEK}}}",
+        f"funnel_cost_per_lead_denominator{{{_WEEK}}}",
         "FunnelCostPerLeadUp",
         "factor",
         "Cost per lead ({{ $labels.currency }})",
         'printf "%.2f"',
         "funnel-stage-1-lead",
-        matched="currency",
+        "leads",
+        _BY_CURRENCY,
     ),
     Watched(
         "funnel_discount_ratio",
@@ -117,31 +118,33 @@ WATCHED: Final = (
     Watched(
         "funnel_value_retention_ratio",
         *_money_ratio("funnel_value_retention_ratio"),
-        _WON,
+        # Deals won are not counted by currency; offers sent tell whether it is a rare one.
+        f"funnel_offer_value_count{{{_WEEK}}}",
         "FunnelValueRetentionDown",
         "down",
         "Retention of the offers' value ({{ $labels.currency }})",
         "humanizePercentage",
         "funnel-stage-5-negotiation",
-        matched="currency",
+        "offers in that currency",
+        _BY_CURRENCY,
     ),
 )
 
 
 def _level_alert(of: Watched) -> Alert:
-    labels = ("pipeline", *((of.matched,) if of.matched else ()))
-    now, before = (asked(of.record(part), labels, of.shown) for part in ("7d", "7d_baseline"))
-    deals = asked(of.record("7d_samples"), labels, 'printf "%.0f"')
+    now, before = (asked(of.record(part), of.labels, of.shown) for part in ("7d", "7d_baseline"))
+    number = asked(of.record("7d_samples"), of.labels, 'printf "%.0f"')
     went = "fell" if of.worse == "down" else "rose"
-    currency = "&var-currency={{ $labels.currency | urlquery }}" if of.matched else ""
+    by_currency = "currency" in of.labels
+    currency = "&var-currency={{ $labels.currency | urlquery }}" if by_currency else ""
     return Alert(
         of.alert,
         of.expr(),
         "warning",
         "level",
         f"{of.title} of pipeline {{{{ $labels.pipeline }}}} {went} from {before} to {now}",
-        f"Over the last seven days {now}, over the same days of the last four weeks {before}; "
-        f"{deals} deals are behind it.\n",
+        f"Over the last seven days {now}, over the same days of the weeks before {before}; "
+        f"{number} {of.things} in these seven days.\n",
         f"{of.dashboard}?var-pipeline={{{{ $labels.pipeline | urlquery }}}}&var-window=7d"
         + currency,
         hold="2h",
@@ -204,7 +207,7 @@ def flow_alerts() -> Group:
                 "critical",
                 "flow",
                 "No leads in pipeline {{ $labels.pipeline }} for {{ $labels.window }}",
-                "In the same hours of each of the last four weeks there were at least "
+                "In the same hours of each of the weeks before there were at least "
                 + asked("pipeline:funnel_leads:usual", ("pipeline", "window"), 'printf "%.0f"')
                 + ". Are the applications that send leads well?\n",
                 "funnel-overview?var-pipeline={{ $labels.pipeline | urlquery }}&var-window=24h",
@@ -217,7 +220,7 @@ def flow_alerts() -> Group:
                 "critical",
                 "flow",
                 "No events at all for an hour",
-                "In this hour of each of the last four weeks there were at least "
+                "In this hour of each of the weeks before there were at least "
                 '{{ with query "job:funnel_events_consumed:usual1h" }}'
                 '{{ . | first | value | printf "%.0f" }}{{ end }} events. Nothing that '
                 "the figures show now is news.\n",

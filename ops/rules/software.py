@@ -51,7 +51,7 @@ def software() -> Group:
                 "critical",
                 "software",
                 "{{ $value }} workers show KPIs at the same time",
-                "Sums over workers count twice. Either two groups run on the same data, or the "
+                "Their figures are mixed up. Either two groups run on the same data, or the "
                 "fencing of a worker that lost its partitions has failed.\n",
                 _BOARD,
                 hold="2m",
@@ -88,11 +88,12 @@ def software() -> Group:
             ),
             Alert(
                 "FunnelRecoverySlow",
-                f"funnel_recovery_seconds{{{JOB}}} > {RECOVERY_SECONDS}",
+                f"funnel_recovery_seconds{{{JOB}}} > {RECOVERY_SECONDS}\n"
+                f"and increase(funnel_assignments_total{{{JOB}}}[1h]) > 0",
                 "warning",
                 "software",
                 "{{ $labels.instance }} took {{ $value | humanizeDuration }} to recover",
-                "From the assignment of its partitions to the first new event. Until then the "
+                "From the assignment of its partitions until their state was read. Until then the "
                 "figures stood still.\n",
                 _BOARD,
             ),

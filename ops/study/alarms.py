@@ -1,4 +1,4 @@
-"""The three alarms of the study, hour by hour: ours, a fixed threshold, and week over week.
+"""The alarms of the study, hour by hour: ours, z > 3, a fixed threshold, and week over week.
 
 Each gets the same hourly counts and has the same floor of deals, the same ``for:`` and the same
 fair horizons; they differ in what they compare.
@@ -52,13 +52,22 @@ Alarm = Callable[[Counts], Fired]
 
 def ours(counts: Counts) -> Fired:
     """The rule that ships: any of its windows."""
+    return _any_window(counts, TOTAL, CHANNEL)
+
+
+def z_above_3(counts: Counts) -> Fired:
+    """The same with chance alone: the plain two-proportion z."""
+    return _any_window(counts, Level("pipeline", 3, 0), Level("channel", 3, 0))
+
+
+def _any_window(counts: Counts, of_all: Level, of_one: Level) -> Fired:
     total: list[Bools] = []
     channels: list[Bools] = []
     for days in DAYS.values():
         each = compared(counts.deals, counts.converted, days)
         whole, fair = each.together(), _fair(each)
-        total.append(_dropped(TOTAL, of_total(each), whole, fair))
-        channels.append(_dropped(CHANNEL, of_channels(each), each, fair[:, :, None]))
+        total.append(_dropped(of_all, of_total(each), whole, fair))
+        channels.append(_dropped(of_one, of_channels(each), each, fair[:, :, None]))
     return Fired(_held(np.any(total, axis=0)), _held(np.any(channels, axis=0)))
 
 
@@ -79,7 +88,7 @@ def _dropped(level: Level, dropped: Dropped, of: Compared, fair: Bools) -> Bools
         z = dropped.ratio / np.sqrt(chance**2 + varied)
         found: Bools = (
             (z > level.deviations)
-            & (dropped.ratio > SMALLEST_DROP * rate)
+            & (dropped.ratio > SMALLEST_DROP)
             & (of.n >= FEWEST_DEALS)
             & (of.n0 >= FEWEST_DEALS)
             & (wilson(of.x, of.n, 1) < wilson(of.x0, of.n0, -1))
@@ -152,6 +161,7 @@ def notified(fired: Fired) -> Bools:
 
 ALARMS: Final[dict[str, Alarm]] = {
     "ours": ours,
+    "z > 3": z_above_3,
     "fixed threshold": fixed_threshold,
     "week over week": week_over_week,
 }

@@ -15,7 +15,12 @@ from ops.study.statistic import Floats, compared, wilson
 BEGIN: Final = "<!-- study: written by make alert-study -->"
 END: Final = "<!-- /study -->"
 _WEEKS: Final = 365 / 7
-_COLORS: Final = {"ours": "#0072B2", "fixed threshold": "#D55E00", "week over week": "#999999"}
+_COLORS: Final = {
+    "ours": "#0072B2",
+    "z > 3": "#56B4E9",
+    "fixed threshold": "#D55E00",
+    "week over week": "#999999",
+}
 
 
 def tables(quiet: Sequence[Quiet], found: Sequence[Found]) -> str:
@@ -92,7 +97,6 @@ def write_block(document: Path, text: str) -> None:
 
 
 def pictures(quiet: Sequence[Quiet], found: Sequence[Found], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     plt.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
     _trade(quiet, found, folder / "study.png")
     _one_drop(folder / "one_drop.png")
@@ -104,8 +108,8 @@ def _trade(quiet: Sequence[Quiet], found: Sequence[Found], path: Path) -> None:
         rates = [
             _mean(y.notifications[name] for y in quiet if y.size == size) / _WEEKS for size in SIZES
         ]
-        places = np.arange(len(SIZES)) + (number - 1) * 0.27
-        bars = left.bar(places, np.maximum(rates, 0.001), 0.25, color=_COLORS[name], label=name)
+        places = np.arange(len(SIZES)) + (number - 1.5) * 0.21
+        bars = left.bar(places, np.maximum(rates, 0.001), 0.19, color=_COLORS[name], label=name)
         left.bar_label(bars, [f"{rate:.2g}" for rate in rates], fontsize=7)
     left.axhline(0.1, color="black", linewidth=0.8, linestyle=":")
     left.set_yscale("log")
@@ -194,5 +198,6 @@ def _draw(
 
 def _save(figure: plt.Figure, path: Path) -> None:
     # Without the version of the program in it the same picture is the same file.
+    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110, metadata={"Software": None})
     plt.close(figure)

@@ -73,7 +73,7 @@ class Operations:
     state_rows: Mapping[int, int]
     """By partition of the events topic: journeys and spend rows held."""
     recovery_seconds: float
-    """From the last assignment of partitions to the first new event, 0 before the first."""
+    """From the last assignment of partitions until they were recovered, 0 before the first."""
     assignments: int
     reporting: bool
     """Whether this worker is the one that shows the KPIs."""

@@ -96,7 +96,7 @@ OWN: Final = (
     Own(
         "funnel_recovery_seconds",
         "gauge",
-        "From the last assignment of partitions to the first new event.",
+        "From the last assignment of partitions until their state was recovered.",
         lambda operations: operations.recovery_seconds,
         unit="seconds",
     ),

@@ -1,0 +1,133 @@
+"""What happens end to end: a company whose days take seconds, watched by the real programs."""
+
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from funnel_stream.tools.publisher import publish
+from tests.integration.processes import Broker, Worker
+from tests.ops.alertmanager import Alertmanager, Receiver, shipped_config, told_to
+from tests.ops.company import Company, Upstream
+from tests.ops.prometheus import Prometheus
+
+DAY_SECONDS = 24.0
+"""Of real time, in which a day of the company passes."""
+PATIENCE = DAY_SECONDS * 12
+FUNNEL_YAML = """\
+stuck_after: {offer: 40d}
+targets:
+  - {kpi: win_ratio, value: 0.3, window: 30d}
+"""
+WATCHDOG = "FunnelWatchdog"
+
+
+@dataclass
+class Moment:
+    """What Alertmanager held at one time: alerts by name, each with whether it is inhibited."""
+
+    as_of: float
+    alerts: list[dict[str, Any]]
+
+    def named(self, name: str) -> list[dict[str, Any]]:
+        return [alert for alert in self.alerts if alert["labels"]["alertname"] == name]
+
+
+@dataclass
+class Scene:
+    """The running programs, and what was seen of the story."""
+
+    company: Company
+    prometheus: Prometheus
+    alertmanager: Alertmanager
+    receiver: Receiver
+    moments: dict[str, Moment] = field(default_factory=dict)
+
+    def note(self, name: str) -> None:
+        as_of = self.prometheus.value("max(funnel_as_of_timestamp_seconds)")
+        self.moments[name] = Moment(as_of, self.alertmanager.alerts())
+
+    def wait_told(self, name: str, status: str, deadline: float = PATIENCE) -> None:
+        """Until the receiver has been told of an alert with that status."""
+        self.receiver.wait_for(
+            lambda told: any(
+                alert["labels"]["alertname"] == name and alert["status"] == status
+                for notification in told
+                for alert in notification.body["alerts"]
+            ),
+            f"{name} {status}",
+            deadline,
+        )
+
+    def told(self) -> list[dict[str, Any]]:
+        """Every alert of every notification, in order, but for the watchdog."""
+        return [
+            alert
+            for notification in self.receiver.wait_for(lambda told: True, "anything")
+            for alert in notification.body["alerts"]
+            if alert["labels"]["alertname"] != WATCHDOG
+        ]
+
+
+@contextmanager
+def scene(folder: Path) -> Iterator[Scene]:
+    """The whole story, up to its end; the programs still run when it is given."""
+    company, upstream = Company(), Upstream()
+    config = folder / "funnel.yaml"
+    config.write_text(FUNNEL_YAML, encoding="utf-8")
+    with ExitStack() as stack:
+        receiver = stack.enter_context(Receiver())
+        alertmanager = stack.enter_context(
+            Alertmanager(folder, told_to(shipped_config(), receiver.url))
+        )
+        broker = Broker(folder, partitions=8)
+        stack.callback(broker.kill9)
+        worker = Worker(folder, broker.address, "--clock", "event", "--config", str(config))
+        stack.callback(worker.kill9)
+        published = publish(company.history(), broker.address)
+        worker.wait_consumed(published.lines)
+        prometheus = Prometheus(folder, worker.port, alertmanager.port, 86_400 / DAY_SECONDS)
+        stack.callback(prometheus.stop)
+        live = threading.Thread(
+            target=publish,
+            args=(company.live(DAY_SECONDS, upstream), broker.address),
+            kwargs={"rate": 1e6},  # live: what is due goes out at once
+        )
+        live.start()
+        stack.callback(live.join)
+        stack.callback(setattr, upstream, "ended", True)
+        seen = Scene(company, prometheus, alertmanager, receiver)
+        _watch(seen, upstream)
+        yield seen
+
+
+def _watch(seen: Scene, upstream: Upstream) -> None:
+    seen.wait_told("FunnelChannelConversionDrop", "firing")
+    seen.note("drop")
+    upstream.silent = True
+    seen.wait_told("FunnelNoEvents", "firing", 60)
+    seen.note("outage")
+    upstream.silent = False
+    seen.wait_told("FunnelNoEvents", "resolved", 60)
+    seen.note("events again")
+    seen.wait_told("FunnelChannelConversionDrop", "resolved")
+    seen.note("recovered")
+    # A while, in which nothing more is to come.
+    end = seen.moments["recovered"].as_of + 8 * 3600
+    while seen.prometheus.value("max(funnel_as_of_timestamp_seconds)") < end:
+        time.sleep(0.2)
+    seen.note("end")
+
+
+def selectors(expr: str) -> set[str]:
+    """The series that an expression reads, each with its matchers."""
+    names = re.compile(r"[a-z_]+:[a-z_]+:[a-z0-9_]+|\b(?:funnel|scrape)_[a-z0-9_]+|\bup\b")
+    found = set()
+    for match in names.finditer(expr):
+        braces = re.match(r"\{[^}]*\}", expr[match.end() :])
+        found.add(match[0] + (braces[0] if braces else ""))
+    return found
