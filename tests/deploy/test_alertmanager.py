@@ -139,7 +139,7 @@ SOFTWARE = [
     of("FunnelWatchdog"),
 ]
 NO_EVENTS = of("FunnelNoEvents")
-OUTAGES = "FunnelScrapeFailing", "FunnelNoReporter", "FunnelStreamStalled", "FunnelHeartbeatLate"
+OUTAGES = "FunnelNoReporter", "FunnelStreamStalled", "FunnelHeartbeatLate"
 HARMLESS = [name for name, labels in ALERTS.items() if labels["kind"] == "software"]
 HARMLESS = sorted(set(HARMLESS).difference(OUTAGES))
 CASES = {

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from funnel_stream.tools.publisher import publish
-from tests.integration.processes import Broker, Worker
+from tests.integration.processes import Broker, Worker, wait_until
 from tests.ops.alertmanager import Alertmanager, Receiver, shipped_config, told_to
 from tests.ops.company import Company, Upstream
 from tests.ops.prometheus import Prometheus
@@ -50,6 +50,10 @@ class Scene:
     def note(self, name: str) -> None:
         as_of = self.prometheus.value("max(funnel_as_of_timestamp_seconds)")
         self.moments[name] = Moment(as_of, self.alertmanager.alerts())
+
+    def held(self, name: str) -> list[dict[str, Any]]:
+        """Alerts of that name that Alertmanager holds now."""
+        return Moment(0.0, self.alertmanager.alerts()).named(name)
 
     def wait_told(self, name: str, status: str, deadline: float = PATIENCE) -> None:
         """Until the receiver has been told of an alert with that status."""
@@ -114,7 +118,7 @@ def _watch(seen: Scene, upstream: Upstream) -> None:
     upstream.silent = False
     seen.wait_told("FunnelNoEvents", "resolved", 60)
     seen.note("events again")
-    seen.wait_told("FunnelChannelConversionDrop", "resolved")
+    wait_until(lambda: not seen.held("FunnelChannelConversionDrop"), "the drop to end", PATIENCE)
     seen.note("recovered")
     # A while, in which nothing more is to come.
     end = seen.moments["recovered"].as_of + 8 * 3600
@@ -126,7 +130,8 @@ def _watch(seen: Scene, upstream: Upstream) -> None:
 def selectors(expr: str) -> set[str]:
     """The series that an expression reads, each with its matchers."""
     names = re.compile(r"[a-z_]+:[a-z_]+:[a-z0-9_]+|\b(?:funnel|scrape)_[a-z0-9_]+|\bup\b")
-    found = set()
+    found = set(re.findall(r"\{__name__[^}]*\}", expr))
+    expr = re.sub(r"\{__name__[^}]*\}", "", expr)
     for match in names.finditer(expr):
         braces = re.match(r"\{[^}]*\}", expr[match.end() :])
         found.add(match[0] + (braces[0] if braces else ""))

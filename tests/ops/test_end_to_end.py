@@ -49,7 +49,7 @@ def test_it_says_what_the_events_say(seen: Scene) -> None:
     assert first["labels"]["window"] == "24h"
     said = re.search(
         r"in channel (\w+) and became 1d old in the last 24h, ([\d.]+)% got to qualified within "
-        r"1d; in the same hours of the last four weeks ([\d.]+)% did\.\n"
+        r"1d; in the same hours of the weeks before ([\d.]+)% did\.\n"
         r"(\d+) deals now, (\d+) before; ([\d.]+) deviations",
         first["annotations"]["description"],
     )

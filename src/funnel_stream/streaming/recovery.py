@@ -27,7 +27,9 @@ from funnel_stream.streaming.writer import Row, Writer
 
 log = logging.getLogger(__name__)
 
-_START_ANEW: Final = "To count anew from the events that are left, delete the changelog topic."
+_START_ANEW: Final = (
+    "To count anew from the events that are left, delete the topics of the changelog and the panes."
+)
 
 
 def partition_of(key: bytes, partitions: int) -> int:
