@@ -113,7 +113,7 @@ def _trade(quiet: Sequence[Quiet], found: Sequence[Found], path: Path) -> None:
         left.bar_label(bars, [f"{rate:.2g}" for rate in rates], fontsize=7)
     left.axhline(0.1, color="black", linewidth=0.8, linestyle=":")
     left.set_yscale("log")
-    left.set_ylim(0.001, 30)
+    left.set_ylim(0.001, 1_000)
     left.set_xticks(range(len(SIZES)), [f"{s}\n{n:,} leads a day" for s, n in SIZES.items()])
     left.set_title("False alarms a week, all series together (goal: below 0.1)", fontsize=9)
     left.legend(frameon=False, fontsize=8)
@@ -161,7 +161,12 @@ def draw_olist(counts: Counts, first: float, path: Path) -> None:
         )
 
     _draw(axes, counts, 0, longest, 35 * HOURS, date, window=7)
-    axes.set(ylabel=f"lead → won within {HORIZONS[longest]} days")
+    # The first sellers were won at the end of 2017.
+    axes.set(
+        ylabel=f"lead → won within {HORIZONS[longest]} days",
+        xlim=(np.datetime64("2017-12-15"), None),
+        ylim=(-0.035, 0.25),
+    )
     axes.set_title(
         "Olist: conversion of the last seven days, four-week baseline, alarms", fontsize=9
     )
