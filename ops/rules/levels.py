@@ -212,6 +212,7 @@ def flow_alerts() -> Group:
                 + ". Are the applications that send leads well?\n",
                 "funnel-overview?var-pipeline={{ $labels.pipeline | urlquery }}&var-window=24h",
                 hold="10m",
+                keep="5m",
             ),
             Alert(
                 "FunnelNoEvents",
@@ -226,6 +227,7 @@ def flow_alerts() -> Group:
                 "the figures show now is news.\n",
                 "funnel-operations",
                 hold="10m",
+                keep="5m",
             ),
         ],
     )
