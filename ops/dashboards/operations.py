@@ -2,13 +2,15 @@
 
 from typing import Final
 
+from funnel_stream.cli.series_estimate import MANY
+from funnel_stream.exposition.operations import OWN
 from ops.dashboards import panels
 from ops.dashboards.overview import age_of_figures, alert_count, alert_list
 from ops.dashboards.page import Page
 from ops.dashboards.panels import Look, Panel, Query, Steps
 
+_MEANING: Final = {own.name: own.help for own in OWN}
 _OF: Final = '{job="$job"}'
-_SERIES_BUDGET: Final = 10_000
 _RATE: Final = "$__rate_interval"
 _QUANTILES: Final = (("0.5", "half within"), ("0.9", "9 of 10 within"), ("0.99", "99 % within"))
 
@@ -87,18 +89,18 @@ def _version() -> Panel:
 
 
 def _rates() -> Panel:
-    help = "Records taken from the events topic and contained in the state, good and bad."
+    help = _MEANING["funnel_events_consumed"]
     return _each("Events", help, "cps", _rate("funnel_events_consumed_total", "instance"))
 
 
 def _lag() -> Panel:
-    help = "Records of the events topic that the state does not contain yet."
+    help = _MEANING["funnel_consumer_lag_records"]
     expr = f"max by (partition) (funnel_consumer_lag_records{_OF})"
     return _each("Lag by partition", help, "short", expr, "{{partition}}")
 
 
 def _latency() -> Panel:
-    help = "From a record's Kafka timestamp until the KPIs contain it; the oldest of every tick."
+    help = _MEANING["funnel_event_to_metric_seconds"]
     buckets = _rate("funnel_event_to_metric_seconds_bucket", "le")
     queries = [Query(f"histogram_quantile({q}, {buckets})", name) for q, name in _QUANTILES]
     return panels.lines(Look("From event to metric", help, "s"), *queries)
@@ -146,12 +148,12 @@ def _unusual() -> Panel:
 
 
 def _reporting() -> Panel:
-    help = "1 on the one worker that shows the KPIs, 0 on the others."
+    help = _MEANING["funnel_reporting"]
     return _each("Who reports", help, "short", f"max by (instance) (funnel_reporting{_OF})")
 
 
 def _recovery() -> Panel:
-    help = "From the last assignment of partitions until their state was recovered."
+    help = _MEANING["funnel_recovery_seconds"]
     expr = f"max by (instance) (funnel_recovery_seconds{_OF})"
     return _each("Recovery", help, "s", expr)
 
@@ -176,12 +178,12 @@ def _scrape() -> Panel:
 def _series() -> Panel:
     shown = Look(
         "Series",
-        f"Series that a worker shows. The budget is {_SERIES_BUDGET:,}: beyond it, export less in "
+        f"Series that a worker shows. The budget is {MANY:,}: beyond it, export less in "
         "funnel.yaml.",
         "short",
     )
     expr = f"max by (instance) (scrape_samples_scraped{_OF})"
-    budget = Query(f"vector({_SERIES_BUDGET})", "budget target")
+    budget = Query(f"vector({MANY})", "budget target")
     return panels.lines(shown, Query(expr, "{{instance}}"), budget)
 
 

@@ -34,6 +34,7 @@ CHANNEL: Final = Level("channel", 4.25, 0.06)
 
 DEALS: Final = "funnel_matured_deals"
 CONVERTED: Final = "funnel_matured_converted"
+CONVERSION: Final = "funnel_matured_conversion"
 DROP: Final = "funnel_conversion_drop"
 DAYS: Final = {"24h": 1, "48h": 2, "7d": 7}
 """The windows that are compared with those of other weeks; all are summed from days."""
@@ -134,9 +135,9 @@ def _statistic(level: Level) -> list[Record]:
     weight = f"({level(DROP, 'weight')} > 0)"
     rate = f"{level(CONVERTED, 'baseline')} / ({level(DEALS, 'baseline')} > 0)"
     return [
-        Record(level("funnel_matured_conversion", "baseline"), rate),
+        Record(level(CONVERSION, "baseline"), rate),
         Record(
-            level("funnel_matured_conversion", "ratio"),
+            level(CONVERSION, "ratio"),
             f"{level(CONVERTED, 'sum')} / ({level(DEALS, 'sum')} > 0)",
         ),
         Record(level(DROP, "ratio"), f"{level(DROP, 'excess')} / {weight}"),
@@ -144,16 +145,16 @@ def _statistic(level: Level) -> list[Record]:
             level(DROP, "zscore"),
             f"{level(DROP, 'ratio')} / sqrt(\n"
             f"  {level(DROP, 'variance')} / {weight} ^ 2\n"
-            f"  + ({level.variation} * {level('funnel_matured_conversion', 'baseline')}) ^ 2\n"
+            f"  + ({level.variation} * {level(CONVERSION, 'baseline')}) ^ 2\n"
             f"  * (1 + {level(DEALS, 'sum')} / {level(DEALS, 'baseline')})\n"
             ")",
         ),
         Record(
-            level("funnel_matured_conversion", "wilson_upper95"),
+            level(CONVERSION, "wilson_upper95"),
             wilson(level(CONVERTED, "sum"), level(DEALS, "sum"), "+"),
         ),
         Record(
-            level("funnel_matured_conversion", "wilson_lower95_baseline"),
+            level(CONVERSION, "wilson_lower95_baseline"),
             wilson(level(CONVERTED, "baseline"), level(DEALS, "baseline"), "-"),
         ),
     ]
@@ -161,7 +162,7 @@ def _statistic(level: Level) -> list[Record]:
 
 def _dropped(level: Level) -> str:
     selected = 'channel!="__all__"' if level is CHANNEL else ""
-    of_step = TOTAL("funnel_matured_conversion", "baseline")
+    of_step = TOTAL(CONVERSION, "baseline")
     steps = f"on ({_STEP}, window)"
     return (
         # Where no breakdown is exported, the total says it.
@@ -169,8 +170,8 @@ def _dropped(level: Level) -> str:
         f"and {level(DROP, 'ratio')} > {SMALLEST_DROP}\n"
         f"and {level(DEALS, 'sum')} >= {FEWEST_DEALS}\n"
         f"and {level(DEALS, 'baseline')} >= {FEWEST_DEALS}\n"
-        f"and {level('funnel_matured_conversion', 'wilson_upper95')}"
-        f" < {level('funnel_matured_conversion', 'wilson_lower95_baseline')}\n"
+        f"and {level(CONVERSION, 'wilson_upper95')}"
+        f" < {level(CONVERSION, 'wilson_lower95_baseline')}\n"
         f"and {steps} ({of_step}\n"
         f"  >= ignoring (horizon) group_left {FAIR} * max without (horizon) ({of_step}))"
     )
@@ -201,8 +202,8 @@ def _asked(series: str, level: Level, shown: str) -> str:
 
 def _alert(name: str, level: Level) -> Alert:
     where = " in channel {{ $labels.channel }}" if level is CHANNEL else ""
-    before = _asked(level("funnel_matured_conversion", "baseline"), level, "humanizePercentage")
-    now = _asked(level("funnel_matured_conversion", "ratio"), level, "humanizePercentage")
+    before = _asked(level(CONVERSION, "baseline"), level, "humanizePercentage")
+    now = _asked(level(CONVERSION, "ratio"), level, "humanizePercentage")
     deals = _asked(level(DEALS, "sum"), level, 'printf "%.0f"')
     usual = _asked(level(DEALS, "baseline"), level, 'printf "%.0f"')
     step = "{{ $labels.from_stage }} → {{ $labels.to_stage }}"

@@ -14,8 +14,9 @@ from typing import Final
 import numpy as np
 from ops.study import olist, report
 from ops.study.alarms import ALARMS, alarms, notified
-from ops.study.market import HORIZONS, HOURS
+from ops.study.market import HORIZONS
 from ops.study.measure import DROPS, PLACES, Found, Quiet, run, tasks
+from ops.study.statistic import HOURS
 from rich.progress import track
 
 _YEARS: Final = {"small": 24, "medium": 24, "large": 10}

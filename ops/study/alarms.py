@@ -18,14 +18,14 @@ from ops.rules.conversions import (
     TOTAL,
     Level,
 )
-from ops.study.market import HOURS, Counts
+from ops.study.market import Counts
 from ops.study.statistic import (
+    HOURS,
     Compared,
     Dropped,
     Floats,
     compared,
-    of_channels,
-    of_total,
+    dropped,
     wilson,
 )
 
@@ -65,9 +65,9 @@ def _any_window(counts: Counts, of_all: Level, of_one: Level) -> Fired:
     channels: list[Bools] = []
     for days in DAYS.values():
         each = compared(counts.deals, counts.converted, days)
-        whole, fair = each.together(), _fair(each)
-        total.append(_dropped(of_all, of_total(each), whole, fair))
-        channels.append(_dropped(of_one, of_channels(each), each, fair[:, :, None]))
+        fair = _fair(each)
+        total.append(_rings(of_all, dropped(each, of_all), each.together(), fair))
+        channels.append(_rings(of_one, dropped(each, of_one), each, fair[:, :, None]))
     return Fired(_held(np.any(total, axis=0)), _held(np.any(channels, axis=0)))
 
 
@@ -79,16 +79,11 @@ def _fair(each: Compared) -> Bools:
     return found
 
 
-def _dropped(level: Level, dropped: Dropped, of: Compared, fair: Bools) -> Bools:
-    rate = _rate(of.x0, of.n0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # Dropped has ratio and the binomial z; their quotient is chance's own deviation.
-        chance = dropped.ratio / dropped.z
-        varied = (level.variation * rate) ** 2 * (1 + of.n / of.n0)
-        z = dropped.ratio / np.sqrt(chance**2 + varied)
+def _rings(level: Level, drop: Dropped, of: Compared, fair: Bools) -> Bools:
+    with np.errstate(invalid="ignore"):
         found: Bools = (
-            (z > level.deviations)
-            & (dropped.ratio > SMALLEST_DROP)
+            (drop.z > level.deviations)
+            & (drop.ratio > SMALLEST_DROP)
             & (of.n >= FEWEST_DEALS)
             & (of.n0 >= FEWEST_DEALS)
             & (wilson(of.x, of.n, 1) < wilson(of.x0, of.n0, -1))

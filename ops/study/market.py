@@ -10,11 +10,10 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from ops.study.statistic import HOURS, Floats
 
-Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-HOURS: Final = 24
 STAGES: Final = ("lead", "qualified", "potential", "offer", "negotiation", "won")
 STEPS: Final = ((0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (0, 5), (3, 5))
 """The tested pairs: each step, leads won, offers won."""

@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from ops.study.alarms import ALARMS, Fired, alarms, notified
-from ops.study.market import HORIZONS, HOURS, STEPS, Drop, Market
+from ops.study.market import HORIZONS, STEPS, Drop, Market
+from ops.study.statistic import HOURS
 
 SIZES: Final = {"small": 20, "medium": 300, "large": 5000}
 """Leads a day."""

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from ops.study.market import HORIZONS, HOURS, Counts
+from ops.study.market import HORIZONS, Counts
+from ops.study.statistic import HOURS
 
 _LEADS: Final = "olist_marketing_qualified_leads_dataset.csv"
 _CLOSED: Final = "olist_closed_deals_dataset.csv"

@@ -8,9 +8,9 @@ from typing import Final
 import matplotlib.pyplot as plt
 import numpy as np
 from ops.study.alarms import ALARMS, notified, ours
-from ops.study.market import HORIZONS, HOURS, Counts, Drop, Market
+from ops.study.market import HORIZONS, Counts, Drop, Market
 from ops.study.measure import DROPS, PLACES, SIZES, Found, Quiet
-from ops.study.statistic import Floats, compared, wilson
+from ops.study.statistic import HOURS, Floats, compared, wilson
 
 BEGIN: Final = "<!-- study: written by make alert-study -->"
 END: Final = "<!-- /study -->"

@@ -10,13 +10,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from ops.rules.conversions import CHANNEL, CONFIDENCE, Level
+from ops.rules.rule import WEEKS
 
 Floats = npt.NDArray[np.float64]
 
 HOURS: Final = 24
-WEEKS: Final = 4
 CHANNEL_AXIS: Final = -2
-CONFIDENCE: Final = 1.96
 
 
 class Compared(NamedTuple):
@@ -33,10 +33,11 @@ class Compared(NamedTuple):
 
 
 class Dropped(NamedTuple):
-    """``z``: how improbable; ``ratio``: by how many points (0-1) the conversion fell."""
+    """``ratio``: by how many points (0-1) the conversion fell; ``z``: how improbable that is by
+    chance and the variation of the rate."""
 
-    z: Floats
     ratio: Floats
+    z: Floats
 
 
 def compared(deals: Floats, converted: Floats, days: int) -> Compared:
@@ -55,35 +56,41 @@ def _window(hourly: Floats, hours: int) -> Floats:
 
 def _weeks_before(window: Floats) -> Floats:
     found = np.zeros_like(window)
-    for week in range(1, WEEKS + 1):
+    for week in WEEKS:
         back = week * 7 * HOURS
         if back < window.shape[-1]:
             found[..., back:] += window[..., :-back]
     return found
 
 
-def _sums(of: Compared) -> tuple[Floats, Floats, Floats]:
-    """Excess of the baseline, its variance, and the weight of both samples."""
+class Sums(NamedTuple):
+    """What channels are added up by."""
+
+    excess: Floats
+    variance: Floats
+    weight: Floats
+
+
+def _sums(of: Compared) -> Sums:
     n, x, n0, x0 = of
     both = n + n0
     with np.errstate(divide="ignore", invalid="ignore"):
         excess = np.nan_to_num((n * x0 - n0 * x) / both)
         variance = np.nan_to_num(n * n0 * (x + x0) * (both - x - x0) / both**3)
         weight = np.nan_to_num(n * n0 / both)
-    return excess, variance, weight
+    return Sums(excess, variance, weight)
 
 
-def _dropped(excess: Floats, variance: Floats, weight: Floats) -> Dropped:
+def dropped(of: Compared, level: Level) -> Dropped:
+    """The drop of each channel, or that of the total."""
+    sums, whole = _sums(of), of
+    if level.name != CHANNEL.name:
+        sums, whole = Sums(*(part.sum(axis=CHANNEL_AXIS) for part in sums)), of.together()
     with np.errstate(divide="ignore", invalid="ignore"):
-        return Dropped(excess / np.sqrt(variance), excess / weight)
-
-
-def of_channels(of: Compared) -> Dropped:
-    return _dropped(*_sums(of))
-
-
-def of_total(of: Compared) -> Dropped:
-    return _dropped(*(part.sum(axis=CHANNEL_AXIS) for part in _sums(of)))
+        ratio = sums.excess / sums.weight
+        chance = sums.variance / sums.weight**2
+        varied = (level.variation * whole.x0 / whole.n0) ** 2 * (1 + whole.n / whole.n0)
+        return Dropped(ratio, ratio / np.sqrt(chance + varied))
 
 
 def wilson(x: Floats, n: Floats, sign: int, z: float = CONFIDENCE) -> Floats:

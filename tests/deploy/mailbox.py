@@ -4,11 +4,10 @@ import base64
 import email
 import email.policy
 import socketserver
-import threading
 from email.message import EmailMessage
 from typing import NamedTuple
 
-from tests.ops.alertmanager import Inbox
+from tests.ops.alertmanager import Served
 
 
 class Mail(NamedTuple):
@@ -24,11 +23,10 @@ class Mail(NamedTuple):
         return str(part.get_content()).replace("\r\n", "\n")
 
 
-class Mailbox(Inbox[Mail]):
-    """An SMTP server on a free port, for the length of a ``with``."""
+class Mailbox(Served[Mail]):
+    """An SMTP server that keeps every mail."""
 
     def __init__(self) -> None:
-        super().__init__()
         keep = self.keep
 
         class Handler(socketserver.StreamRequestHandler):
@@ -61,15 +59,4 @@ class Mailbox(Inbox[Mail]):
                     lines.append(line.removeprefix(b".") if line.startswith(b"..") else line)
                 return email.message_from_bytes(b"".join(lines), policy=email.policy.default)
 
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-        self.address = f"127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-
-    def __enter__(self) -> "Mailbox":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(socketserver.ThreadingTCPServer, Handler)

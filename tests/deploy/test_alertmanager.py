@@ -22,10 +22,10 @@ from tests.ops.alertmanager import (
     Notification,
     Receiver,
     alert,
-    binary,
     shipped_config,
     told_to,
 )
+from tests.programs import binary
 
 RULES = SHIPPED.parents[1] / "prometheus" / "rules"
 COMMENTED = re.compile(r"^( *)#(?! \S)", re.MULTILINE)

@@ -1,8 +1,6 @@
 """docker-compose.yml: a valid file whose parts agree with each other and with the program."""
 
-import os
 import re
-import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -18,6 +16,7 @@ from funnel_stream import __version__, configuration
 from funnel_stream.cli.main import app
 from funnel_stream.settings import Settings
 from funnel_stream.streaming import topics as created_by_workers
+from tests.programs import binary
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -82,11 +81,7 @@ def test_the_types_find_a_slip(right: str, wrong: str) -> None:
 
 def test_the_file_fits_the_schema_of_the_specification() -> None:
     """As docker compose checks it, by its own library. Needs go: an error in CI, else a skip."""
-    go = shutil.which("go")
-    if go is None:
-        assert not os.environ.get("CI"), "needs go"
-        pytest.skip("needs go")
-    command = [go, "run", SPECIFICATION, str(COMPOSE)]
+    command = [binary("go"), "run", SPECIFICATION, str(COMPOSE)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr
 

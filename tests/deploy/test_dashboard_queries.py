@@ -1,9 +1,7 @@
 """What the dashboards ask: PromQL about what there is, with an answer from the first scrape."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -26,6 +24,7 @@ from funnel_stream.exposition.operations import OWN
 from funnel_stream.reporting import monotonic
 from funnel_stream.shapes import Ratios
 from funnel_stream.tools.simulator import Simulator
+from tests.programs import binary
 from tests.unit.exposition.workers import busy
 
 END = datetime(2026, 3, 1, tzinfo=UTC)
@@ -44,12 +43,7 @@ Labels = dict[str, str]
 
 @pytest.fixture(scope="module")
 def promtool() -> str:
-    found = shutil.which("promtool")
-    if found is None:
-        if os.environ.get("CI"):
-            raise FileNotFoundError("promtool, of the package prometheus")
-        pytest.skip("needs promtool, of the package prometheus")
-    return found
+    return binary("promtool")
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,6 @@
 """deploy/kubernetes: valid manifests that agree with each other, with the program and its rules."""
 
-import os
 import re
-import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -18,6 +16,7 @@ from funnel_stream.definition import Definition
 from funnel_stream.exposition.server import application
 from funnel_stream.reporting import Reporter
 from funnel_stream.settings import Settings
+from tests.programs import binary
 
 ROOT = Path(__file__).parents[2]
 BASE = ROOT / "deploy" / "kubernetes"
@@ -39,18 +38,13 @@ KINDS = {
 @cache
 def built() -> list[dict[str, Any]]:
     """What would be applied; without a program that builds it an error in CI, else a skip."""
-    if kustomize := shutil.which("kustomize"):
-        command = [kustomize, "build"]
-    elif kubectl := shutil.which("kubectl"):
-        command = [kubectl, "kustomize"]
-    elif go := shutil.which("go"):
-        command = [go, "run", KUSTOMIZE, "build"]
-    else:
-        reason = "needs kustomize, kubectl or go"
-        if os.environ.get("CI"):
-            raise FileNotFoundError(reason)
-        pytest.skip(reason)
-    run = subprocess.run([*command, str(BASE)], capture_output=True, text=True, timeout=300)
+    program = binary("kustomize", "kubectl", "go")
+    verbs = {
+        "kustomize": ["build"],
+        "kubectl": ["kustomize"],
+        "go": ["run", KUSTOMIZE, "build"],
+    }[Path(program).name]
+    run = subprocess.run([program, *verbs, str(BASE)], capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr
     return list(yaml.safe_load_all(run.stdout))
 

@@ -4,9 +4,7 @@ What each rule does is shown by the unit tests in deploy/prometheus/tests; here 
 is held that they leave nothing out and that they can fail.
 """
 
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import Sequence
 from copy import deepcopy
@@ -17,6 +15,8 @@ import pytest
 import yaml
 from ops.rules.__main__ import files
 from ops.rules.rule import Links
+
+from tests.programs import binary
 
 PROMETHEUS = Path(__file__).parents[2] / "deploy" / "prometheus"
 UNIT_TESTS = sorted((PROMETHEUS / "tests").glob("*.yml"))
@@ -75,14 +75,7 @@ ALERTS, RECORDS = rules("alert"), rules("record")
 
 @pytest.fixture(scope="session")
 def promtool() -> str:
-    """Prometheus' own tool; without it an error where it must not be missing, else a skip."""
-    found = shutil.which("promtool")
-    if found:
-        return found
-    reason = "needs promtool, which comes with Prometheus"
-    if os.environ.get("CI"):
-        raise FileNotFoundError(reason)
-    pytest.skip(reason)
+    return binary("promtool")
 
 
 def run(*command: str | Path) -> subprocess.CompletedProcess[str]:

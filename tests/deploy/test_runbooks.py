@@ -13,7 +13,8 @@ from funnel_stream.answers.question import question
 from funnel_stream.catalogue import families
 from funnel_stream.definition import Definition
 from funnel_stream.exposition.operations import OWN
-from tests.ops.alertmanager import ROOT, binary
+from tests.ops.alertmanager import ROOT
+from tests.programs import binary
 
 RUNBOOKS = ROOT / "docs" / "runbooks"
 HEADINGS = ["What it means", "Confirm", "What to do", "Silence"]

@@ -1,8 +1,6 @@
 """A real Alertmanager for tests, and a receiver that keeps what it sends."""
 
 import json
-import os
-import shutil
 import subprocess
 import threading
 import urllib.request
@@ -10,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from socketserver import BaseRequestHandler, TCPServer
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
-import pytest
 import yaml
 
 from tests.integration.processes import free_port, wait_until
+from tests.programs import binary
 
 DEADLINE = 30.0
 ROOT = Path(__file__).parents[2]
@@ -23,17 +22,6 @@ SHIPPED = ROOT / "deploy" / "alertmanager" / "alertmanager.yml"
 T = TypeVar("T")
 
 Config = dict[str, Any]
-
-
-def binary(*names: str) -> str:
-    """The first of these programs that there is; without any an error in CI, elsewhere a skip."""
-    for name in names:
-        if found := shutil.which(name):
-            return found
-    reason = f"needs the program {' or '.join(names)}"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def shipped_config(text: str | None = None) -> Config:
@@ -171,12 +159,29 @@ class Notification(NamedTuple):
     body: dict[str, Any]
 
 
-class Receiver(Inbox[Notification]):
-    """An HTTP server on a free port that keeps every JSON document; for the length of a
-    ``with``."""
+class Served(Inbox[T]):
+    """An inbox that a server on a free port fills, for the length of a ``with``."""
+
+    def __init__(self, server: type[TCPServer], handler: type[BaseRequestHandler]) -> None:
+        super().__init__()
+        self._server = server(("127.0.0.1", 0), handler)
+        self.address = f"127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class Receiver(Served[Notification]):
+    """An HTTP server that keeps every JSON document."""
 
     def __init__(self) -> None:
-        super().__init__()
         keep = self.keep
 
         class Handler(BaseHTTPRequestHandler):
@@ -190,15 +195,5 @@ class Receiver(Inbox[Notification]):
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-
-    def __enter__(self) -> "Receiver":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(ThreadingHTTPServer, Handler)
+        self.url = f"http://{self.address}"

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from tests.integration.processes import free_port, wait_until
-from tests.ops.alertmanager import binary
+from tests.programs import binary
 
 ROOT = Path(__file__).parents[2]
 DEPLOYED = ROOT / "deploy" / "prometheus"

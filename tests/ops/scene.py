@@ -34,7 +34,11 @@ class Moment:
     alerts: list[dict[str, Any]]
 
     def named(self, name: str) -> list[dict[str, Any]]:
-        return [alert for alert in self.alerts if alert["labels"]["alertname"] == name]
+        return _named(self.alerts, name)
+
+
+def _named(alerts: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    return [alert for alert in alerts if alert["labels"]["alertname"] == name]
 
 
 @dataclass
@@ -46,6 +50,8 @@ class Scene:
     alertmanager: Alertmanager
     receiver: Receiver
     moments: dict[str, Moment] = field(default_factory=dict)
+    ended: float = 0.0
+    """Prometheus' time of the end of the story: nothing is added before it."""
 
     def note(self, name: str) -> None:
         as_of = self.prometheus.value("max(funnel_as_of_timestamp_seconds)")
@@ -53,7 +59,7 @@ class Scene:
 
     def held(self, name: str) -> list[dict[str, Any]]:
         """Alerts of that name that Alertmanager holds now."""
-        return Moment(0.0, self.alertmanager.alerts()).named(name)
+        return _named(self.alertmanager.alerts(), name)
 
     def wait_told(self, name: str, status: str, deadline: float = PATIENCE) -> None:
         """Until the receiver has been told of an alert with that status."""
@@ -125,6 +131,7 @@ def _watch(seen: Scene, upstream: Upstream) -> None:
     while seen.prometheus.value("max(funnel_as_of_timestamp_seconds)") < end:
         time.sleep(0.2)
     seen.note("end")
+    seen.ended = seen.prometheus.value("time()") - 2
 
 
 def selectors(expr: str) -> set[str]:
