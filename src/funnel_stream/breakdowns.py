@@ -1,6 +1,6 @@
 """Breakdowns: which rows of totals a combination of attributes counts in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -74,6 +74,15 @@ class Breakdowns:
         """Forget the combinations that are not used; gives the ids of the others by their old ones,
         in the same order."""
         return self._combinations.keep(used)
+
+    def totals_of(self) -> npt.NDArray[Any]:
+        """For each combination the id of its pipeline's row. Combinations that come later or are
+        forgotten do not touch it."""
+        return self._combinations.lines[: self._combinations.count, 0]
+
+    def ids(self) -> Mapping[Row, int]:
+        """The ids of all rows, and of those to come."""
+        return self._row_ids
 
     def rows_of(self, combination: npt.NDArray[np.uint32]) -> npt.NDArray[Any]:
         """Ids of the rows that each fact counts in, one fact a line."""

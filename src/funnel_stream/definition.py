@@ -69,8 +69,8 @@ class Window(NamedTuple):
         Raises ``ValueError`` where the length is no multiple of its pane or too long.
         """
         length = minutes_of(name)
-        for pane, limit in ((MINUTE, 120), (HOUR, 35 * DAY), (DAY, 400 * DAY)):
-            if length <= limit:
+        for pane, kept in RETENTION.items():
+            if length <= kept * pane:
                 if length % pane:
                     unit, below = ("h" if pane == HOUR else "d"), length // pane
                     raise ValueError(
@@ -83,6 +83,14 @@ class Window(NamedTuple):
     @property
     def minutes(self) -> int:
         return self.panes * self.pane
+
+    @property
+    def grain(self) -> tuple[int, int]:
+        """The panes that its trend is made of: the coarsest ones (their size in minutes) of which
+        it is long enough to have 24, and how many of them."""
+        coarser = [size for size in RETENTION if size > self.pane and self.minutes >= 24 * size]
+        size = max(coarser, default=self.pane)
+        return size, self.minutes // size
 
 
 class Dimension(NamedTuple):

@@ -4,13 +4,14 @@ Facts of the present have a table of their own, in which all that has begun is o
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from funnel_stream.cells import CELLS, MATURED, NOW_MEASURES
-from funnel_stream.definition import MINUTE, Window
+from funnel_stream.definition import MINUTE, RETENTION, Window
 
 Ints = npt.NDArray[np.int64]
 Ids = npt.NDArray[np.uint32]
@@ -67,6 +68,7 @@ class _Run:
         "group_ends",
         "group_sizes",
         "panes",
+        "summed",
         "weight",
         "wide",
         "wide_ends",
@@ -87,9 +89,39 @@ class _Run:
         self.weight = np.where(wide, _WIDE, chunk.weight).astype(np.int8)
         self.wide = chunk.weight[wide]
         self.wide_ends = np.searchsorted(np.flatnonzero(wide), self.fact_ends)
+        self.summed: _Run | None = None
 
     def __len__(self) -> int:
         return len(self.cell)
+
+    def renumbered(self, ids: Ids) -> "_Run":
+        """The same run with other ids of combinations; this one stays as it is for its readers."""
+        run = copy(self)
+        run.combination = _narrowed(ids[self.combination])
+        return run
+
+    def by_row(self, row_of: Ids) -> "_Run":
+        """The same facts, those of all combinations of a row together. Reckoned once."""
+        if self.summed is None:
+            parts = [NO_FACTS]
+            for first, stop in self.pieces(0, len(self.panes)):
+                chunk = self.chunk(first, stop)
+                parts.append(_merged(chunk._replace(combination=row_of[chunk.combination])))
+            self.summed = _Run(_merged(Chunk.concatenate(parts)))
+        return self.summed
+
+    def between(self, first: int, last: int) -> Iterator[Chunk]:
+        """The contents of the panes from ``first`` to ``last``, both included, in pieces."""
+        start, stop = np.searchsorted(self.panes, [first, last + 1]).tolist()
+        for piece in self.pieces(start, stop):
+            yield self.chunk(*piece)
+
+    def pieces(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """The places ``start`` to ``stop`` of panes, cut so that few facts are unpacked at once."""
+        while start < stop:
+            part = min(stop, max(start + 1, self.place_after(start, _AT_ONCE)))
+            yield start, part
+            start = part
 
     def place_after(self, first: int, facts: int) -> int:
         """The place of the pane that ends so many facts after the beginning of another, or more."""
@@ -100,7 +132,7 @@ class _Run:
         """The contents of the panes at the places ``first`` to ``stop``."""
         stop = len(self.panes) if stop is None else stop
         if first >= stop:
-            return _EMPTY
+            return NO_FACTS
         facts = _span(self.fact_ends, first, stop)
         groups = _span(self.group_ends, first, stop)
         sizes = np.diff(np.r_[facts.start, self.fact_ends[first:stop]])
@@ -187,15 +219,12 @@ class Panes:
     def between(self, first: int, last: int) -> Iterator[Chunk]:
         """The contents of the panes from ``first`` to ``last``, both included, in pieces."""
         for run in self._runs:
-            start, stop = np.searchsorted(run.panes, [first, last + 1]).tolist()
-            while start < stop:
-                part = min(stop, max(start + 1, run.place_after(start, _AT_ONCE)))
-                yield run.chunk(start, part)
-                start = part
-        for chunk in self._loose:
-            inside = (chunk.pane >= first) & (chunk.pane <= last)
-            if inside.any():
-                yield chunk.take(inside)
+            yield from run.between(first, last)
+        yield from _inside(self._loose, first, last)
+
+    def frozen(self) -> "FrozenPanes":
+        """The panes as they are, for a reader in another thread."""
+        return FrozenPanes(self._oldest, tuple(self._runs), tuple(self._loose))
 
     def mark(self, used: npt.NDArray[np.bool_]) -> None:
         """Set what stands at the places of the combinations that occur."""
@@ -206,8 +235,7 @@ class Panes:
 
     def renumber(self, ids: Ids) -> None:
         """Give combinations other ids, in the same order; ``ids``: the new ones by the old."""
-        for run in self._runs:
-            run.combination = _narrowed(ids[run.combination])
+        self._runs = [run.renumbered(ids) for run in self._runs]
         self._loose = [chunk._replace(combination=ids[chunk.combination]) for chunk in self._loose]
 
     def forget(self, now_minute: int) -> None:
@@ -226,6 +254,32 @@ class Panes:
                 if len(merged.pane) < len(run):
                     self._runs[place] = _Run(merged)
         self._runs = [run for run in self._runs if len(run)]
+
+
+class FrozenPanes(NamedTuple):
+    """Panes of one size and source as they were; nothing in it ever changes.
+
+    ``oldest``: the first pane that was kept.
+    """
+
+    oldest: int
+    runs: tuple[_Run, ...]
+    loose: tuple[Chunk, ...]
+
+    def by_row(self, first: int, last: int, row_of: Ids) -> Iterator[Chunk]:
+        """What the panes from ``first`` to ``last`` hold, with the id of a row for each combination
+        (``row_of``). Runs are summed up once, so that asking again costs little."""
+        for run in self.runs:
+            yield from run.by_row(row_of).between(first, last)
+        for chunk in _inside(self.loose, first, last):
+            yield chunk._replace(combination=row_of[chunk.combination])
+
+
+def _inside(chunks: Iterable[Chunk], first: int, last: int) -> Iterator[Chunk]:
+    for chunk in chunks:
+        inside = (chunk.pane >= first) & (chunk.pane <= last)
+        if inside.any():
+            yield chunk.take(inside)
 
 
 class Present(Panes):
@@ -251,12 +305,21 @@ class Present(Panes):
         return np.where(minute <= self._now, 0, minute)
 
 
-def new_panes(windows: Iterable[Window]) -> dict[int, Panes]:
-    """Empty panes, by size: those that windows are made of, kept for the longest of them."""
-    keep: dict[int, int] = {}
+def panes_kept(windows: Iterable[Window]) -> dict[int, int]:
+    """How many panes are kept, by size: those that windows are made of, for the longest of them,
+    and those of their trends, for the window before as well where panes may be kept so long."""
+    kept: dict[int, int] = {}
     for window in windows:
-        keep[window.pane] = max(keep.get(window.pane, 0), window.panes)
-    return {size: Panes(size, panes) for size, panes in keep.items()}
+        kept[window.pane] = max(kept.get(window.pane, 0), window.panes)
+        size, panes = window.grain
+        both = 2 * panes
+        kept[size] = max(kept.get(size, 0), both if both <= RETENTION[size] else panes)
+    return kept
+
+
+def new_panes(windows: Iterable[Window]) -> dict[int, Panes]:
+    """Empty panes, by size."""
+    return {size: Panes(size, panes) for size, panes in panes_kept(windows).items()}
 
 
 def _magnitude(run: _Run) -> int:
@@ -350,7 +413,7 @@ def _narrowed(numbers: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return numbers.astype(np.min_scalar_type(int(numbers.max(initial=0))))
 
 
-_EMPTY: Final = Chunk(
+NO_FACTS: Final = Chunk(
     np.zeros(0, dtype=np.int64),
     np.zeros(0, dtype=np.uint32),
     np.zeros(0, dtype=np.uint32),

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from copy import copy
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -126,6 +127,12 @@ class SpendBook:
             past = spends.end < self._oldest
             if past.any():
                 self._sources[source] = spends.take(~past)
+
+    def frozen(self) -> "SpendBook":
+        """The book as it is, for a reader in another thread."""
+        book = copy(self)
+        book._sources = dict(self._sources)
+        return book
 
     def shares_of_all(self, size: int, first: int, last: int) -> Shares:
         """What of all spends falls into a span of panes."""

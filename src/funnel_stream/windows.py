@@ -15,7 +15,17 @@ from funnel_stream.blocks import FactBlock
 from funnel_stream.breakdowns import Breakdowns, Row
 from funnel_stream.definition import MINUTE, Definition, Window
 from funnel_stream.facts import NONE
-from funnel_stream.panes import Chunk, Panes, Present, is_matured, is_present, new_panes
+from funnel_stream.panes import (
+    Chunk,
+    FrozenPanes,
+    Panes,
+    Present,
+    is_matured,
+    is_present,
+    new_panes,
+    panes_kept,
+)
+from funnel_stream.past import NO_PAST, Past
 from funnel_stream.spend import Shares, SpendBook
 from funnel_stream.totals import Cells, RowSum, Sums, Totals, sum_by_row
 
@@ -34,13 +44,14 @@ _FEW_COMBINATIONS: Final = 100_000
 class Snapshot(NamedTuple):
     """All totals as of an instant (µs); never changes, so that any thread may read it.
 
-    ``totals``: by window, and ``NOW`` for the facts of the present.
+    ``totals``: by window, and ``NOW`` for the facts of the present. ``past``: how they came about.
     """
 
     definition: Definition
     as_of: int
     totals: dict[str, Sums]
     version: int
+    past: Past = NO_PAST
 
     def rows(self) -> set[Row]:
         """All rows that have anything in any window or now."""
@@ -201,8 +212,9 @@ class WindowTables:
             source.forget(minute)
         self._now.last = minute
         self._forget_combinations()
-        firsts = [totals.first * window.pane for window, totals in self._windows]
-        self._spends.forget(min(firsts) * MINUTE_US)
+        kept = panes_kept(window for window, _ in self._windows).items()
+        oldest = [(minute // size - panes + 1) * size for size, panes in kept]
+        self._spends.forget(min(oldest) * MINUTE_US)
 
     def _forget_combinations(self) -> None:
         """Whenever their number has doubled: deals come and go, and each may have its own."""
@@ -270,7 +282,21 @@ class WindowTables:
             name: Sums([table.freeze(rows), *(part for which, part in recent if which[place])])
             for place, (name, table) in enumerate(self._tables().items())
         }
-        return Snapshot(self._definition, self._as_of, totals, self._version)
+        return Snapshot(self._definition, self._as_of, totals, self._version, self._past())
+
+    def _past(self) -> Past:
+        """The panes as they are; nothing is reckoned or copied."""
+        panes: dict[int, list[FrozenPanes]] = {}
+        for source in self._sources.values():
+            for size, of_size in source.panes.items():
+                panes.setdefault(size, []).append(of_size.frozen())
+        return Past(
+            minute=self._now_minute or 0,
+            panes=panes,
+            pipeline_of=self._breakdowns.totals_of(),
+            ids=self._breakdowns.ids(),
+            spends=self._spends.frozen(),
+        )
 
 
 def _in_lots(chunks: Iterable[Chunk]) -> Iterator[Chunk]:

@@ -18,6 +18,7 @@ FLOORS = [
     {"deals"},
     {"panes", "breakdowns"},
     {"totals"},
+    {"past"},
     {"windows"},
     {"shapes"},
     {"catalogue"},

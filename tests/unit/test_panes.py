@@ -129,7 +129,7 @@ def test_panes_are_kept_as_long_as_a_window_needs_them() -> None:
     windows = [Window.named(name) for name in ("1h", "24h", "7d")]
     kept = new_panes(windows)
     assert set(kept) == {MINUTE, HOUR}
-    for size, panes, since in ((MINUTE, kept[MINUTE], 941), (HOUR, kept[HOUR], 0)):
+    for size, panes, since in ((MINUTE, kept[MINUTE], 881), (HOUR, kept[HOUR], 0)):
         add(panes, [(minute, 1, LEADS, 1) for minute in range(1001)] * 10)
         panes.forget(1000)
         assert min(held(panes))[0] == since // size
