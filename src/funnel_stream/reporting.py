@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from funnel_stream.deals import Deals
@@ -77,6 +78,8 @@ class Operations:
     assignments: int
     reporting: bool
     """Whether this worker is the one that shows the KPIs."""
+    newest: int
+    """When the last event of the whole funnel occurred (µs); 0 unless this worker reports."""
 
 
 class Held(NamedTuple):
@@ -88,6 +91,20 @@ class Held(NamedTuple):
     deals: Mapping[int, Deals]
     partitions: int
     as_of: int
+
+
+class Peers(NamedTuple):
+    """The workers of the group by their addresses, as this one was told at its last assignment.
+
+    Before the first there are none, and those that tell no address are missing. ``own`` may be
+    another worker's as well, if an operator gave it to several.
+    """
+
+    own: str
+    reporting: str | None
+    """Who has the panes, and so shows the KPIs as soon as it can."""
+    holders: Mapping[int, str]
+    """Who holds which partition of the events."""
 
 
 class _Tally:
@@ -124,6 +141,7 @@ class Reporter:
         self._lock = threading.Lock()
         self._reason = "starting"
         self._snapshot: Snapshot | None = None
+        self._newest = 0
         self._owner = False
         self._owner_reason = ""
         self._confirmed = -session_timeout
@@ -138,6 +156,7 @@ class Reporter:
         self._deals: Mapping[int, Deals] = {}
         self._partitions = 0
         self._event_clock = False
+        self._peers = Peers("", None, MappingProxyType({}))
 
     # --- read by the HTTP server ----------------------------------------------------------------
 
@@ -167,6 +186,11 @@ class Reporter:
         """The KPIs' windows, or ``None`` unless this worker reports."""
         with self._lock:
             return self._shown()
+
+    def peers(self) -> Peers:
+        """Where the workers of the group are reached, and who has what."""
+        with self._lock:
+            return self._peers
 
     def held(self) -> Held | None:
         """The deals of this worker's partitions; ``None`` while it does not know them for sure.
@@ -204,6 +228,7 @@ class Reporter:
                 recovery_seconds=self._recovery_seconds,
                 assignments=counts["assignments"],
                 reporting=self._shown() is not None,
+                newest=self._newest,
             )
 
     def _shown(self) -> Snapshot | None:
@@ -240,6 +265,11 @@ class Reporter:
             self._progress = self._clock()
             self._counts["assignments"] += 1
 
+    def introduce(self, peers: Peers) -> None:
+        """These are the workers of the group."""
+        with self._lock:
+            self._peers = peers
+
     def hold(self, deals: Mapping[int, Deals], *, partitions: int, event_clock: bool) -> None:
         """These partitions, of so many, are this worker's; ``event_clock``: now is the newest
         event."""
@@ -248,10 +278,12 @@ class Reporter:
             self._partitions = partitions
             self._event_clock = event_clock
 
-    def publish(self, snapshot: Snapshot) -> None:
-        """The windows are complete as they are here."""
+    def publish(self, snapshot: Snapshot, newest: int = 0) -> None:
+        """The windows are complete as they are here; ``newest``: when the last event of the whole
+        funnel occurred (µs), 0 if there is none."""
         with self._lock:
             self._snapshot = snapshot
+            self._newest = newest
             self._owner_reason = ""
 
     def hide(self, reason: str) -> None:

@@ -138,7 +138,7 @@ def series(snapshot: Snapshot, wanted: Selection) -> dict[str, list[Series]]:
     """The selected figures by family, all families in the order of the catalogue."""
     definition = snapshot.definition
     found: dict[str, list[Series]] = {family.name: [] for family in families()}
-    values = _Values(snapshot)
+    values = Places(snapshot)
     by_name = {window.name: window for window in definition.window_list()}
     for pipeline in values.pipelines:
         for dimension, windows in wanted.blocks():
@@ -146,7 +146,7 @@ def series(snapshot: Snapshot, wanted: Selection) -> dict[str, list[Series]]:
                 window = by_name.get(name)
                 kpis = wanted.of(dimension, part)
                 of_place = _families(kpis, dimension, of_now=window is None)
-                for place, labels in values.places(pipeline, dimension, window, part):
+                for place, labels in values.of(pipeline, dimension, window, part):
                     for kpi, lists in of_place:
                         for suffix, own_labels, value in kpi.shape.figures(place):
                             found[lists[suffix]].append(Series(labels, own_labels, value))
@@ -170,7 +170,7 @@ def _families(
 
 def _add_target(
     target: Target,
-    values: "_Values",
+    values: "Places",
     windows: Mapping[str, Window],
     found: dict[str, list[Series]],
 ) -> None:
@@ -187,16 +187,22 @@ def _add_target(
         return
     suffix = "_quantile" if "quantile" in labels else ""
     window = windows[target.window] if target.window else None
-    for at, its_labels in values.places(target.pipeline, dimension, window):
+    for at, its_labels in values.of(target.pipeline, dimension, window):
         if its_labels != place:
             continue
         for its_suffix, its_own, figure in kpi.shape.figures(at):
             if its_suffix == suffix and its_own.labels == labels:
-                top, bottom = (figure, wanted) if target.at == "least" else (wanted, figure)
-                # Nobody attains a share of "at most none".
-                if wanted and bottom:
-                    attained = Series(place, beside, top / bottom)
-                    found[f"funnel_{ATTAINMENT}{breakdown}"].append(attained)
+                share = attained(target, figure)
+                if share is not None:
+                    found[f"funnel_{ATTAINMENT}{breakdown}"].append(Series(place, beside, share))
+
+
+def attained(target: Target, figure: float) -> float | None:
+    """The share of a target that a figure is; ``None`` where nothing can be said of it."""
+    wanted = float(target.value)
+    top, bottom = (figure, wanted) if target.at == "least" else (wanted, figure)
+    # Nobody attains a share of "at most none".
+    return top / bottom if wanted and bottom else None
 
 
 def _place_labels(pipeline: str, window: str | None, dimension: str, value: str) -> Own:
@@ -208,8 +214,11 @@ def _place_labels(pipeline: str, window: str | None, dimension: str, value: str)
     return Own(labels, label_text(labels))
 
 
-class _Values:
-    """Which pipelines and values are shown: the top N, the rest as one."""
+class Places:
+    """Where figures are taken: which pipelines and values are shown, the top N and the rest as one.
+
+    ``pipelines``: all there are, by name.
+    """
 
     def __init__(self, snapshot: Snapshot) -> None:
         definition = self._definition = snapshot.definition
@@ -247,7 +256,7 @@ class _Values:
             for shown in _INVENTED[measure]
         }
 
-    def places(
+    def of(
         self, pipeline: str, dimension: str, window: Window | None, part: Part = Part.ALL
     ) -> Iterator[tuple[Place, Own]]:
         """The total's place, or those of a dimension's values that have anything."""
@@ -266,6 +275,18 @@ class _Values:
                 part=part,
             )
             yield place, _place_labels(pipeline, shown, dimension, value)
+
+    def holding(self, cells: Cells, pipeline: str, window: Window) -> Place:
+        """The total's place, if it held these cells; without a present."""
+        return Place(
+            self._definition,
+            pipeline,
+            window,
+            cells,
+            now={},
+            as_of=self._snapshot.as_of,
+            tops=self._tops.get(pipeline, {}),
+        )
 
     def _rows(
         self, pipeline: str, dimension: str, window: str

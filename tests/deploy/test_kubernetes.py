@@ -97,7 +97,7 @@ def test_every_reference_leads_somewhere() -> None:
     (definition,) = spec["volumes"]
     (mounted,) = container["volumeMounts"]
     assert mounted["name"] == definition["name"]
-    path = Path({each["name"]: each["value"] for each in container["env"]}["FUNNEL_CONFIG"])
+    path = Path({each["name"]: each.get("value") for each in container["env"]}["FUNNEL_CONFIG"])
     assert str(path.parent) == mounted["mountPath"]
     assert path.name in maps[definition["configMap"]["name"]]
 
@@ -113,6 +113,18 @@ def test_the_worker_takes_the_settings_and_the_definition(monkeypatch: pytest.Mo
         monkeypatch.setenv(name, value)
     assert Settings().broker == given["FUNNEL_BROKER"]
     assert configuration.load(BASE / "funnel.yaml").stuck_after
+
+
+def test_a_pod_tells_the_others_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [each["name"] for each in worker()["env"]]
+    env = {each["name"]: each for each in worker()["env"]}
+    assert env["POD_IP"]["valueFrom"] == {"fieldRef": {"fieldPath": "status.podIP"}}
+    # Kubernetes puts in what stands before.
+    assert names.index("POD_IP") < names.index("FUNNEL_ADVERTISED_URL")
+    url = env["FUNNEL_ADVERTISED_URL"]["value"].replace("$(POD_IP)", "10.1.2.3")
+    monkeypatch.setenv("FUNNEL_ADVERTISED_URL", url)
+    (port,) = worker()["ports"]
+    assert Settings().advertised_url == f"http://10.1.2.3:{port['containerPort']}"
 
 
 def test_kubernetes_and_compose_begin_with_the_same_definition() -> None:
@@ -183,7 +195,7 @@ def test_the_network_lets_through_what_is_needed() -> None:
     assert set(policy["policyTypes"]) == {"Ingress", "Egress"}
     (into,) = policy["ingress"]
     assert [port["port"] for port in into["ports"]] == [worker()["ports"][0]["name"]]
-    names, kafka = policy["egress"]
+    names, kafka, others = policy["egress"]
     assert {(port["protocol"], port["port"]) for port in names["ports"]} == {
         ("UDP", 53),
         ("TCP", 53),
@@ -193,6 +205,8 @@ def test_the_network_lets_through_what_is_needed() -> None:
     (target,) = kafka["to"]
     assert target["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": namespace}
     assert [each["port"] for each in kafka["ports"]] == [int(port)]
+    assert others["to"] == [{"podSelector": policy["podSelector"]}]
+    assert others["ports"] == into["ports"]
 
 
 def test_the_monitor_scrapes_as_prometheus_does() -> None:

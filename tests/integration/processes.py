@@ -117,6 +117,9 @@ class Broker(Process):
         return self.address_file.exists()
 
 
+FOR_ITSELF = {"X-Funnel-Forwarded": "1"}
+"""Asks a worker for its own answer, not for that of the one that reports."""
+
 Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -129,12 +132,15 @@ class Worker(Process):
         environment = {"FUNNEL_SESSION_TIMEOUT": "6", "FUNNEL_LOG_LEVEL": "info"} | environment
         super().__init__(folder, "worker", *arguments, **environment)
 
-    def get(self, path: str, timeout: float = 20.0) -> tuple[int, str]:
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def get(self, path: str, timeout: float = 20.0, **headers: str) -> tuple[int, str]:
         """Status and body; status 0 while nothing answers."""
+        request = urllib.request.Request(f"{self.address}{path}", headers=headers)
         try:
-            with urllib.request.urlopen(
-                f"http://127.0.0.1:{self.port}{path}", timeout=timeout
-            ) as answer:
+            with urllib.request.urlopen(request, timeout=timeout) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -157,13 +163,13 @@ class Worker(Process):
             raise
 
     def kpis(self, query: str = "", **filters: str) -> Figures | None:
-        """``/api/kpis``, or ``None`` while this worker does not report.
+        """``/api/kpis``, or ``None`` while this worker itself does not report.
 
         ``filters``: window, dimension.
         """
         if filters:
             query = f"?{urllib.parse.urlencode(filters)}"
-        status, body = self.get(f"/api/kpis{query}")
+        status, body = self.get(f"/api/kpis{query}", **FOR_ITSELF)
         return as_figures(json.loads(body)) if status == 200 else None
 
     def metrics(self, *names: str, timeout: float = 20.0) -> Figures:
@@ -189,8 +195,8 @@ class Worker(Process):
         return int(self.metric("funnel_events_consumed_total"))
 
     def reports(self, timeout: float = 20.0) -> bool:
-        """Whether it shows KPIs; asked for a few, so that asking often costs little."""
-        return self.get("/api/kpis?window=1h&dimension=channel", timeout)[0] == 200
+        """Whether it shows KPIs itself; asked for a few, so that asking often costs little."""
+        return self.get("/api/kpis?window=1h&dimension=channel", timeout, **FOR_ITSELF)[0] == 200
 
     def wait_consumed(self, records: int) -> None:
         """Until this process has taken in so many."""

@@ -1,6 +1,8 @@
 """``funnel-stream demo`` as a real process: figures are shown, and nothing is left behind."""
 
+import contextlib
 import os
+import pty
 import re
 import signal
 import socket
@@ -15,6 +17,7 @@ import pytest
 
 pytestmark = pytest.mark.broker
 
+DEMO = (sys.executable, "-m", "funnel_stream", "demo")
 SMALL = ("--days", "35", "--deals-per-day", "20", "--partitions", "2", "--http-port", "0")
 
 
@@ -22,7 +25,7 @@ SMALL = ("--days", "35", "--deals-per-day", "20", "--partitions", "2", "--http-p
 def demo(tmp_path: Path, *options: str) -> Iterator["subprocess.Popen[str]"]:
     """A running demo whose temporary files lie in ``tmp_path``, killed if the test fails."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "funnel_stream", "demo", *SMALL, *options],
+        [*DEMO, *SMALL, *options],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -63,6 +66,10 @@ def test_a_short_demo_shows_figures_and_ends(tmp_path: Path) -> None:
         out, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     assert errors == ""
+    page = re.match(r"page     (http://127\.0\.0\.1:\d+)/$", out, re.M)
+    assert page
+    assert re.search(rf"^metrics  {page[1]}/metrics$", out, re.M)
+    assert re.search(r"^broker   127\.0\.0\.1:\d+$", out, re.M)
     assert re.search(r"^history: [\d,]{4,} events published$", out, re.M)
     assert re.search(r"^ +\d+ s  .*Leads: \d", out, re.M)
     won = re.search(r"^  won +(\d+) +\d+\.\d % *$", out, re.M)
@@ -80,6 +87,48 @@ def test_a_short_demo_shows_figures_and_ends(tmp_path: Path) -> None:
     assert "all processes have ended" in out
     assert all(map(gone, children))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--open", "--no-open"])
+def test_on_a_terminal_a_browser_shows_the_page(tmp_path: Path, option: str) -> None:
+    """Once there are figures, once only, and even if that goes wrong."""
+    shown, browser = tmp_path / "shown", tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" >> {shown}\necho failed\nexit 1\n')
+    browser.chmod(0o755)
+    keeper, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [*DEMO, *SMALL, "--for", "4s", option],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "DISPLAY": ":0", "BROWSER": f"{browser} %s", "TERM": "xterm"},
+    )
+    os.close(terminal)
+    try:
+        screen = read_all(keeper)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(keeper)
+    assert process.returncode == 0, errors
+    assert "all processes have ended" in screen
+    assert "failed" not in screen
+    page = re.search(r"page     (http://127\.0\.0\.1:\d+/)", screen)
+    assert page
+    assert shown.exists() == (option == "--open")
+    if shown.exists():
+        assert shown.read_text() == f"{page[1]}\n"
+
+
+def read_all(terminal: int) -> str:
+    """Everything that is written to a terminal, until its last writer has gone."""
+    found = b""
+    with contextlib.suppress(OSError):
+        while some := os.read(terminal, 65_536):
+            found += some
+    return found.decode(errors="replace")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

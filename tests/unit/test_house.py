@@ -9,7 +9,7 @@ ROOT = Path(funnel_stream.__file__).parent
 
 FLOORS = [
     {"errors"},
-    {"contract", "cells", "documents"},
+    {"contract", "cells", "documents", "human"},
     {"definition"},
     {"rates", "journey"},
     {"spend"},
@@ -38,6 +38,8 @@ HOME = {
     "aiokafka": {"streaming", "tools", "cli"},
     "confluent_kafka": {"tools", "cli"},
     "prometheus_client": {"exposition"},
+    "jinja2": {"exposition"},
+    "markupsafe": {"exposition"},
     "matplotlib": {"cli"},
     "pyarrow": {"cli"},
 }

@@ -18,7 +18,8 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from funnel_stream.cli import human
+from funnel_stream import human
+from funnel_stream.cli import browser
 from funnel_stream.cli.children import Children
 from funnel_stream.cli.delivery import Stop, progress_bar, stoppable
 from funnel_stream.cli.demo_view import (
@@ -59,11 +60,16 @@ def demo(
     deals_per_day: Annotated[int, typer.Option(min=1, max=1_000, help="New deals a day.")] = 100,
     seed: Annotated[int, typer.Option(help="Another seed tells another story.")] = 0,
     partitions: Annotated[int, typer.Option(min=1, max=64, help="Partitions of the events.")] = 4,
+    open_page: Annotated[
+        bool,
+        typer.Option("--open/--no-open", help="Show the page in the browser, if there is one."),
+    ] = True,
 ) -> None:
     """See it work: broker, worker and a simulated sales team, in one terminal.
 
     Starts the embedded broker and a worker, each a process of its own, publishes the history of an
-    invented company as fast as it can, and goes on live. Ctrl-C ends all of it; nothing is left.
+    invented company as fast as it can, and goes on live. As soon as there are figures, a browser
+    shows them on the worker's page. Ctrl-C ends all of it; nothing is left.
 
     \b
     funnel-stream demo
@@ -76,7 +82,8 @@ def demo(
         signal.signal(signal.SIGHUP, stop)
         port = http_port or _free_port()
         broker = _start(children, logs, partitions, port)
-        print(f"broker   {broker}\nmetrics  http://127.0.0.1:{port}/metrics", flush=True)
+        address = f"http://127.0.0.1:{port}"
+        print(f"page     {address}/\nbroker   {broker}\nmetrics  {address}/metrics", flush=True)
         end = datetime.now(UTC)
         simulator = Simulator(
             start=end - timedelta(days=days), deals_per_day=deals_per_day, seed=seed
@@ -87,7 +94,7 @@ def demo(
             children.check()  # whose end says more than that nobody answered
             raise
         with _Feeder(simulator, broker, rate, stop) as feeder:
-            show = _Show(f"http://127.0.0.1:{port}", history, seconds, stop, children, feeder)
+            show = _Show(address, history, seconds, stop, children, feeder, open_page=open_page)
             show.run()
     shutil.rmtree(logs, ignore_errors=True)
     _finish(show)
@@ -188,6 +195,8 @@ class _Show:
         stop: Stop,
         children: Children,
         feeder: _Feeder,
+        *,
+        open_page: bool,
     ) -> None:
         self._address = address
         self._history = history
@@ -195,6 +204,7 @@ class _Show:
         self._stop = stop
         self._children = children
         self._feeder = feeder
+        self._open_page = open_page and sys.stdout.isatty()
         self._started = time.monotonic()
         self._speeds: deque[float] = deque(maxlen=SPARK_LENGTH)
         self._consumed: tuple[float, float] | None = None
@@ -224,6 +234,9 @@ class _Show:
             self._children.check()
             self._feeder.check()
             self._read()
+            if self.seen and self._open_page:
+                self._open_page = False
+                browser.show(f"{self._address}/")
             show(self.moment)
             following = max(following + _READ_EVERY_SECONDS, time.monotonic())
             while time.monotonic() < following and not self._stop.asked:

@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from funnel_stream.cli import human
+from funnel_stream import human
 from funnel_stream.cli.figures import Figures
 from funnel_stream.contract.event import LOST, STAGES, WON
 
@@ -205,7 +205,9 @@ def footer(moment: Moment) -> Text:
     return Text.assemble(
         (f" {minutes:02d}:{seconds:02d} ", "reverse"),
         "  ",
-        (f"{moment.address}/metrics", "cyan"),
+        (f"{moment.address}/", "cyan"),
+        "   ",
+        ("/metrics", "cyan"),
         "   ",
         ("/api/kpis", "cyan"),
         "   ",

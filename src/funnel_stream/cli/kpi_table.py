@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from funnel_stream import human
 from funnel_stream.catalogue import KPIS, Kpi
-from funnel_stream.cli import human
 from funnel_stream.contract.event import STAGES
 from funnel_stream.definition import Definition
 from funnel_stream.facts import NONE

@@ -6,7 +6,7 @@ from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from funnel_stream.cli import human
+from funnel_stream import human
 from funnel_stream.cli.figure_files import written_whole
 from funnel_stream.cli.plot_data import Curves, Funnel, Line, title_of
 from funnel_stream.contract.timestamps import moment

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from funnel_stream.settings import advertised_url as advertised
 from funnel_stream.settings import load_settings
 
 
@@ -18,6 +19,13 @@ def worker(
     ] = None,
     http_port: Annotated[
         str | None, typer.Option(help="Port of /metrics; 0 takes a free one. [default: 6066]")
+    ] = None,
+    advertised_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Where other workers reach this one. [default: http://HOST:PORT of /metrics]",
+        ),
     ] = None,
     clock: Annotated[
         str | None,
@@ -40,8 +48,8 @@ def worker(
     """Consume funnel events from Kafka and serve every KPI on /metrics.
 
     Start as many workers as you like: the partitions are shared among them, and one of them
-    reports the KPIs of the whole funnel. Kill any of them at any time: no event is lost or
-    counted twice.
+    reports the KPIs of the whole funnel. Whoever asks another one is answered by it. Kill any of
+    them at any time: no event is lost or counted twice.
 
     Every option can also be set in the environment: FUNNEL_BROKER, FUNNEL_HTTP_PORT …; topics
     only there: FUNNEL_EVENTS_TOPIC, FUNNEL_DEAD_LETTERS_TOPIC, FUNNEL_CHANGELOG_TOPIC,
@@ -54,6 +62,7 @@ def worker(
         broker=broker,
         http_host=http_host,
         http_port=http_port,
+        advertised_url=advertised_url,
         clock=clock,
         config=config,
         group=group,
@@ -72,6 +81,8 @@ def worker(
     reporter = Reporter(session_timeout=settings.session_timeout)
     serving = server.start(reporter, funnel, settings.http_host, settings.http_port)
     typer.echo(f"metrics at http://{settings.http_host}:{serving.port}/metrics", err=True)
+    # The real port is known only now.
+    settings = settings.model_copy(update={"advertised_url": advertised(settings, serving.port)})
     try:
         asyncio.run(run_worker(settings, funnel, reporter))
     finally:

@@ -1,7 +1,8 @@
 """``/api/deals``: the deals behind a figure; ``/api/deals/<id>``: one deal, explained.
 
 Answered from the state of this worker's partitions, while the stream goes on changing it: nothing
-is locked, and the work is done in small pieces with rests between them.
+is locked, and the work is done in small pieces with rests between them. The HTML pages of the same
+names ask here too, so that there is one search at a time, whoever asks.
 """
 
 import asyncio
@@ -9,17 +10,17 @@ import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from funnel_stream.answers.deal_list import Finder, Place, Walk
-from funnel_stream.answers.explanation import as_json, explain
-from funnel_stream.answers.question import question
+from funnel_stream.answers.deal_list import Entry, Finder, Place, Walk
+from funnel_stream.answers.explanation import Explanation, as_json, explain
+from funnel_stream.answers.question import Question, question
 from funnel_stream.contract.rejections import RefusedError
 from funnel_stream.contract.timestamps import moment, parse
 from funnel_stream.definition import Definition
-from funnel_stream.errors import UsageError
+from funnel_stream.errors import FunnelError, UsageError
 from funnel_stream.exposition.api import Answer, problem
 from funnel_stream.reporting import Held, Reporter
 
@@ -30,7 +31,8 @@ _REST_SECONDS: Final = 0.01
 """So long the stream has the interpreter to itself after every piece of work."""
 _REQUEST_SECONDS: Final = 0.5
 """After about so long an answer is given, however much has been found by then."""
-_PAGING: Final = ("limit", "after", "as_of")
+PAGING: Final = ("limit", "after", "as_of")
+"""Parameters that do not say which figure is meant."""
 _START: Final = Place(-1, b"")
 
 
@@ -46,8 +48,47 @@ _encode_cursor = msgspec.msgpack.Encoder().encode
 _decode_cursor = msgspec.msgpack.Decoder(_Cursor).decode
 
 
+class NotYetError(FunnelError):
+    """This worker does not know its deals (yet, or for sure); the hint is what it waits for."""
+
+
+class Share(NamedTuple):
+    """Which part of all deals a worker knows: these partitions of so many."""
+
+    partitions: tuple[int, ...]
+    partition_count: int
+
+    @property
+    def complete(self) -> bool:
+        return len(self.partitions) == self.partition_count
+
+
+class NotHereError(FunnelError):
+    """This worker does not know such a deal; the hint says who may."""
+
+    def __init__(self, deal_id: str, share: Share) -> None:
+        super().__init__(f"there is no deal {deal_id!r} here", hint=_where_else(share))
+        self.share = share
+
+
+class Page(NamedTuple):
+    """A page of the deals behind a figure.
+
+    ``after``: the cursor of the next page, ``None`` on the last one. ``limit``: what fits on a
+    page; one with a next and fewer deals ended because its time was over. ``as_of``: the instant
+    (µs) that all pages are of.
+    """
+
+    asked: Question
+    deals: list[Entry]
+    after: str | None
+    limit: int
+    as_of: int
+    share: Share
+
+
 class DealsApi:
-    """Answers about the deals that a worker holds."""
+    """Finds and explains the deals that a worker holds, and answers about them in JSON."""
 
     def __init__(self, reporter: Reporter, definition: Definition) -> None:
         self._reporter = reporter
@@ -55,75 +96,95 @@ class DealsApi:
         # One search at a time: many of them together would take the stream's time away.
         self._turn = asyncio.Lock()
 
-    async def deals(self, query: Mapping[str, str]) -> Answer:
+    async def find(self, query: Mapping[str, str]) -> Page:
         """A page of the deals behind a figure.
 
-        400 says which parameter is wrong and what is allowed, 503 why this worker cannot tell.
+        Raises ``UsageError``, which says which parameter is wrong and what is allowed, and
+        ``NotYetError``.
         """
-        held = self._reporter.held()
-        if held is None:
-            return self._unknown()
-        try:
-            limit = _limit(query.get("limit"))
-            as_of, place = _start(query, held)
-            figure = {name: value for name, value in query.items() if name not in _PAGING}
-            asked = question(figure, self._definition)
-        except UsageError as error:
-            return HTTPStatus.BAD_REQUEST, problem(error.message, error.hint or "")
+        held = self._held()
+        limit = _limit(query.get("limit"))
+        as_of, place = _start(query, held)
+        figure = {name: value for name, value in query.items() if name not in PAGING}
+        asked = question(figure, self._definition)
         walk = Walk(held.deals, Finder(asked, self._definition, as_of), place, limit=limit)
         async with self._turn:
             await _drive(walk)
         # Asked again: the partitions may have gone to another worker meanwhile.
-        if not self._still(held):
-            return self._unknown()
-        return HTTPStatus.OK, _json(
-            {
-                "deals": walk.entries,
-                "next": walk.place and _cursor(as_of, walk.place),
-                "as_of": moment(as_of),
-                **_share(held),
-            }
-        )
+        if self._held().deals != held.deals:
+            raise self._not_yet()
+        after = walk.place and _cursor(as_of, walk.place)
+        return Page(asked, walk.entries, after, limit, as_of, _share(held))
 
-    async def deal(self, deal_id: str, query: Mapping[str, str]) -> Answer:
-        """The explanation of one deal; 404 tells which share of the deals this worker knows."""
-        held = self._reporter.held()
-        if held is None:
-            return self._unknown()
-        try:
-            if unknown := [name for name in query if name != "as_of"]:
-                raise UsageError(f"there is no parameter {unknown[0]!r}", hint="There is: as_of.")
-            as_of = _instant(query, held)
-        except UsageError as error:
-            return HTTPStatus.BAD_REQUEST, problem(error.message, error.hint or "")
+    async def explained(self, deal_id: str, query: Mapping[str, str]) -> Explanation:
+        """One deal, explained; the query may hold ``as_of``.
+
+        Raises ``UsageError``, ``NotYetError`` and ``NotHereError``.
+        """
+        held = self._held()
+        if unknown := [name for name in query if name != "as_of"]:
+            raise UsageError(f"there is no parameter {unknown[0]!r}", hint="There is: as_of.")
+        as_of = _instant(query, held)
         name = deal_id.encode(errors="replace")
         for deals in held.deals.values():
             if row := deals.row(name):
                 async with self._turn:
                     # A deal of a thousand events takes a good part of a second.
-                    body = await asyncio.to_thread(self._explained, deal_id, row, as_of)
-                return HTTPStatus.OK, body
-        return HTTPStatus.NOT_FOUND, _json(
+                    return await asyncio.to_thread(explain, deal_id, row, self._definition, as_of)
+        raise NotHereError(deal_id, _share(held))
+
+    async def deals(self, query: Mapping[str, str]) -> Answer:
+        """A page as JSON; 400 says what is wrong, 503 why this worker cannot tell."""
+        try:
+            page = await self.find(query)
+        except (UsageError, NotYetError) as error:
+            return _disappointing(error)
+        return HTTPStatus.OK, _json(
             {
-                "error": f"there is no deal {deal_id!r} here",
-                "reason": _where_else(held),
-                **_share(held),
+                "deals": page.deals,
+                "next": page.after,
+                "as_of": moment(page.as_of),
+                **_share_json(page.share),
             }
         )
 
-    def _explained(self, deal_id: str, row: bytes, as_of: int) -> bytes:
-        return as_json(explain(deal_id, row, self._definition, as_of))
+    async def deal(self, deal_id: str, query: Mapping[str, str]) -> Answer:
+        """An explanation as JSON; 404 tells which share of the deals this worker knows."""
+        try:
+            return HTTPStatus.OK, as_json(await self.explained(deal_id, query))
+        except NotHereError as error:
+            said = {"error": error.message, "reason": error.hint}
+            return HTTPStatus.NOT_FOUND, _json({**said, **_share_json(error.share)})
+        except (UsageError, NotYetError) as error:
+            return _disappointing(error)
 
-    def _still(self, held: Held) -> bool:
-        now = self._reporter.held()
-        return now is not None and now.deals == held.deals
+    def _held(self) -> Held:
+        held = self._reporter.held()
+        if held is None:
+            raise self._not_yet()
+        return held
 
-    def _unknown(self) -> Answer:
+    def _not_yet(self) -> NotYetError:
         ready, reason = self._reporter.ready()
-        return HTTPStatus.SERVICE_UNAVAILABLE, problem(
+        return NotYetError(
             "this worker does not know its deals yet",
-            "confirming the membership in the group" if ready else reason,
+            hint="confirming the membership in the group" if ready else reason,
         )
+
+
+def _disappointing(error: UsageError | NotYetError) -> Answer:
+    return status_of(error), problem(error.message, error.hint or "")
+
+
+def status_of(error: UsageError | NotYetError | NotHereError) -> HTTPStatus:
+    """The status of the answer that a search ends with."""
+    match error:
+        case UsageError():
+            return HTTPStatus.BAD_REQUEST
+        case NotHereError():
+            return HTTPStatus.NOT_FOUND
+        case NotYetError():
+            return HTTPStatus.SERVICE_UNAVAILABLE
 
 
 async def _drive(walk: Walk) -> None:
@@ -186,24 +247,23 @@ def _cursor(as_of: int, place: Place) -> str:
     return urlsafe_b64encode(packed).rstrip(b"=").decode()
 
 
-def _share(held: Held) -> dict[str, Any]:
-    """Which part of all deals this worker knows."""
-    return {
-        "partitions": sorted(held.deals),
-        "partition_count": held.partitions,
-        "complete": len(held.deals) == held.partitions,
-    }
+def _share(held: Held) -> Share:
+    return Share(tuple(sorted(held.deals)), held.partitions)
 
 
-def _where_else(held: Held) -> str:
-    if len(held.deals) == held.partitions:
+def _share_json(share: Share) -> dict[str, Any]:
+    return {**share._asdict(), "complete": share.complete}
+
+
+def _where_else(share: Share) -> str:
+    if share.complete:
         return (
             "This worker holds all partitions: the deal was never heard of, was erased, or left "
             "the state a long time after its closing."
         )
-    numbers = ", ".join(map(str, sorted(held.deals))) or "none"
+    numbers = ", ".join(map(str, share.partitions)) or "none"
     return (
-        f"Of the partitions 0 to {held.partitions - 1} this worker holds {numbers}; "
+        f"Of the partitions 0 to {share.partition_count - 1} this worker holds {numbers}; "
         "another worker may have the deal."
     )
 

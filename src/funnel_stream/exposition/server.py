@@ -7,19 +7,19 @@ import gzip
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from html import escape
 from http import HTTPStatus
 from typing import Final, TypeVar
 
 import msgspec
 from aiohttp import web
 
-from funnel_stream import __version__
 from funnel_stream.definition import Definition
 from funnel_stream.errors import FunnelError
 from funnel_stream.exposition import api, health
 from funnel_stream.exposition.deals_api import DealsApi
+from funnel_stream.exposition.forward import Forwarder, PeerUnreachableError
 from funnel_stream.exposition.metrics import Exposition
+from funnel_stream.exposition.page.routes import add_pages
 from funnel_stream.reporting import Reporter
 
 _GZIP_BYTES: Final = 16_384
@@ -100,7 +100,7 @@ def application(reporter: Reporter, definition: Definition) -> web.Application:
     """The addresses and what they answer."""
     exposition = Exposition(reporter)
     deals = DealsApi(reporter, definition)
-    index = _index(definition).encode()
+    forwarder = Forwarder(reporter)
 
     def confirmed(write: Callable[[], Written]) -> Written:
         """An answer with KPIs, if this worker reports even now that it is written: the process may
@@ -108,14 +108,17 @@ def application(reporter: Reporter, definition: Definition) -> web.Application:
         answer = write()
         return answer if reporter.reporting() else write()
 
-    async def show_index(request: web.Request) -> web.Response:
-        return _answer(request, index, "text/html; charset=utf-8")
-
     async def show_metrics(request: web.Request) -> web.Response:
         accept, names = request.headers.get("Accept", ""), request.query.getall("name[]", [])
         return _answer(request, *confirmed(lambda: exposition.render(accept, names)))
 
-    async def show_kpis(request: web.Request) -> web.Response:
+    async def show_kpis(request: web.Request) -> web.StreamResponse:
+        if peer := forwarder.to_reporter(request):
+            try:
+                return await forwarder.forward(request, peer)
+            except PeerUnreachableError as error:
+                body = api.problem("the worker that reports the KPIs does not answer", error.peer)
+                return _answer(request, body, _JSON, HTTPStatus.SERVICE_UNAVAILABLE)
         status, body = confirmed(lambda: api.kpis(reporter, request.query))
         return _answer(request, body, _JSON, status)
 
@@ -134,7 +137,8 @@ def application(reporter: Reporter, definition: Definition) -> web.Application:
         return _json(request, health.readiness(reporter))
 
     app = web.Application()
-    app.router.add_get("/", show_index)
+    app.cleanup_ctx.append(forwarder.running)
+    add_pages(app, reporter, definition, deals, forwarder)
     app.router.add_get("/metrics", show_metrics)
     app.router.add_get("/api/kpis", show_kpis)
     app.router.add_get("/api/deals", show_deals)
@@ -160,27 +164,3 @@ def _answer(
         headers["Content-Encoding"] = "gzip"
         body = gzip.compress(body, compresslevel=1, mtime=0)
     return web.Response(status=status, body=body, headers=headers)
-
-
-def _index(definition: Definition) -> str:
-    example = f"/api/kpis?window={definition.windows[-1]}"
-    if definition.dimensions:
-        example += f"&dimension={definition.dimensions[0]}"
-    addresses = {
-        "/metrics": "everything, for Prometheus",
-        "/api/kpis": "the KPIs as JSON",
-        example: "of one window, by one dimension",
-        f"/api/deals?kpi=leads&window={definition.windows[-1]}": "the deals behind a figure",
-        "/healthz": "is the process alive?",
-        "/readyz": "has it recovered?",
-    }
-    items = "\n".join(
-        f'<li><a href="{escape(path)}">{escape(path)}</a> – {escape(text)}</li>'
-        for path, text in addresses.items()
-    )
-    return (
-        "<!doctype html>\n<html lang=en><meta charset=utf-8><title>funnel-stream</title>\n"
-        f"<h1>funnel-stream {__version__}</h1>\n<ul>\n{items}\n</ul>\n"
-        f"<p>Windows: {', '.join(definition.windows)}. "
-        f"Dimensions: {', '.join(definition.dimensions) or 'none'}.</p>\n"
-    )

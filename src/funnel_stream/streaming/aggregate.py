@@ -177,7 +177,7 @@ class Aggregate:
             self._reporter.hide(reason)
             return
         self._advance(tables)
-        self._reporter.publish(tables.windows.snapshot())
+        self._reporter.publish(tables.windows.snapshot(), tables.watermark)
         self._shown = monotonic()
         now = time.time()
         for oldest in tables.oldest:

@@ -19,6 +19,7 @@ from funnel_stream.streaming.batches import (
     BatchTransport,
 )
 from funnel_stream.streaming.failure import die
+from funnel_stream.streaming.roster import Roster
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class FunnelApp(faust.App):
             web_enabled=False,
         )
         self.reporter = reporter
+        self.roster = Roster(settings)
         self.duties: Duties
 
     @property

@@ -14,7 +14,6 @@ from typing import Any, Final, TypeVar, cast
 import aiokafka
 import faust
 from aiokafka import TopicPartition
-from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import (
     AuthenticationFailedError,
     CommitFailedError,
@@ -291,7 +290,7 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
             client_id=conf.broker_client_id,
             group_id=conf.id,
             bootstrap_servers=stock.server_list(transport.url, transport.default_port),
-            partition_assignment_strategy=[RoundRobinPartitionAssignor],
+            partition_assignment_strategy=[cast("Any", self.app).roster],
             enable_auto_commit=False,
             # Where to read from is the fence's business alone; never reset in silence.
             auto_offset_reset="none",

@@ -150,6 +150,7 @@ class Worker:
         numbers = sorted(tp.partition for tp in assignment if tp.topic != self._panes.topic)
         owner = self._panes in assignment
         self._reporter.assigning(f"recovering partitions {', '.join(map(str, numbers))}")
+        self._reporter.introduce(self._app.roster.peers())
         try:
             positions = await self._track.assign(
                 numbers, generation=generation, group_generation=group_generation

@@ -92,7 +92,7 @@ SCREEN = """\
 │  open now           2,000,000  1,234,567,890              –               –  │
 │  cost per lead          17.25              –              –            3.10  │
 ╰──────────────────────────────────────────────────────────────────────────────╯
- 01:32   http://127.0.0.1:6066/metrics   /api/kpis   Ctrl-C ends it"""
+ 01:32   http://127.0.0.1:6066/   /metrics   /api/kpis   Ctrl-C ends it"""
 
 SUMMARY = """\
 Funnel, last 30 days
@@ -140,7 +140,7 @@ def test_the_screen_on_80_columns_and_24_lines() -> None:
 def test_the_screen_before_the_first_figures() -> None:
     text = drawn(screen(NOTHING), 80)
     assert "Win ratio" in text
-    assert "http://127.0.0.1:6066/metrics" in text
+    assert "http://127.0.0.1:6066/ " in text
     assert "0" not in text.replace("127.0.0.1:6066", "").replace("30 days", "").replace("00:00", "")
 
 

@@ -1,5 +1,6 @@
 """``/api/deals`` as its clients see it."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -7,10 +8,12 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from funnel_stream.answers.deal_list import Walk
 from funnel_stream.answers.explanation import as_json, explain
 from funnel_stream.deals import Deals
 from funnel_stream.definition import Definition
 from funnel_stream.exposition import deals_api
+from funnel_stream.exposition.deals_api import DealsApi, NotYetError
 from funnel_stream.reporting import Reporter, monotonic
 from tests.funnels import at, computed, micros, stage
 from tests.unit.answers.test_explanation import folded
@@ -212,6 +215,37 @@ def test_who_may_have_lost_its_partitions_does_not_answer() -> None:
     assert answer.status == 503
     assert answer.json["reason"] == "confirming the membership in the group"
     assert idle().held() is None, "its membership was never confirmed"
+
+
+async def test_partitions_that_go_during_a_search_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    reporter = holding(0, count=1)
+    drive = deals_api._drive
+
+    async def slowly(walk: Walk) -> None:
+        await drive(walk)
+        reporter.hold({}, partitions=1, event_clock=True)
+
+    monkeypatch.setattr(deals_api, "_drive", slowly)
+    with pytest.raises(NotYetError):
+        await DealsApi(reporter, DEFINITION).find({"kpi": "leads", "window": "30d"})
+
+
+async def test_searches_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deals_api, "_SLICE_SECONDS", 0.0)
+    under_way: list[Walk] = []
+    together = []
+    drive = deals_api._drive
+
+    async def watched(walk: Walk) -> None:
+        under_way.append(walk)
+        together.append(len(under_way))
+        await drive(walk)
+        under_way.remove(walk)
+
+    monkeypatch.setattr(deals_api, "_drive", watched)
+    api, query = DealsApi(holding(0, count=1), DEFINITION), {"kpi": "leads", "window": "30d"}
+    await asyncio.gather(*(api.find(query) for _ in range(3)))
+    assert together == [1, 1, 1]
 
 
 def test_who_reports_answers_as_of_what_it_shows() -> None:

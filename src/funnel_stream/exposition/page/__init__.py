@@ -1,0 +1,1 @@
+"""The page at ``/``: the funnel and its KPIs to look at, rendered here, refreshed live."""

@@ -1,0 +1,174 @@
+"""Figures as the page shows them: a KPI's series with their parts, chosen by the view, and written
+as people read them."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from funnel_stream import human
+from funnel_stream.catalogue import Kpi
+from funnel_stream.exposition.page.view import View
+from funnel_stream.shapes import OTHER, OpenCounts, Place
+
+LABELS_APART: Final = ("basis", "horizon", "currency")
+"""Labels that the view chooses, for all figures alike."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One series of a KPI. ``labels``: its own; ``parts``: its values by suffix; ``quantiles``: by
+    the label's value. ``value`` is ``None`` where there is nothing to divide by."""
+
+    kpi: Kpi
+    labels: Mapping[str, str]
+    parts: dict[str, float] = field(default_factory=dict)
+    quantiles: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def value(self) -> float | None:
+        return self.parts.get("")
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Tells it from the other series of the KPI."""
+        return tuple(self.labels.values())
+
+    @property
+    def name(self) -> str:
+        """Its labels in words, without those that the view chooses."""
+        return in_words(self.labels)
+
+    @property
+    def text(self) -> str:
+        """The value as people write it, without its unit."""
+        return written(self.kpi, self.value)
+
+    def written(self, value: float | None) -> str:
+        """Another value of the same series."""
+        return written(self.kpi, value)
+
+    @property
+    def unit(self) -> str:
+        """What stands behind the value; a currency where it is money."""
+        return unit(self.kpi, self.labels.get("currency", ""))
+
+    @property
+    def beneath(self) -> str:
+        """What the value is made of, as a sentence without a verb; empty for a plain count."""
+        parts = self.parts
+        if "_numerator" in parts:
+            top, bottom = parts["_numerator"], parts["_denominator"]
+            if self.kpi.unit == "money":
+                return f"{human.money(top)} ÷ {human.count(bottom)}"
+            write = human.money if "currency" in self.labels else human.count
+            return f"{write(top)} of {write(bottom)}"
+        if "_count" not in parts:
+            return ""
+        samples = f"{human.count(parts['_count'])} samples"
+        if not self.quantiles:
+            return samples
+        half, most = (human.seconds(self.quantiles[name]) for name in ("0.5", "0.9"))
+        return f"half within {half} · 90 % within {most} · {samples}"
+
+
+def figures(kpi: Kpi, place: Place) -> list[Figure]:
+    """All series of a KPI at a place, in the catalogue's order."""
+    found: dict[tuple[str, ...], Figure] = {}
+    for suffix, own, value in kpi.shape.figures(place):
+        labels = own.labels
+        quantile = labels.get("quantile")
+        if quantile is not None:
+            labels = {name: text for name, text in labels.items() if name != "quantile"}
+        key = tuple(labels.values())
+        figure = found.get(key)
+        if figure is None:
+            figure = found[key] = Figure(kpi, labels)
+        if quantile is None:
+            figure.parts[suffix] = value
+        else:
+            figure.quantiles[quantile] = value
+    return list(found.values())
+
+
+def chosen(found: Iterable[Figure], view: View) -> list[Figure]:
+    """The series that a view shows: of its basis where the KPI has it, of its currency."""
+    found = list(found)
+    for name, wanted in (("basis", view.basis_labels), ("currency", {"currency": view.currency})):
+        if any(name in figure.labels for figure in found):
+            found = _with(found, name, wanted)
+    return found
+
+
+def _with(found: list[Figure], name: str, wanted: Mapping[str, str]) -> list[Figure]:
+    matching = [figure for figure in found if wanted.items() <= figure.labels.items()]
+    if matching or name != "basis":
+        return matching
+    # Not every KPI has matured figures: then those closest to them, and they say so.
+    return [figure for figure in found if figure.labels[name] == "cohort"]
+
+
+def ranked(found: list[Figure]) -> list[Figure]:
+    """Where anybody can invent labels, or most are nothing: the largest first, the rest last."""
+    shape = found[0].kpi.shape if found else None
+    if not isinstance(shape, OpenCounts) and len(found) <= _MANY:
+        return found
+    filled = [figure for figure in found if figure.value]
+    return sorted(filled, key=lambda figure: (OTHER in figure.key, -(figure.value or 0)))
+
+
+_MANY: Final = 20
+
+# --- in words -------------------------------------------------------------------------------------
+
+_WORDS: Final = {
+    ("offered", "true"): "with an offer",
+    ("offered", "false"): "without an offer",
+    ("qualified", "true"): "qualified",
+    ("qualified", "false"): "not qualified",
+}
+_VALUES: Final = {"__none__": "not given", OTHER: "all others"}
+
+
+def in_words(labels: Mapping[str, str]) -> str:
+    """Labels beside those that the view chooses, as people say them."""
+    return " · ".join(_said(dict(labels)))
+
+
+def _said(labels: dict[str, str]) -> Iterator[str]:
+    if "from_stage" in labels:
+        yield f"{labels.pop('from_stage')} → {labels.pop('to_stage')}"
+    for name, value in labels.items():
+        if name in LABELS_APART:
+            continue
+        if name == "lost_from":
+            yield f"from {value}"
+        else:
+            yield _WORDS.get((name, value), value_in_words(value))
+
+
+def value_in_words(value: str) -> str:
+    """A value of a dimension or label; the two that stand for none and for the rest in words."""
+    return _VALUES.get(value, value.replace("_", " ") if value in _OURS else value)
+
+
+_OURS: Final = ("no_show", "negotiation_round")
+"""Names of this software, not of its users."""
+
+
+def written(kpi: Kpi, value: float | None) -> str:
+    """A value in the KPI's unit, which ``unit`` names."""
+    match kpi.unit:
+        case "ratio":
+            return human.percent(value)
+        case "seconds":
+            return human.seconds(value)
+        case "money" | "money a day":
+            return human.money(value)
+        case "points" | "rounds":
+            return human.MISSING if value is None else f"{value:,.1f}"
+    return human.count(value)
+
+
+def unit(kpi: Kpi, currency: str = "") -> str:
+    """The unit where the value does not carry it itself; of money with its currency."""
+    return "" if kpi.unit in ("ratio", "seconds") else kpi.unit.replace("money", currency).strip()

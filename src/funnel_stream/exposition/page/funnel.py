@@ -1,0 +1,181 @@
+"""The funnel drawn: how many deals got how far on the view's basis, and where the others went."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from funnel_stream import human
+from funnel_stream.catalogue import BY_ID
+from funnel_stream.contract.event import LEAD, LOST, STAGES, WON
+from funnel_stream.definition import OPEN_STAGES, Definition, Pipeline
+from funnel_stream.exposition.page import drawing
+from funnel_stream.exposition.page.figures import Figure, value_in_words
+from funnel_stream.exposition.page.tiles import deals_link
+from funnel_stream.exposition.page.view import View
+
+_REASONS: Final = 2
+_PIPELINE_STAGES: Final = STAGES[:LOST]
+
+ByKpi = Mapping[str, list[Figure]]
+"""All series of the view's pipeline in its window, and of now, by KPI."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Deals that left a stage: where to or why, how many, and which."""
+
+    name: str
+    count: str
+    deals: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage. ``count``: deals of the view that got there; ``of_leads`` and ``of_before``:
+    shares. ``lost``: from here, with the reasons; ``back``: moves to earlier stages."""
+
+    name: str
+    title: str
+    count: float
+    deals: str
+    of_leads: str
+    of_before: str
+    slice: drawing.Slice
+    lost: Flow
+    lost_width: float
+    reasons: list[Flow]
+    back: list[Flow]
+    open: Flow | None
+
+    @property
+    def count_text(self) -> str:
+        return human.count(self.count)
+
+
+@dataclass(frozen=True)
+class Funnel:
+    """All stages in order; ``reopened``: losses that were taken back. ``empty``: why there is
+    nothing to draw."""
+
+    stages: list[Stage]
+    reopened: list[Flow]
+    empty: str
+
+
+def funnel(by_kpi: ByKpi, view: View, definition: Definition) -> Funnel:
+    """The funnel of a view."""
+    reached = _reached(by_kpi, view)
+    counts = [0.0 if figure is None else _count(figure, stage) for stage, figure in reached]
+    slices = drawing.funnel(counts)
+    titles = definition.pipelines.get(view.pipeline, Pipeline()).stage_titles
+    lost = [_lost(by_kpi, name, view, definition) for name in _PIPELINE_STAGES]
+    largest = max(counts, default=0.0) or 1.0
+    stages = []
+    for stage, figure in reached:
+        name = _PIPELINE_STAGES[stage]
+        total, reasons, flow = lost[stage]
+        part = "numerator" if stage else "denominator"
+        stages.append(
+            Stage(
+                name=name,
+                title=titles.get(name, name.capitalize()),
+                count=counts[stage],
+                deals=deals_link(figure.kpi, figure.labels, view, definition, part=part)
+                if figure
+                else "",
+                of_leads=_share(counts[stage], counts[LEAD]) if stage else "",
+                of_before=_share(counts[stage], counts[stage - 1]) if stage else "",
+                slice=slices[stage],
+                lost=flow,
+                lost_width=round(min(100.0, 100 * total / largest), 1),
+                reasons=reasons,
+                back=_moves(by_kpi, name, _PIPELINE_STAGES[:stage], titles, view, definition),
+                open=_open(by_kpi, name, view, definition) if name in OPEN_STAGES else None,
+            )
+        )
+    reopened = _moves(by_kpi, STAGES[LOST], OPEN_STAGES, titles, view, definition)
+    return Funnel(stages, reopened, "" if any(counts) else _why_empty(by_kpi, view))
+
+
+def _reached(by_kpi: ByKpi, view: View) -> list[tuple[int, Figure | None]]:
+    """For each stage the conversion from lead to it, on the view's basis; for lead itself the
+    first one, whose denominator it is."""
+    wanted = {"from_stage": STAGES[LEAD], **view.basis_labels}
+    found = {
+        figure.labels["to_stage"]: figure
+        for figure in by_kpi["conversion_ratio"]
+        if wanted.items() <= figure.labels.items()
+    }
+    return [(stage, found.get(STAGES[max(stage, 1)])) for stage in range(WON + 1)]
+
+
+def _count(figure: Figure, stage: int) -> float:
+    return figure.parts["_numerator" if stage else "_denominator"]
+
+
+def _share(part: float, whole: float) -> str:
+    return human.percent(part / whole) if whole else human.MISSING
+
+
+def _why_empty(by_kpi: ByKpi, view: View) -> str:
+    if not any(view.basis_labels.items() <= f.labels.items() for f in by_kpi["conversion_ratio"]):
+        return "Matured conversions are not known in a window this short: choose 24 h or more."
+    if ":" in view.basis:
+        return "No lead of this window is old enough to be judged yet: choose another basis."
+    return "No lead came in this window."
+
+
+def _lost(
+    by_kpi: ByKpi, stage: str, view: View, definition: Definition
+) -> tuple[float, list[Flow], Flow]:
+    """How many were lost from a stage, why, and which."""
+    kpi = BY_ID["lost_deals"]
+    reasons: dict[str, float] = {}
+    for figure in by_kpi[kpi.id]:
+        if figure.labels["lost_from"] == stage:
+            reason = figure.labels["reason"]
+            reasons[reason] = reasons.get(reason, 0.0) + (figure.value or 0.0)
+    total = sum(reasons.values())
+    # In the order of the series the rest comes last.
+    most = sorted(reasons, key=lambda reason: -reasons[reason])[:_REASONS]
+    flows = [
+        Flow(
+            value_in_words(reason),
+            human.count(reasons[reason]),
+            deals_link(kpi, {"lost_from": stage, "reason": reason}, view, definition),
+        )
+        for reason in most
+    ]
+    if rest := total - sum(reasons[reason] for reason in most):
+        flows.append(Flow("others", human.count(rest), ""))
+    link = deals_link(kpi, {"lost_from": stage}, view, definition) if total else ""
+    return total, flows, Flow("lost", human.count(total), link)
+
+
+def _moves(
+    by_kpi: ByKpi,
+    stage: str,
+    to: Iterable[str],
+    titles: Mapping[str, str],
+    view: View,
+    definition: Definition,
+) -> list[Flow]:
+    wanted = set(to)
+    return [
+        Flow(
+            titles.get(figure.labels["to_stage"], figure.labels["to_stage"]),
+            human.count(figure.value),
+            deals_link(figure.kpi, figure.labels, view, definition),
+        )
+        for figure in by_kpi["transitions"]
+        if figure.labels["from_stage"] == stage and figure.labels["to_stage"] in wanted
+        if figure.value
+    ]
+
+
+def _open(by_kpi: ByKpi, stage: str, view: View, definition: Definition) -> Flow | None:
+    for figure in by_kpi["open_deals"]:
+        if figure.labels["stage"] == stage:
+            link = deals_link(figure.kpi, figure.labels, view, definition)
+            return Flow("open now", figure.text, link if figure.value else "")
+    return None

@@ -1,0 +1,107 @@
+"""Live pages: server-sent events with the parts of a page that have changed.
+
+All readers of one view share what is rendered for it, and rendering takes a small share of the
+time only, however many views there are: the more of them, the less often each is refreshed.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
+from typing import Final, Protocol
+
+import msgspec
+
+from funnel_stream.exposition.page.pages import Parts
+from funnel_stream.reporting import Reporter
+from funnel_stream.windows import Snapshot
+
+_LOOK_SECONDS: Final = 0.2
+"""So often a stream looks for news."""
+_CLOCK_SECONDS: Final = 1.0
+"""After so long a page is told the time and the state of the service."""
+_STILL_SECONDS: Final = 5.0
+"""After so long all is rendered anew, even if nothing has come: ages grow, trends arrive."""
+_REST: Final = 9
+"""After rendering for a second there is a rest of so many, shared by all views."""
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+class LivePage(Protocol):
+    """A page that can be rendered part by part."""
+
+    async def parts(self, snapshot: Snapshot) -> Parts:
+        """All of it."""
+
+    def passing(self, snapshot: Snapshot) -> Parts:
+        """What changes by itself, and costs nothing."""
+
+
+class _Shared:
+    """A view that somebody looks at, as it was rendered last."""
+
+    def __init__(self, page: LivePage) -> None:
+        self.page = page
+        self.parts: Parts = {}
+        self.version = -1
+        self.rendered_at = self.told_at = 0.0
+        self.readers = 0
+        self.turn = asyncio.Lock()
+
+
+class Live:
+    """The streams of all live pages."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self._views: dict[str, _Shared] = {}
+        self._turn = asyncio.Lock()
+        self._rest_until = 0.0
+
+    async def events(
+        self, address: str, page: LivePage, is_elsewhere: Callable[[], bool]
+    ) -> AsyncGenerator[bytes, None]:
+        """The stream of the page at an address; ends when another worker has become the one to
+        ask."""
+        shared = self._views.setdefault(address, _Shared(page))
+        shared.readers += 1
+        sent: Parts = {}
+        waiting_for = ""
+        try:
+            yield b"retry: 1000\n\n"
+            while not is_elsewhere():
+                snapshot = self._reporter.snapshot()
+                if snapshot is not None:
+                    await self._refresh(shared, snapshot)
+                    changed = shared.parts.items() - sent.items()
+                    sent, waiting_for = shared.parts, ""
+                    if changed:
+                        yield _event("parts", dict(changed))
+                elif (reason := self._reporter.ready()[1]) != waiting_for:
+                    waiting_for, sent = reason, {}
+                    yield _event("waiting", {"reason": reason})
+                await asyncio.sleep(_LOOK_SECONDS)
+        finally:
+            shared.readers -= 1
+            if not shared.readers:
+                self._views.pop(address, None)
+
+    async def _refresh(self, shared: _Shared, snapshot: Snapshot) -> None:
+        """Render the view anew if there is news, and if it is time again."""
+        async with shared.turn:
+            now = time.monotonic()
+            if shared.version != snapshot.version or now - shared.rendered_at > _STILL_SECONDS:
+                async with self._turn:
+                    await asyncio.sleep(max(0.0, self._rest_until - now))
+                    begun = time.monotonic()
+                    shared.parts = await shared.page.parts(snapshot)
+                    took = time.monotonic() - begun
+                    self._rest_until = begun + took * (1 + _REST)
+                shared.version = snapshot.version
+                shared.rendered_at = shared.told_at = begun
+            elif now - shared.told_at > _CLOCK_SECONDS:
+                shared.parts = {**shared.parts, **shared.page.passing(snapshot)}
+                shared.told_at = now
+
+
+def _event(name: str, data: dict[str, str]) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), _encode(data))

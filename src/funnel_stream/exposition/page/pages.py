@@ -1,0 +1,270 @@
+"""The funnel's page and a KPI's page, put together from their parts."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from funnel_stream.catalogue import BY_ID, KPIS, Kpi
+from funnel_stream.cells import cell_id
+from funnel_stream.contract.timestamps import moment
+from funnel_stream.definition import DAY, HOUR, Definition
+from funnel_stream.exposition.page import breakdown as breakdowns
+from funnel_stream.exposition.page.figures import Figure, figures
+from funnel_stream.exposition.page.funnel import ByKpi, funnel
+from funnel_stream.exposition.page.service import service
+from funnel_stream.exposition.page.site import part, render
+from funnel_stream.exposition.page.tiles import Reading, tile
+from funnel_stream.exposition.page.trends import ShownTrend, Trends
+from funnel_stream.exposition.page.view import Choices, View, choices, view
+from funnel_stream.kpi_reference import STAGE_TITLES
+from funnel_stream.reporting import Reporter
+from funnel_stream.samples import Places
+from funnel_stream.shapes import MoneyMeans, label_text
+from funnel_stream.windows import Row, Snapshot, Sums
+
+Parts = dict[str, str]
+"""HTML by the id of its element: what is replaced on a live page when it changes."""
+
+FIRST_WAIT_SECONDS: Final = 0.15
+"""So long a page waits for trends that nobody has reckoned yet; afterwards they come live."""
+MOST_COLUMNS: Final = 8
+
+BASES: Final = {
+    "period": "What happened in the window, whoever it happened to.",
+    "cohort": "Of the leads that came in the window: how far they have got so far.",
+    "matured": "Of the leads that turned {horizon} old in the window: how far they were by then.",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a reader looks at, and all figures of it."""
+
+    snapshot: Snapshot
+    places: Places
+    view: View
+    possible: Choices
+    by_kpi: ByKpi
+    trend: ShownTrend | None
+
+    def series(self, figure: Figure, value: str = "") -> str:
+        """A figure's series, named as on ``/metrics``; ``value``: of the dimension."""
+        labels = {"pipeline": self.view.pipeline}
+        if not figure.kpi.of_now:
+            labels["window"] = self.view.window.name
+        if value:
+            labels |= {"dimension": self.view.dimension, "value": value}
+        name = figure.kpi.metric + ("_breakdown" if value else "")
+        return f"{name}{{{label_text({**labels, **figure.labels})}}}"
+
+
+class HomePage:
+    """The page of a pipeline's funnel."""
+
+    def __init__(self, pages: "Pages", query: Mapping[str, str]) -> None:
+        self._pages = pages
+        self._query = query
+
+    async def html(self, snapshot: Snapshot) -> str:
+        """The whole page. Raises ``UsageError`` for a query that makes no sense."""
+        look = await self._pages.look(snapshot, self._query, wait=FIRST_WAIT_SECONDS)
+        stages = [
+            {"number": stage, "title": title, "kpis": [k for k in KPIS if k.stage == stage]}
+            for stage, title in STAGE_TITLES.items()
+        ]
+        context = self._pages.context(look, "/")
+        return render("home.html", **context, parts=self._parts(look), stages=stages)
+
+    async def parts(self, snapshot: Snapshot) -> Parts:
+        return self._parts(await self._pages.look(snapshot, self._query, wait=0.0))
+
+    def passing(self, snapshot: Snapshot) -> Parts:
+        return self._pages.passing(snapshot)
+
+    def _parts(self, look: Look) -> Parts:
+        definition, seen = self._pages.definition, look.view
+        of = breakdowns.one_each(definition.export.breakdown_kpis, look.by_kpi, seen)
+        table = breakdowns.breakdown(look.places, of, seen, definition)
+        drawn = funnel(look.by_kpi, seen, definition)
+        tiles = [tile(kpi, look.by_kpi[kpi.id], seen, look.trend, definition) for kpi in KPIS]
+        return {
+            **self.passing(look.snapshot),
+            "funnel": part("parts.html", "funnel", drawn, _explained(seen)),
+            **{
+                f"kpi-{each.kpi.id}": part("parts.html", "tile", each, look.series)
+                for each in tiles
+            },
+            "breakdown": part("parts.html", "breakdown", table, look.series),
+        }
+
+
+class KpiPage:
+    """The page of one KPI. Raises ``KeyError`` if there is none of that name."""
+
+    def __init__(self, pages: "Pages", name: str, query: Mapping[str, str]) -> None:
+        self._pages = pages
+        self._kpi = BY_ID[name]
+        self._query = query
+
+    async def html(self, snapshot: Snapshot) -> str:
+        """The whole page. Raises ``UsageError`` for a query that makes no sense."""
+        look = await self._pages.look(snapshot, self._query, wait=FIRST_WAIT_SECONDS)
+        context = self._pages.context(look, f"/kpi/{self._kpi.id}")
+        return render("kpi.html", **context, parts=self._parts(look), kpi=self._kpi)
+
+    async def parts(self, snapshot: Snapshot) -> Parts:
+        return self._parts(await self._pages.look(snapshot, self._query, wait=0.0))
+
+    def passing(self, snapshot: Snapshot) -> Parts:
+        return {"state": self._pages.passing(snapshot)["state"]}
+
+    def _parts(self, look: Look) -> Parts:
+        definition, seen, kpi = self._pages.definition, look.view, self._kpi
+        shown = tile(kpi, look.by_kpi[kpi.id], seen, look.trend, definition)
+        readings = [*shown.readings, *shown.further]
+        trend = _trend_table(kpi, readings, look.trend)
+        of = breakdowns.all_of(kpi, look.by_kpi, seen)
+        table = breakdowns.breakdown(look.places, of, seen, definition, f"/kpi/{kpi.id}")
+        return {
+            **self.passing(look.snapshot),
+            "series": part("kpi_parts.html", "series_table", readings, look.series, kpi),
+            "breakdown": part("parts.html", "breakdown", table, look.series),
+            "trend": part("kpi_parts.html", "trend_table", trend),
+        }
+
+
+class Pages:
+    """What the pages of a worker share."""
+
+    def __init__(self, reporter: Reporter, definition: Definition) -> None:
+        self.definition = definition
+        self._reporter = reporter
+        self._trends = Trends()
+
+    async def look(self, snapshot: Snapshot, query: Mapping[str, str], *, wait: float) -> Look:
+        """The view that a query asks for, with its figures; waits so many seconds for its trend."""
+        definition = self.definition
+        places = Places(snapshot)
+        pipelines = _by_leads(snapshot, places.pipelines)
+        wanted = query.get("pipeline") or next(iter(pipelines), "")
+        asked = view(query, choices(definition, pipelines, (), wanted), definition)
+        by_kpi = _figures(places, asked)
+        currencies = _currencies(by_kpi)
+        possible = choices(definition, pipelines, currencies, asked.pipeline)
+        if not asked.currency:
+            asked = replace(asked, currency=next(iter(currencies), ""))
+        trend = await self._trends.of(snapshot, places, asked.pipeline, asked.window, wait=wait)
+        return Look(snapshot, places, asked, possible, by_kpi, trend)
+
+    def context(self, look: Look, path: str) -> dict[str, Any]:
+        """What every page of the view at that path needs."""
+        pipelines = self.definition.pipelines
+        titles = {name: pipeline.title for name, pipeline in pipelines.items()}
+        return {
+            "view": look.view,
+            "possible": look.possible,
+            "path": path,
+            "pipeline_title": titles.get(look.view.pipeline) or look.view.pipeline,
+            "said": {
+                "pipeline": lambda name: titles.get(name) or name,
+                "basis": lambda basis: basis.replace(":", " after "),
+                "plain": lambda value: value,
+            },
+        }
+
+    def passing(self, snapshot: Snapshot) -> Parts:
+        """What changes by itself: the time, and the state of the service."""
+        return {
+            "state": part("parts.html", "state", moment(snapshot.as_of)),
+            "service": part("parts.html", "service", service(snapshot, self._reporter)),
+        }
+
+
+def _figures(places: Places, seen: View) -> dict[str, list[Figure]]:
+    """All figures of a pipeline, in the view's window and now, by KPI."""
+    [(in_window, _)] = places.of(seen.pipeline, "", seen.window)
+    [(now, _)] = places.of(seen.pipeline, "", None)
+    return {kpi.id: figures(kpi, now if kpi.of_now else in_window) for kpi in KPIS}
+
+
+def _by_leads(snapshot: Snapshot, pipelines: Iterable[str]) -> list[str]:
+    """Pipelines that have anything, the one with most leads first."""
+    longest = snapshot.totals.get(snapshot.definition.longest_window().name, Sums([]))
+    leads = cell_id("reached", "lead")
+    return sorted(pipelines, key=lambda name: (-longest.sum(Row(name), leads), name))
+
+
+def _currencies(by_kpi: ByKpi) -> list[str]:
+    """Those that any figure is in, the one with most amounts first."""
+    amounts: dict[str, float] = {}
+    for kpi in KPIS:
+        for figure in by_kpi[kpi.id]:
+            if currency := figure.labels.get("currency"):
+                counted = isinstance(kpi.shape, MoneyMeans)
+                number = figure.parts["_count"] if counted else 0.0
+                amounts[currency] = amounts.get(currency, 0.0) + number
+    return sorted(amounts, key=lambda currency: (-amounts[currency], currency))
+
+
+def _explained(seen: View) -> str:
+    name, _, horizon = seen.basis.partition(":")
+    return BASES[name].format(horizon=horizon)
+
+
+# --- a KPI's trend as a table ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TrendRow:
+    start: datetime
+    going_on: bool
+    texts: list[str]
+
+
+@dataclass(frozen=True)
+class TrendTable:
+    """``format``: of the times; ``explained``: what a row is."""
+
+    columns: list[str]
+    rows: list[TrendRow]
+    format: str
+    explained: str
+    empty: str
+
+
+def _trend_table(kpi: Kpi, readings: list[Reading], trend: ShownTrend | None) -> TrendTable:
+    """The figures of every bucket, newest first."""
+    first = [reading.figure for reading in readings[:MOST_COLUMNS]]
+    if trend is None:
+        return TrendTable([], [], "", "", "The trend is being reckoned; it appears in a moment.")
+    columns = [trend.values(figure) for figure in first]
+    if not any(columns):
+        why = "It is of the present, and has no trend." if kpi.of_now else "It has no trend."
+        return TrendTable([], [], "", "", why)
+    rows = [
+        TrendRow(
+            start=moment(start * 60_000_000),
+            going_on=start == trend.starts[-1],
+            texts=[
+                figure.written(values[n]) for figure, values in zip(first, columns, strict=True)
+            ],
+        )
+        for n, start in reversed(list(enumerate(trend.starts)))
+    ]
+    of_days = trend.minutes >= DAY
+    return TrendTable(
+        columns=[figure.name or kpi.title for figure in first],
+        rows=rows,
+        format="%Y-%m-%d" if of_days else "%Y-%m-%d %H:%M",
+        explained=f"Each line is the figure of {_long(trend.minutes)} alone.",
+        empty="",
+    )
+
+
+def _long(minutes: int) -> str:
+    for size, name in ((DAY, "day"), (HOUR, "hour"), (1, "minute")):
+        if minutes >= size:
+            number = minutes // size
+            return f"one {name}" if number == 1 else f"{number} {name}s"
+    raise AssertionError("a bucket is a minute long at least")

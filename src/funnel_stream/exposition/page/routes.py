@@ -1,0 +1,215 @@
+"""The addresses of the pages: who answers, with a page, its live stream, or what to do instead."""
+
+import gzip
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from funnel_stream.definition import Definition
+from funnel_stream.errors import UsageError
+from funnel_stream.exposition.deals_api import DealsApi
+from funnel_stream.exposition.forward import Forwarder, PeerUnreachableError
+from funnel_stream.exposition.page.deal_pages import Answer, DealPages
+from funnel_stream.exposition.page.live import Live
+from funnel_stream.exposition.page.pages import HomePage, KpiPage, Pages
+from funnel_stream.exposition.page.site import HEADERS, STATIC, render
+from funnel_stream.reporting import Reporter
+
+_STREAM: Final = "text/event-stream"
+_GZIP_BYTES: Final = 1_400
+_FOREVER: Final = "public, max-age=31536000, immutable"
+"""Of a file whose address changes with its content."""
+
+FunnelPage = HomePage | KpiPage
+
+
+def add_pages(
+    app: web.Application,
+    reporter: Reporter,
+    definition: Definition,
+    deals: DealsApi,
+    forwarder: Forwarder,
+) -> None:
+    """Serve all pages; ``forwarder`` has to run in ``app`` as well."""
+    routes = _Routes(reporter, definition, deals, forwarder)
+    app.router.add_get("/", routes.home)
+    app.router.add_get("/kpi/{name}", routes.kpi)
+    app.router.add_get("/deals", routes.deals)
+    app.router.add_get("/deals/{deal_id:.+}", routes.deal)
+    app.router.add_get("/static/{name}", routes.static)
+
+
+class _Routes:
+    def __init__(
+        self,
+        reporter: Reporter,
+        definition: Definition,
+        deals: DealsApi,
+        forwarder: Forwarder,
+    ) -> None:
+        self._reporter = reporter
+        self._forwarder = forwarder
+        self._pages = Pages(reporter, definition)
+        self._deal_pages = DealPages(deals, definition)
+        self._live = Live(reporter)
+
+    # --- figures: of the worker that reports ----------------------------------------------------
+
+    async def home(self, request: web.Request) -> web.StreamResponse:
+        return await self._shown(request, HomePage(self._pages, _query(request)))
+
+    async def kpi(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        try:
+            page = KpiPage(self._pages, name, _query(request))
+        except KeyError:
+            return _message(
+                request, HTTPStatus.NOT_FOUND, f"There is no KPI {name!r}", "Was it renamed?"
+            )
+        return await self._shown(request, page)
+
+    async def _shown(self, request: web.Request, page: FunnelPage) -> web.StreamResponse:
+        """A page with figures, or its live stream."""
+        peer = self._forwarder.to_reporter(request)
+        try:
+            if peer is not None:
+                return await self._forwarder.forward(request, peer)
+            if _STREAM in request.headers.get("Accept", ""):
+                return await self._stream(request, page)
+            snapshot = self._reporter.snapshot()
+            if snapshot is None:
+                return self._waiting(request)
+            text = await page.html(snapshot)
+            # The process may have been paused meanwhile, and another worker may report since.
+            if not self._reporter.reporting():
+                return self._waiting(request)
+        except PeerUnreachableError as error:
+            return self._unreachable(request, error.peer)
+        except UsageError as error:
+            return _message(
+                request, HTTPStatus.BAD_REQUEST, error.message.capitalize(), error.hint or ""
+            )
+        return _html(request, text)
+
+    async def _stream(self, request: web.Request, page: FunnelPage) -> web.StreamResponse:
+        headers = {"Content-Type": _STREAM, "Cache-Control": "no-store", **HEADERS}
+        response = web.StreamResponse(headers=headers)
+        events = self._live.events(
+            request.raw_path, page, lambda: self._forwarder.to_reporter(request) is not None
+        )
+        try:
+            await response.prepare(request)
+            async for event in events:
+                await response.write(event)
+        except ConnectionResetError:
+            pass  # the reader has closed the page
+        finally:
+            await events.aclose()
+        return response
+
+    def _waiting(self, request: web.Request) -> web.Response:
+        """This worker has no figures now, and nobody who has is known."""
+        ready, reason = self._reporter.ready()
+        if not ready:
+            title, advice = (
+                "The figures are coming",
+                (
+                    "The worker reads its state back; this takes from seconds to a few minutes. "
+                    "This page shows the figures by itself as soon as they are there."
+                ),
+            )
+        else:
+            title, reason = (
+                "Another worker shows the figures",
+                "This one holds a part of the deals.",
+            )
+            advice = (
+                "Nobody has told its address yet. Look at the other workers' pages, or have "
+                "each of them told its address (FUNNEL_ADVERTISED_URL)."
+            )
+        return _message(request, HTTPStatus.SERVICE_UNAVAILABLE, title, reason, advice, live=True)
+
+    def _unreachable(self, request: web.Request, peer: str) -> web.Response:
+        return _message(
+            request,
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "Another worker shows the figures",
+            f"It is the one at {peer}, which does not answer this one.",
+            "Open that address yourself. If that works, see that workers reach each other there "
+            "(FUNNEL_ADVERTISED_URL, and the network policy).",
+            live=True,
+            links={f"{peer}{request.raw_path}": "Open it there"},
+        )
+
+    # --- deals: of the worker that holds them ---------------------------------------------------
+
+    async def deals(self, request: web.Request) -> web.StreamResponse:
+        peers = self._reporter.peers()
+        return _deal_page(request, await self._deal_pages.deals(request.query, peers.holders))
+
+    async def deal(self, request: web.Request) -> web.StreamResponse:
+        peers, deal_id = self._reporter.peers(), request.match_info["deal_id"]
+        answer = await self._deal_pages.deal(deal_id, request.query, peers.holders)
+        return _deal_page(request, answer)
+
+    # --- files ----------------------------------------------------------------------------------
+
+    async def static(self, request: web.Request) -> web.Response:
+        file = STATIC.get(request.match_info["name"])
+        if file is None:
+            raise web.HTTPNotFound
+        headers = {**HEADERS, "Content-Type": file.content_type, "Cache-Control": _FOREVER}
+        return _sent(request, file.body, headers)
+
+
+def _query(request: web.Request) -> Mapping[str, str]:
+    return {name: request.query[name] for name in request.query}
+
+
+def _deal_page(request: web.Request, answer: Answer) -> web.Response:
+    status, text = answer
+    return _html(request, text, status)
+
+
+def _message(
+    request: web.Request,
+    status: HTTPStatus,
+    title: str,
+    reason: str,
+    *advices: str,
+    live: bool = False,
+    links: Mapping[str, str] | None = None,
+) -> web.Response:
+    """A page that says what is the matter and what to do."""
+    again = {request.raw_path: "Try again"} if live else {"/": "To the funnel"}
+    text = render(
+        "message.html",
+        title=title,
+        reason=reason,
+        advices=advices,
+        live=live,
+        links=[{"address": at, "text": text} for at, text in {**(links or {}), **again}.items()],
+    )
+    return _html(request, text, status)
+
+
+def _html(request: web.Request, text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+    headers = {
+        **HEADERS,
+        "Content-Type": "text/html; charset=utf-8",
+        "Cache-Control": "no-store",
+        # The same address is a page and its live stream.
+        "Vary": "Accept",
+    }
+    return _sent(request, text.encode(errors="replace"), headers, status)
+
+
+def _sent(
+    request: web.Request, body: bytes, headers: dict[str, str], status: HTTPStatus = HTTPStatus.OK
+) -> web.Response:
+    if len(body) >= _GZIP_BYTES and "gzip" in request.headers.get("Accept-Encoding", ""):
+        headers = {**headers, "Content-Encoding": "gzip"}
+        body = gzip.compress(body, compresslevel=1, mtime=0)
+    return web.Response(status=status, body=body, headers=headers)

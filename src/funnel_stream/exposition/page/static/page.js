@@ -1,0 +1,169 @@
+// Keeps a page live: parts that have changed come as server-sent events and are worked into the
+// page in place, so that focus, selection and scrolling stay. Without it the pages work, but stand.
+"use strict";
+
+// --- selectors: a choice is a new address -------------------------------------------------------
+
+for (const form of document.querySelectorAll("form[data-auto]")) {
+  form.classList.add("auto");
+  form.addEventListener("change", (event) => {
+    remember(`#${event.target.id}`);
+    form.requestSubmit();
+  });
+}
+for (const link of document.querySelectorAll("[data-focus]")) {
+  link.addEventListener("click", () => remember(`[data-focus="${link.dataset.focus}"]`));
+}
+
+// Whoever chose with the keyboard goes on from there on the page that follows.
+function remember(selector) {
+  sessionStorage.setItem("focus", selector);
+}
+const remembered = sessionStorage.getItem("focus");
+sessionStorage.removeItem("focus");
+if (remembered) document.querySelector(remembered)?.focus({ preventScroll: true });
+
+// --- working new parts into the page ------------------------------------------------------------
+
+function morph(old, fresh) {
+  if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName) {
+    old.replaceWith(fresh);
+    return;
+  }
+  if (old.nodeType !== Node.ELEMENT_NODE) {
+    if (old.data !== fresh.data) old.data = fresh.data;
+    return;
+  }
+  if (old.isEqualNode(fresh)) return;
+  const changed = old.nodeName === "DATA" && old.value !== fresh.value;
+  morphAttributes(old, fresh);
+  if (changed) old.classList.add("changed");
+  morphChildren(old, fresh);
+}
+
+function morphAttributes(old, fresh) {
+  for (const { name, value } of fresh.attributes) {
+    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
+  for (const { name } of [...old.attributes]) {
+    // What a reader has opened stays open.
+    if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name);
+  }
+}
+
+function morphChildren(old, fresh) {
+  const keyed = new Map();
+  for (const child of old.children) {
+    if (child.dataset?.key !== undefined) keyed.set(child.dataset.key, child);
+  }
+  let place = old.firstChild;
+  for (const wanted of [...fresh.childNodes]) {
+    const key = wanted.dataset?.key;
+    const known = key === undefined ? undefined : keyed.get(key);
+    if (known && known !== place) {
+      old.insertBefore(known, place);
+      morph(known, wanted);
+    } else if (place && place.dataset?.key === key) {
+      const next = place.nextSibling;
+      morph(place, wanted);
+      place = next;
+    } else {
+      old.insertBefore(wanted, place);
+    }
+  }
+  while (place) {
+    const next = place.nextSibling;
+    place.remove();
+    place = next;
+  }
+}
+
+function show(parts) {
+  const focused = document.activeElement;
+  for (const [id, html] of Object.entries(parts)) {
+    const old = document.getElementById(id);
+    const template = document.createElement("template");
+    template.innerHTML = html;
+    if (old && template.content.firstElementChild) morph(old, template.content.firstElementChild);
+  }
+  if (focused !== document.activeElement && focused.isConnected) {
+    focused.focus({ preventScroll: true });
+  }
+}
+
+document.addEventListener("animationend", (event) => event.target.classList.remove("changed"));
+
+// --- the stream ---------------------------------------------------------------------------------
+
+const live = document.querySelector("[data-live]");
+const SILENCE_MS = 15_000;
+let source = null;
+let watch = 0;
+
+function say(text) {
+  const place = document.getElementById("connection");
+  if (place && place.textContent !== text) place.textContent = text;
+  document.documentElement.classList.toggle("stale", text !== "");
+}
+
+function lost() {
+  const time = document.querySelector("#state time")?.textContent ?? "";
+  say(
+    `Connection lost. The figures are as of ${time} UTC; the page goes on by itself as soon as ` +
+      "the worker answers. If it does not, see whether the worker runs.",
+  );
+}
+
+function heard() {
+  clearTimeout(watch);
+  watch = setTimeout(() => {
+    lost();
+    disconnect();
+    connect();
+  }, SILENCE_MS);
+}
+
+function connect() {
+  if (!live || source || document.hidden) return;
+  const address = new URL(location.href);
+  address.hash = "";
+  source = new EventSource(address);
+  heard();
+  source.addEventListener("parts", (event) => {
+    if ("wait" in live.dataset) {
+      location.reload();
+      return;
+    }
+    heard();
+    say("");
+    show(JSON.parse(event.data));
+  });
+  source.addEventListener("waiting", (event) => {
+    heard();
+    const { reason } = JSON.parse(event.data);
+    const place = document.getElementById("reason");
+    if (place) place.textContent = reason;
+    const time = document.querySelector("#state time")?.textContent;
+    if (time) say(`The worker has no complete figures now: ${reason}. Shown are those of ${time} UTC.`);
+  });
+  source.addEventListener("error", () => {
+    lost();
+    // Closed for good by an answer that is no stream: the worker may be about to stop, or to start.
+    if (source?.readyState === EventSource.CLOSED) {
+      disconnect();
+      setTimeout(connect, 2_000);
+    }
+  });
+}
+
+function disconnect() {
+  clearTimeout(watch);
+  source?.close();
+  source = null;
+}
+
+document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
+// A page that goes into the browser's memory keeps no connection, and takes a new one when it returns.
+addEventListener("pagehide", disconnect);
+addEventListener("pageshow", connect);
+connect();

@@ -1,0 +1,218 @@
+"""KPI tiles: every figure of a KPI with its trend, its change, its target and the way to its deals,
+out of the catalogue's entry alone."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlencode
+
+from funnel_stream import human
+from funnel_stream.answers.question import question
+from funnel_stream.catalogue import KPIS, Kpi
+from funnel_stream.definition import Definition, Target
+from funnel_stream.errors import UsageError
+from funnel_stream.exposition.page import drawing
+from funnel_stream.exposition.page.figures import Figure, chosen, ranked, unit, written
+from funnel_stream.exposition.page.trends import ShownTrend
+from funnel_stream.exposition.page.view import View
+from funnel_stream.samples import attained
+from funnel_stream.shapes import OTHER, LimitedCounts
+
+_FIRST: Final = 5
+"""So many series of a KPI are shown at once; the others when asked for."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """Against the window before. ``direction``: ``up``, ``down`` or ``same``."""
+
+    text: str
+    direction: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A target: what is wanted, and the share of it that is attained (``None``: unknown)."""
+
+    text: str
+    share: float | None
+
+    @property
+    def share_text(self) -> str:
+        return human.percent(self.share)
+
+    @property
+    def width(self) -> float:
+        """Of a bar of 100, full when it is attained."""
+        return round(100 * min(1.0, max(0.0, self.share or 0.0)), 1)
+
+    @property
+    def met(self) -> bool:
+        return self.share is not None and self.share >= 1
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A figure to be shown. ``deals``: the address of the deals behind it, empty if it has none.
+    ``width``: of its bar of 100, among the figures of the KPI."""
+
+    figure: Figure
+    line: drawing.Line
+    trend_text: str
+    change: Change | None
+    goal: Goal | None
+    deals: str
+    width: float
+    basis: str
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A KPI with its readings; ``further`` are shown when asked for."""
+
+    kpi: Kpi
+    link: str
+    unit: str
+    readings: list[Reading]
+    further: list[Reading]
+    empty: str
+
+    @property
+    def single(self) -> Reading | None:
+        """The only reading of a KPI that is one figure."""
+        one = self.readings[0] if len(self.readings) == 1 else None
+        return one if one and not one.figure.name else None
+
+
+def tile(
+    kpi: Kpi, every: list[Figure], view: View, trend: ShownTrend | None, definition: Definition
+) -> Tile:
+    """The tile of a KPI, of which these are all series."""
+    found = ranked(chosen(every, view))
+    largest = max((abs(figure.value or 0.0) for figure in found), default=0.0)
+    targets = [target for target in definition.targets if _is_meant(target, kpi, view)]
+    readings = [_reading(figure, largest, view, trend, targets, definition) for figure in found]
+    return Tile(
+        kpi=kpi,
+        link=view.link(f"/kpi/{kpi.id}"),
+        unit=unit(kpi, view.currency) or kpi.unit,
+        readings=readings[:_FIRST],
+        further=readings[_FIRST:],
+        empty=_why_empty(kpi, every, view),
+    )
+
+
+def _why_empty(kpi: Kpi, every: list[Figure], view: View) -> str:
+    when = "now" if kpi.of_now else "in this window"
+    if isinstance(kpi.shape, LimitedCounts):
+        return "No stage has a limit: set stuck_after in funnel.yaml."
+    if any("currency" in figure.labels for figure in every):
+        return f"Nothing in {view.currency} {when}."
+    return f"Nothing {when}."
+
+
+def _reading(
+    figure: Figure,
+    largest: float,
+    view: View,
+    trend: ShownTrend | None,
+    targets: Iterable[Target],
+    definition: Definition,
+) -> Reading:
+    values = trend.values(figure) if trend else ()
+    basis = figure.labels.get("basis", "")
+    return Reading(
+        figure=figure,
+        line=drawing.line(values),
+        trend_text=_trend_text(figure.kpi, values),
+        change=_change(figure, trend) if trend else None,
+        goal=next((_goal(figure, t) for t in targets if _is_for(t, figure)), None),
+        deals=deals_link(figure.kpi, figure.labels, view, definition),
+        width=round(100 * abs(figure.value or 0.0) / largest, 1) if largest else 0.0,
+        basis="" if basis == view.basis_labels["basis"] else basis,
+    )
+
+
+def _trend_text(kpi: Kpi, values: Sequence[float | None]) -> str:
+    """What a trend shows, for those who do not see it."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    low, high, last = (written(kpi, value) for value in (min(known), max(known), known[-1]))
+    return f"between {low} and {high}, {last} at the end"
+
+
+def _change(figure: Figure, trend: ShownTrend) -> Change | None:
+    now, before = trend.whole(figure), trend.before(figure)
+    if now is None or before is None:
+        return None
+    kpi = figure.kpi
+    title = f"{written(kpi, now)} after {written(kpi, before)} in the window before"
+    if kpi.unit == "ratio":
+        text = f"{100 * (now - before):+,.1f} pp"
+    elif before:
+        text = f"{100 * (now / before - 1):+,.1f} %"
+    else:
+        return Change("new", "up", title) if now else None
+    if not any(digit in text for digit in "123456789"):
+        return Change("±0", "same", title)
+    return Change(text.replace("-", "−"), "up" if now > before else "down", title)
+
+
+# --- targets --------------------------------------------------------------------------------------
+
+
+def _is_meant(target: Target, kpi: Kpi, view: View) -> bool:
+    return (
+        target.kpi == kpi.id
+        and target.pipeline == view.pipeline
+        and target.window in (None, view.window.name)
+        and "dimension" not in target.labels
+    )
+
+
+def _is_for(target: Target, figure: Figure) -> bool:
+    labels = {name: value for name, value in target.labels.items() if name != "quantile"}
+    return labels == dict(figure.labels)
+
+
+def _goal(figure: Figure, target: Target) -> Goal:
+    quantile = target.labels.get("quantile")
+    value = figure.value if quantile is None else figure.quantiles.get(quantile)
+    sign = "≥" if target.at == "least" else "≤"
+    wanted = written(figure.kpi, float(target.value))
+    text = f"{sign} {wanted}" + (f" {figure.unit}" if figure.unit else "")
+    return Goal(text, None if value is None else attained(target, value))
+
+
+# --- the deals behind a figure --------------------------------------------------------------------
+
+
+def deals_link(
+    kpi: Kpi,
+    labels: Mapping[str, str],
+    view: View,
+    definition: Definition,
+    **of: str,
+) -> str:
+    """The address of the deals behind a series (``of``: of a dimension's value); empty if it has
+    none, or stands for several."""
+    asked = {"kpi": kpi.id, **labels, "pipeline": view.pipeline, **of}
+    if not kpi.of_now:
+        asked["window"] = view.window.name
+    if OTHER in asked.values():
+        return ""
+    try:
+        question(asked, definition)
+    except UsageError:
+        return ""
+    return f"/deals?{urlencode(asked)}"
+
+
+def by_stage() -> dict[int, list[Kpi]]:
+    """The catalogue's KPIs by stage of the funnel, those beyond the stages last."""
+    found: dict[int, list[Kpi]] = {stage: [] for stage in (*range(1, 7), 0)}
+    for kpi in KPIS:
+        found[kpi.stage].append(kpi)
+    return found

@@ -1,0 +1,142 @@
+"""Trends of the figures on the page: reckoned beside the stream, when somebody looks, and not more
+often than their cost allows."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from funnel_stream.catalogue import KPIS, Kpi
+from funnel_stream.definition import Window
+from funnel_stream.exposition.page.figures import Figure, figures
+from funnel_stream.past import Trend
+from funnel_stream.samples import Places
+from funnel_stream.shapes import Velocity
+from funnel_stream.windows import Cells, Snapshot
+
+_REST: Final = 20
+"""After reckoning for a second there is a rest of so many."""
+_LEAST_REST_SECONDS: Final = 2.0
+_KEPT_SECONDS: Final = 60.0
+"""A trend that nobody looked at for so long is forgotten."""
+
+_Key = tuple[str, tuple[str, ...]]
+_Values = dict[_Key, float | None]
+
+
+@dataclass(frozen=True)
+class ShownTrend:
+    """The figures of every bucket of a window, of the window's ended panes and of those before.
+
+    ``starts`` in minutes since the epoch, ``minutes``: how long a bucket is.
+    """
+
+    starts: tuple[int, ...]
+    minutes: int
+    _buckets: list[_Values]
+    _whole: _Values
+    _before: _Values | None
+
+    def values(self, figure: Figure) -> Sequence[float | None]:
+        """A figure bucket by bucket, oldest first; empty for what has no past."""
+        if not _has_past(figure.kpi):
+            return ()
+        return [_value(bucket, figure) for bucket in self._buckets]
+
+    def whole(self, figure: Figure) -> float | None:
+        """Of the panes of the window that have ended."""
+        return _value(self._whole, figure)
+
+    def before(self, figure: Figure) -> float | None:
+        """Of the same panes one window earlier; ``None`` where panes are not kept so long."""
+        return _value(self._before, figure) if self._before is not None else None
+
+
+def _has_past(kpi: Kpi) -> bool:
+    """The present has none, nor has what is multiplied by it."""
+    return not (kpi.of_now or isinstance(kpi.shape, Velocity))
+
+
+def _value(values: _Values, figure: Figure) -> float | None:
+    """Where there is no series: nothing counted is 0, nothing to divide by is no figure."""
+    if not _has_past(figure.kpi):
+        return None
+    nothing = 0.0 if figure.kpi.shape.suffixes == ("",) else None
+    return values.get((figure.kpi.id, figure.key), nothing)
+
+
+def shown(trend: Trend, places: Places, pipeline: str, window: Window) -> ShownTrend:
+    """The KPIs of each bucket of a trend."""
+
+    def values(cells: Cells) -> _Values:
+        place = places.holding(cells, pipeline, window)
+        return {
+            (kpi.id, figure.key): figure.value
+            for kpi in KPIS
+            if _has_past(kpi)
+            for figure in figures(kpi, place)
+        }
+
+    return ShownTrend(
+        starts=trend.starts,
+        minutes=trend.minutes,
+        _buckets=[values(cells) for cells in trend.buckets],
+        _whole=values(trend.whole),
+        _before=None if trend.before is None else values(trend.before),
+    )
+
+
+class _Kept:
+    """A trend that somebody looks at."""
+
+    def __init__(self) -> None:
+        self.shown: ShownTrend | None = None
+        self.version = -1
+        self.again_at = 0.0
+        self.looked_at = 0.0
+        self.task: asyncio.Task[None] | None = None
+
+
+class Trends:
+    """The trends of all views, each reckoned by a thread of its own."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], _Kept] = {}
+        self._turn = asyncio.Lock()
+
+    async def of(
+        self, snapshot: Snapshot, places: Places, pipeline: str, window: Window, *, wait: float
+    ) -> ShownTrend | None:
+        """The last one that was reckoned; if there is none, what can be had in ``wait`` seconds."""
+        now = time.monotonic()
+        kept = self._kept.setdefault((pipeline, window.name), _Kept())
+        kept.looked_at = now
+        due = kept.version != snapshot.version and now >= kept.again_at
+        if due and (kept.task is None or kept.task.done()):
+            work = self._reckon(kept, snapshot, places, pipeline, window)
+            kept.task = asyncio.create_task(work)
+        if kept.shown is None and kept.task is not None and wait:
+            await asyncio.wait([kept.task], timeout=wait)
+        return kept.shown
+
+    async def _reckon(
+        self, kept: _Kept, snapshot: Snapshot, places: Places, pipeline: str, window: Window
+    ) -> None:
+        # One at a time, so that the stream shares the interpreter with one thread more at most.
+        async with self._turn:
+            begun = time.monotonic()
+            kept.shown = await asyncio.to_thread(_reckoned, snapshot, places, pipeline, window)
+            kept.version = snapshot.version
+            took = time.monotonic() - begun
+            kept.again_at = begun + took + max(_LEAST_REST_SECONDS, _REST * took)
+        for key in [key for key, kept in self._kept.items() if _is_forgotten(kept, begun)]:
+            del self._kept[key]
+
+
+def _reckoned(snapshot: Snapshot, places: Places, pipeline: str, window: Window) -> ShownTrend:
+    return shown(snapshot.past.trend(pipeline, window), places, pipeline, window)
+
+
+def _is_forgotten(kept: _Kept, now: float) -> bool:
+    return now - kept.looked_at > _KEPT_SECONDS

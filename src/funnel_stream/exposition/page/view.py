@@ -1,0 +1,111 @@
+"""What a reader looks at: pipeline, window, basis, dimension and currency, all of it in the URL."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlencode
+
+from funnel_stream.answers.contributions import BASES
+from funnel_stream.cells import MATURED
+from funnel_stream.contract.money import DECIMALS
+from funnel_stream.definition import Definition, Window
+from funnel_stream.errors import UsageError
+
+_COHORT: Final = BASES[1]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What there is to choose from, as a reader may write it in the URL; the first is the default,
+    but for windows."""
+
+    pipelines: tuple[str, ...]
+    windows: tuple[Window, ...]
+    bases: tuple[str, ...]
+    dimensions: tuple[str, ...]
+    currencies: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class View:
+    """A reader's choice. ``basis``: ``period``, ``cohort`` or ``matured:7d`` with its horizon.
+    ``sort``: the column of the breakdown that orders it, empty for the first one."""
+
+    pipeline: str
+    window: Window
+    basis: str
+    dimension: str
+    currency: str
+    sort: str = ""
+    ascending: bool = False
+
+    @property
+    def basis_labels(self) -> dict[str, str]:
+        """The basis as the labels of a series."""
+        name, _, horizon = self.basis.partition(":")
+        return {"basis": name, "horizon": horizon} if horizon else {"basis": name}
+
+    def link(self, path: str = "/", fragment: str = "", **changed: str) -> str:
+        """The address of the same view but for what is ``changed``."""
+        query = {
+            "pipeline": self.pipeline,
+            "window": self.window.name,
+            "basis": self.basis,
+            "dimension": self.dimension,
+            "currency": self.currency,
+            "sort": self.sort,
+            "order": "asc" if self.ascending else "",
+            **changed,
+        }
+        filled = {name: value for name, value in query.items() if value}
+        return f"{path}?{urlencode(filled)}" + (f"#{fragment}" if fragment else "")
+
+
+def choices(
+    definition: Definition, pipelines: Iterable[str], currencies: Iterable[str], pipeline: str
+) -> Choices:
+    """What a reader of a pipeline may choose; ``pipelines`` and ``currencies``: those that have
+    anything, most of it first."""
+    configured = list(definition.pipelines)
+    matured = [f"{MATURED}:{horizon}" for horizon in definition.horizons_of(pipeline)]
+    return Choices(
+        pipelines=tuple(dict.fromkeys([*pipelines, *configured])),
+        windows=definition.window_list(),
+        bases=(_COHORT, *(basis for basis in BASES if basis not in (_COHORT, MATURED)), *matured),
+        dimensions=definition.dimensions,
+        currencies=tuple(currencies),
+    )
+
+
+def view(query: Mapping[str, str], possible: Choices, definition: Definition) -> View:
+    """The view that a query asks for; what it leaves out is as by default.
+
+    Raises ``UsageError`` that names the parameter and what is allowed.
+    """
+    windows = {window.name: window for window in possible.windows}
+    usual = definition.export_windows() or definition.windows
+    longest = max(usual, key=lambda name: windows[name].minutes)
+    currency = query.get("currency", "")
+    if currency and currency not in DECIMALS:
+        hint = "Write a code of ISO 4217 like EUR."
+        raise UsageError(f"there is no currency {currency!r}", hint=hint)
+    return View(
+        pipeline=_chosen("pipeline", query, possible.pipelines),
+        window=windows[_chosen("window", query, (longest, *windows))],
+        basis=_chosen("basis", query, possible.bases),
+        dimension=_chosen("dimension", query, possible.dimensions),
+        # One that no deal has any more is no mistake: an old link may name it.
+        currency=currency or next(iter(possible.currencies), ""),
+        sort=query.get("sort", ""),
+        ascending=query.get("order") == "asc",
+    )
+
+
+def _chosen(name: str, query: Mapping[str, str], allowed: tuple[str, ...]) -> str:
+    wanted = query.get(name)
+    if not wanted:
+        return allowed[0] if allowed else ""
+    if wanted not in allowed:
+        listed = ", ".join(dict.fromkeys(allowed)) or "none"
+        raise UsageError(f"there is no {name} {wanted!r}", hint=f"There are: {listed}.")
+    return wanted

@@ -1,0 +1,73 @@
+"""How an explanation and a question are put into words."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from funnel_stream.answers import telling
+from funnel_stream.answers.question import question
+from funnel_stream.answers.telling import text
+from funnel_stream.definition import Definition
+from tests.funnels import at, stage
+from tests.unit.answers.test_explanation import explained
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ({}, ""),
+        ({"from_stage": "lead", "to_stage": "won", "basis": "cohort"}, "lead → won · cohort"),
+        ({"basis": "matured", "horizon": "7d"}, "matured 7d"),
+        ({"from_stage": "offer"}, "from offer"),
+        ({"to_stage": "offer"}, "to offer"),
+        ({"reason": "price", "lost_from": "offer", "offered": "true"},
+         "price · from offer · with an offer"),
+        ({"offered": "false"}, "without an offer"),
+        ({"qualified": "false"}, "not qualified"),
+        ({"reason": "true"}, "true"),
+    ],
+)  # fmt: skip
+def test_labels_in_words_whichever_are_given(labels: dict[str, str], words: str) -> None:
+    assert text(telling.labelled(labels)) == words
+
+
+def test_what_others_wrote_stands_apart() -> None:
+    labels = {"reason": "no · money", "lost_from": "offer"}
+    assert [piece.text for piece in telling.labelled(labels) if piece.foreign] == ["no · money"]
+    [step, correction] = explained(
+        [stage("a", "lead", at(), owner="ann"), stage("a", "won", at(days=1), owner="bob")]
+    ).journey
+    assert [text(detail) for detail in telling.details(step)] == ["owner ann"]
+    [detail] = telling.details(correction)
+    assert text(detail) == "corrected owner ann → bob"
+    assert [piece.text for piece in detail if piece.foreign] == ["ann", "bob"]
+
+
+def test_every_time_in_a_text_is_known_as_one() -> None:
+    found = explained([stage("a", "offer", at(days=1)), stage("a", "won", at(days=2))])
+    phrases = [line for each in telling.derived(found) for line in each.lines]
+    phrases += [phrase for each in telling.times(found) for phrase in (*each.panes, *each.windows)]
+    written = [piece for phrase in phrases for piece in phrase]
+    dated = [piece for piece in written if "2026-" in piece.text]
+    assert dated
+    assert all(piece.at and piece.text in telling.when(piece.at) for piece in dated)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"kpi": "open_deals"}, ""),
+        ({"kpi": "open_deals", "stage": "offer"}, "offer"),
+        ({"kpi": "transitions", "from_stage": "offer", "window": "7d"}, "from offer · 7d"),
+        ({"kpi": "win_ratio", "window": "30d", "pipeline": "eu", "dimension": "channel",
+          "value": "fair"}, "30d · pipeline eu · channel fair"),
+    ],
+)  # fmt: skip
+def test_a_question_in_words(asked: dict[str, str], words: str) -> None:
+    assert text(telling.asked_for(question(asked, Definition()))) == words
+
+
+def test_seconds_are_shown_where_there_are_some() -> None:
+    noon = datetime(2026, 3, 2, 12)
+    assert telling.when(noon) == "2026-03-02 12:00"
+    assert telling.when(noon + timedelta(seconds=5)) == "2026-03-02 12:00:05"
