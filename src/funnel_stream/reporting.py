@@ -93,6 +93,10 @@ class Held(NamedTuple):
     as_of: int
 
 
+def _nobody_knows(deal_id: bytes) -> int:
+    return -1
+
+
 class Peers(NamedTuple):
     """The workers of the group by their addresses, as this one was told at its last assignment.
 
@@ -105,6 +109,8 @@ class Peers(NamedTuple):
     """Who has the panes, and so shows the KPIs as soon as it can."""
     holders: Mapping[int, str]
     """Who holds which partition of the events."""
+    partition_of: Callable[[bytes], int] = _nobody_knows
+    """The partition that a deal's events lie on."""
 
 
 class _Tally:

@@ -225,22 +225,35 @@ class Places:
         self._snapshot = snapshot
         self._longest = definition.longest_window().name
         pipelines = set(definition.pipelines)
-        values: dict[tuple[str, str], set[str]] = {}
+        self._names: dict[tuple[str, str], set[str]] = {}
         for pipeline, dimension, value in snapshot.rows():
             pipelines.add(pipeline)
             if dimension and value != NONE:
-                values.setdefault((pipeline, dimension), set()).add(value)
+                self._names.setdefault((pipeline, dimension), set()).add(value)
         self.pipelines = sorted(pipelines)
-        self._tops = {pipeline: self._invented(pipeline) for pipeline in self.pipelines}
-        self._top: dict[tuple[str, str], list[str]] = {}
-        self._rest: dict[tuple[str, str], list[str]] = {}
-        longest = snapshot.totals.get(self._longest, _NOTHING)
-        for (pipeline, dimension), names in values.items():
+        self._tops: dict[str, dict[str, frozenset[str]]] = {}
+        self._ranked: dict[tuple[str, str], list[str]] = {}
+
+    def leads(self, pipeline: str) -> int:
+        """Of the longest window, by which all is ranked."""
+        return self._snapshot.totals.get(self._longest, _NOTHING).sum(Row(pipeline), _LEADS)
+
+    def _values(self, pipeline: str, dimension: str) -> tuple[list[str], list[str]]:
+        """The values of a dimension that are shown, and those that are the rest."""
+        key = pipeline, dimension
+        if key not in self._ranked:
+            longest = self._snapshot.totals.get(self._longest, _NOTHING)
+            names = self._names.get(key, ())
             counts = {name: longest.sum(Row(pipeline, dimension, name), _LEADS) for name in names}
-            ranked = _ranked(counts)
-            number = definition.top_n_in(dimension)
-            self._top[pipeline, dimension] = ranked[:number]
-            self._rest[pipeline, dimension] = [*ranked[number:], OTHER]
+            self._ranked[key] = _ranked(counts)
+        number = self._definition.top_n_in(dimension)
+        return self._ranked[key][:number], [*self._ranked[key][number:], OTHER]
+
+    def _shown_labels(self, pipeline: str) -> dict[str, frozenset[str]]:
+        known = self._tops.get(pipeline)
+        if known is None:
+            known = self._tops[pipeline] = self._invented(pipeline)
+        return known
 
     def _invented(self, pipeline: str) -> dict[str, frozenset[str]]:
         """By measure: the values shown of its first label, one set for all windows."""
@@ -271,7 +284,7 @@ class Places:
                 now=now,
                 as_of=self._snapshot.as_of,
                 dimension=dimension,
-                tops=self._tops.get(pipeline, {}),
+                tops=self._shown_labels(pipeline),
                 part=part,
             )
             yield place, _place_labels(pipeline, shown, dimension, value)
@@ -285,7 +298,7 @@ class Places:
             cells,
             now={},
             as_of=self._snapshot.as_of,
-            tops=self._tops.get(pipeline, {}),
+            tops=self._shown_labels(pipeline),
         )
 
     def _rows(
@@ -296,13 +309,12 @@ class Places:
         if not dimension:
             yield "", totals.get(Row(pipeline), {}), now.get(Row(pipeline), {})
             return
-        for value in (*self._top.get((pipeline, dimension), ()), NONE):
+        shown, others = self._values(pipeline, dimension)
+        for value in (*shown, NONE):
             row = Row(pipeline, dimension, value)
             if cells := totals.get(row):
                 yield value, cells, now.get(row, {})
-        rest = [
-            Row(pipeline, dimension, value) for value in self._rest.get((pipeline, dimension), ())
-        ]
+        rest = [Row(pipeline, dimension, value) for value in others]
         if cells := totals.together(rest):
             yield OTHER, cells, now.together(rest)
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from urllib.parse import quote
 
 import pytest
 
@@ -38,6 +39,27 @@ def test_all_workers_show_the_figures_of_the_one_that_reports(
     assert other.kpis() is None, "it was the reporter who answered"
     assert other.get("/api/kpis?window=2h") == reporter.get("/api/kpis?window=2h")
     assert other.get("/api/kpis?window=2h")[0] == 400
+
+    # Any worker shows any deal, and passes readers on to the deals that others hold.
+    document = json.loads(other.get("/api/deals?kpi=leads&window=365d&limit=1000")[1])
+    mine = set(document["partitions"])
+    listed = []
+    for partition in range(document["partition_count"]):
+        held_by = json.loads(
+            other.get(f"/api/deals?kpi=leads&window=365d&limit=1000&held_by={partition}")[1]
+        )
+        assert partition in held_by["partitions"]
+        if partition not in mine:
+            listed = [deal["deal_id"] for deal in held_by["deals"]]
+    assert listed
+    name = quote(listed[0], safe="")
+    assert json.loads(other.get(f"/api/deals/{name}")[1])["deal_id"] == listed[0]
+    assert other.get(f"/deals/{name}")[0] == 200
+
+    # The page is the reporter's, too.
+    status, page = other.get("/?window=30d")
+    assert status == 200
+    assert 'id="funnel"' in page
 
     # Until the group notices, the one that is left knows nobody else to ask.
     reporter.kill9()

@@ -22,6 +22,7 @@ from funnel_stream.contract.timestamps import moment, parse
 from funnel_stream.definition import Definition
 from funnel_stream.errors import FunnelError, UsageError
 from funnel_stream.exposition.api import Answer, problem
+from funnel_stream.exposition.forward import HELD_BY
 from funnel_stream.reporting import Held, Reporter
 
 MAX_LIMIT: Final = 1_000
@@ -31,7 +32,7 @@ _REST_SECONDS: Final = 0.01
 """So long the stream has the interpreter to itself after every piece of work."""
 _REQUEST_SECONDS: Final = 0.5
 """After about so long an answer is given, however much has been found by then."""
-PAGING: Final = ("limit", "after", "as_of")
+PAGING: Final = ("limit", "after", "as_of", HELD_BY)
 """Parameters that do not say which figure is meant."""
 _START: Final = Place(-1, b"")
 

@@ -31,6 +31,9 @@ _IDLE_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.5
 """So often it is seen whether the reader is still there while the other worker says nothing."""
 
+HELD_BY: Final = "held_by"
+"""A parameter of lists of deals: the worker that holds this partition is to answer."""
+
 _METHODS: Final = ("GET", "HEAD")
 _ASKED: Final = ("Accept", "Accept-Encoding", "Last-Event-ID")
 _OF_THE_CONNECTION: Final = frozenset(
@@ -91,6 +94,33 @@ class Forwarder:
             return None
         peers = self._reporter.peers()
         return peers.reporting if peers.reporting != peers.own else None
+
+    def to_holder(self, request: web.Request, deal_id: str | None = None) -> str | None:
+        """The address of the worker that holds a deal, or the partition that ``held_by`` names.
+
+        ``None`` if this one does, nobody is known to, or the request has been passed on already.
+        """
+        if request.method not in _METHODS or FORWARDED in request.headers:
+            return None
+        peers, held = self._reporter.peers(), self._reporter.held()
+        named = request.query.get(HELD_BY, "")
+        if deal_id is not None:
+            partition = peers.partition_of(deal_id.encode(errors="replace"))
+        else:
+            partition = int(named) if named.isascii() and named.isdigit() else -1
+        if held is not None and partition in held.deals:
+            return None
+        peer = peers.holders.get(partition)
+        return peer if peer != peers.own else None
+
+    async def answered(self, request: web.Request, peer: str | None) -> web.StreamResponse | None:
+        """As ``forward``; ``None`` if there is no peer to ask, or it does not answer."""
+        if peer is None:
+            return None
+        try:
+            return await self.forward(request, peer)
+        except PeerUnreachableError:
+            return None
 
     async def forward(self, request: web.Request, peer: str) -> web.StreamResponse:
         """The answer of the worker at ``peer`` (http://host:port) to the same request, passed on.

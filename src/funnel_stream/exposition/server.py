@@ -122,12 +122,17 @@ def application(reporter: Reporter, definition: Definition) -> web.Application:
         status, body = confirmed(lambda: api.kpis(reporter, request.query))
         return _answer(request, body, _JSON, status)
 
-    async def show_deals(request: web.Request) -> web.Response:
+    async def show_deals(request: web.Request) -> web.StreamResponse:
+        if passed_on := await forwarder.answered(request, forwarder.to_holder(request)):
+            return passed_on
         status, body = await deals.deals(request.query)
         return _answer(request, body, _JSON, status)
 
-    async def show_deal(request: web.Request) -> web.Response:
-        status, body = await deals.deal(request.match_info["deal_id"], request.query)
+    async def show_deal(request: web.Request) -> web.StreamResponse:
+        deal_id = request.match_info["deal_id"]
+        if passed_on := await forwarder.answered(request, forwarder.to_holder(request, deal_id)):
+            return passed_on
+        status, body = await deals.deal(deal_id, request.query)
         return _answer(request, body, _JSON, status)
 
     async def show_liveness(request: web.Request) -> web.Response:
@@ -142,7 +147,7 @@ def application(reporter: Reporter, definition: Definition) -> web.Application:
     app.router.add_get("/metrics", show_metrics)
     app.router.add_get("/api/kpis", show_kpis)
     app.router.add_get("/api/deals", show_deals)
-    app.router.add_get("/api/deals/{deal_id:.+}", show_deal)
+    app.router.add_get(r"/api/deals/{deal_id:[\s\S]+}", show_deal)
     app.router.add_get("/healthz", show_liveness)
     app.router.add_get("/readyz", show_readiness)
     return app

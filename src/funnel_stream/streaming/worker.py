@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import signal
+from functools import partial
 from typing import Final
 
 from faust.types import TP
@@ -18,7 +19,7 @@ from funnel_stream.streaming.app import FunnelApp, build_app
 from funnel_stream.streaming.batches import Batch
 from funnel_stream.streaming.failure import die
 from funnel_stream.streaming.pane_log import PARTITION
-from funnel_stream.streaming.recovery import Recovery
+from funnel_stream.streaming.recovery import Recovery, partition_of
 from funnel_stream.streaming.topics import prepare_topics
 from funnel_stream.streaming.track import Track
 from funnel_stream.streaming.writer import Writer
@@ -60,6 +61,7 @@ class Worker:
         self._settings = settings
         self._reporter = reporter
         self._panes = TP(settings.panes_topic, PARTITION)
+        self._partition_of = partial(partition_of, partitions=partitions)
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._app: FunnelApp = build_app(settings, reporter)
         self._app.duties = self
@@ -150,7 +152,8 @@ class Worker:
         numbers = sorted(tp.partition for tp in assignment if tp.topic != self._panes.topic)
         owner = self._panes in assignment
         self._reporter.assigning(f"recovering partitions {', '.join(map(str, numbers))}")
-        self._reporter.introduce(self._app.roster.peers())
+        peers = self._app.roster.peers()
+        self._reporter.introduce(peers._replace(partition_of=self._partition_of))
         try:
             positions = await self._track.assign(
                 numbers, generation=generation, group_generation=group_generation

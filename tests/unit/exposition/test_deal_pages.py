@@ -172,8 +172,8 @@ async def test_what_other_workers_hold_is_a_link_away() -> None:
     listed = page.labelled("The same page of other workers")
     assert listed.texts("li") == ["http://w0:6066 – partitions 0, 2"]
     link = listed.links()["http://w0:6066"]
-    assert link.startswith("http://w0:6066/deals?")
-    instant = {"as_of": "2026-03-03T00:00:00Z"}
+    assert link.startswith("/deals?")
+    instant = {"as_of": "2026-03-03T00:00:00Z", "held_by": "0"}
     assert query_of(link) == {**LEADS, "limit": "1", **instant}
     later = understood(await shown.deals(query_of(page.links()["Next deals"]), OTHERS))
     link = later.labelled("The same page of other workers").links()["http://w0:6066"]
@@ -463,7 +463,8 @@ async def test_names_are_texts_and_links_come_back(name: str) -> None:
     assert cell.one("bdi").raw == deal_id
     assert deal_of(cell.one("a")["href"]) == deal_id
     [elsewhere] = page.labelled("The same page of other workers").every("a")
-    assert query_of(elsewhere["href"]) == {**query, "as_of": "2026-03-03T00:00:00Z"}
+    there = {**query, "as_of": "2026-03-03T00:00:00Z", "held_by": "1"}
+    assert query_of(elsewhere["href"]) == there
     deal = understood(await shown.deal(deal_id, {}))
     assert deal.one("h1").one("bdi").raw == deal_id
     texts = [each.raw for each in deal.every("bdi")]

@@ -12,9 +12,11 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from yarl import URL
 
+from funnel_stream.deals import Deals
+from funnel_stream.definition import Definition
 from funnel_stream.exposition import forward
 from funnel_stream.exposition.forward import Forwarder, PeerUnreachableError
-from funnel_stream.reporting import Peers, Reporter
+from funnel_stream.reporting import Peers, Reporter, monotonic
 from tests.unit.exposition.workers import idle, reporting, starting
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -308,3 +310,32 @@ def test_who_reports_or_is_not_ready_answers_for_itself() -> None:
 def test_nobody_asks_himself() -> None:
     """Two workers go by the same address."""
     assert asked(among(idle(), Peers(OWN, OWN, {}))) is None
+
+
+def holder_of(deal_id: str | None, query: str = "", **headers: str) -> str | None:
+    """Whom a worker asks that holds nothing, where deals lie on the partition of their length."""
+    peers = Peers(OWN, OTHER, {1: OTHER, 2: OWN}, len)
+    request = make_mocked_request("GET", f"/deals{query}", headers)
+    return Forwarder(among(idle(), peers)).to_holder(request, deal_id)
+
+
+def test_the_worker_that_holds_a_deal_is_asked_for_it() -> None:
+    assert holder_of("a") == OTHER
+    assert holder_of("bb") is None, "it would be this one"
+    assert holder_of("ccc") is None, "nobody is known to hold it"
+    assert holder_of("a", **{"X-Funnel-Forwarded": "1"}) is None
+
+
+def test_the_worker_that_holds_a_partition_is_asked_for_its_list() -> None:
+    assert holder_of(None, "?held_by=1") == OTHER
+    assert holder_of(None, "?held_by=2") is None
+    assert holder_of(None) is None
+    for nonsense in ("x", "-1", "%C2%B2", "1" * 30):
+        assert holder_of(None, f"?held_by={nonsense}") is None
+
+
+def test_what_this_worker_holds_it_shows_itself() -> None:
+    reporter = among(idle(), Peers(OWN, OTHER, {1: OTHER}, len))
+    reporter.confirm_membership(monotonic())
+    reporter.hold({1: Deals(Definition())}, partitions=2, event_clock=False)
+    assert Forwarder(reporter).to_holder(make_mocked_request("GET", "/deals/a"), "a") is None

@@ -30,20 +30,16 @@ _WHOLE_WAY: Final = {"from_stage": STAGES[LEAD], "to_stage": STAGES[WON]}
 @dataclass(frozen=True)
 class Series:
     """What a column shows: the series of a KPI that have these labels, summed if there are
-    several."""
+    several. ``title``: of the column."""
 
     kpi: Kpi
     labels: Mapping[str, str]
+    title: str
 
     @property
     def key(self) -> str:
         """Stands in the URL."""
         return ".".join([self.kpi.id, *self.labels.values()])
-
-    @property
-    def title(self) -> str:
-        words = in_words(self.labels)
-        return f"{self.kpi.title}, {words}" if words else self.kpi.title
 
 
 @dataclass(frozen=True)
@@ -96,11 +92,15 @@ def one_each(kpis: Sequence[str], by_kpi: ByKpi, view: View) -> list[Series]:
         if kpi is None or not _has(kpi, view.dimension):
             continue
         for figure in chosen(by_kpi[kpi.id], view):
-            labels = {label: text for label, text in figure.labels.items() if label != "stage"}
+            labels = dict(figure.labels)
+            if kpi.shape.suffixes == ("",):  # only what is counted can be summed over the stages
+                labels.pop("stage", None)
             if labels.get("outcome", "won") == "won" and (
                 "to_stage" not in labels or labels.items() >= _WHOLE_WAY.items()
             ):
-                found.append(Series(kpi, labels))
+                words = in_words(labels)
+                title = f"{kpi.title}, {words}" if words else kpi.title
+                found.append(Series(kpi, labels, title))
                 break
     return found
 
@@ -110,7 +110,9 @@ def all_of(kpi: Kpi, by_kpi: ByKpi, view: View) -> list[Series]:
     if not _has(kpi, view.dimension):
         return []
     found = ranked(chosen(by_kpi[kpi.id], view))
-    return [Series(kpi, figure.labels) for figure in found[:_MOST_COLUMNS]]
+    return [
+        Series(kpi, figure.labels, figure.name or kpi.title) for figure in found[:_MOST_COLUMNS]
+    ]
 
 
 def _has(kpi: Kpi, dimension: str) -> bool:

@@ -42,7 +42,7 @@ class DealPages:
     """Pages about the deals that a worker holds.
 
     ``others`` in the methods: the addresses of other workers (``http://host:port``), by the
-    partition that they hold; pages link to the same page there.
+    partition that they hold; pages link to what those know.
     """
 
     def __init__(self, deals: DealsApi, definition: Definition) -> None:
@@ -98,7 +98,11 @@ class DealPages:
                 deal_id=deal_id,
                 hint=error.hint,
                 share=error.share,
-                elsewhere=path and _elsewhere(error.share, others, path, query),
+                elsewhere=[
+                    each._replace(link=each.worker.rstrip("/") + _address(path, query))
+                    for each in _elsewhere(error.share, others, path, query)
+                    if path
+                ],
             )
         except (UsageError, NotYetError) as error:
             return _disappointing(error, path, query)
@@ -266,12 +270,15 @@ class _Elsewhere(NamedTuple):
 def _elsewhere(
     share: Share, others: Mapping[int, str], path: str, query: Mapping[str, str]
 ) -> list[_Elsewhere]:
-    """Who has the partitions that this worker has not."""
+    """Who has the partitions that this worker has not. It passes readers on to them, so that they
+    need not reach the other workers themselves."""
     held: dict[str, list[int]] = {}
     for partition in sorted(others.keys() - set(share.partitions)):
         held.setdefault(others[partition], []).append(partition)
     return [
-        _Elsewhere(worker, partitions, worker.rstrip("/") + _address(path, query, after=None))
+        _Elsewhere(
+            worker, partitions, _address(path, query, after=None, held_by=str(partitions[0]))
+        )
         for worker, partitions in held.items()
     ]
 

@@ -12,6 +12,7 @@ from funnel_stream.exposition.page import drawing
 from funnel_stream.exposition.page.figures import Figure, value_in_words
 from funnel_stream.exposition.page.tiles import deals_link
 from funnel_stream.exposition.page.view import View
+from funnel_stream.shapes import OTHER
 
 _REASONS: Final = 2
 _PIPELINE_STAGES: Final = STAGES[:LOST]
@@ -136,8 +137,8 @@ def _lost(
             reason = figure.labels["reason"]
             reasons[reason] = reasons.get(reason, 0.0) + (figure.value or 0.0)
     total = sum(reasons.values())
-    # In the order of the series the rest comes last.
-    most = sorted(reasons, key=lambda reason: -reasons[reason])[:_REASONS]
+    named = sorted(reasons.keys() - {OTHER}, key=lambda reason: (-reasons[reason], reason))
+    most = named[:_REASONS]
     flows = [
         Flow(
             value_in_words(reason),

@@ -21,6 +21,8 @@ _CLOCK_SECONDS: Final = 1.0
 """After so long a page is told the time and the state of the service."""
 _STILL_SECONDS: Final = 5.0
 """After so long all is rendered anew, even if nothing has come: ages grow, trends arrive."""
+_QUIET_SECONDS: Final = 5.0
+"""After so long without a word a reader is told that the stream is alive."""
 _REST: Final = 9
 """After rendering for a second there is a rest of so many, shared by all views."""
 _encode = msgspec.json.Encoder(enc_hook=str).encode
@@ -45,7 +47,7 @@ class _Shared:
         self.version = -1
         self.rendered_at = self.told_at = 0.0
         self.readers = 0
-        self.turn = asyncio.Lock()
+        self.rendering: asyncio.Task[None] | None = None
 
 
 class Live:
@@ -61,46 +63,69 @@ class Live:
         self, address: str, page: LivePage, is_elsewhere: Callable[[], bool]
     ) -> AsyncGenerator[bytes, None]:
         """The stream of the page at an address; ends when another worker has become the one to
-        ask."""
+        ask. Raises what rendering raises."""
         shared = self._views.setdefault(address, _Shared(page))
         shared.readers += 1
         sent: Parts = {}
         waiting_for = ""
         try:
             yield b"retry: 1000\n\n"
+            spoke = time.monotonic()
             while not is_elsewhere():
+                event = b""
                 snapshot = self._reporter.snapshot()
                 if snapshot is not None:
-                    await self._refresh(shared, snapshot)
-                    changed = shared.parts.items() - sent.items()
+                    self._refresh(shared, snapshot)
+                    if changed := dict(shared.parts.items() - sent.items()):
+                        event = _event("parts", changed)
                     sent, waiting_for = shared.parts, ""
-                    if changed:
-                        yield _event("parts", dict(changed))
-                elif (reason := self._reporter.ready()[1]) != waiting_for:
+                elif (reason := waited_for(self._reporter)) != waiting_for:
                     waiting_for, sent = reason, {}
-                    yield _event("waiting", {"reason": reason})
+                    event = _event("waiting", {"reason": reason})
+                if not event and time.monotonic() - spoke > _QUIET_SECONDS:
+                    event = _event("tick", {})
+                if event:
+                    yield event
+                    spoke = time.monotonic()
                 await asyncio.sleep(_LOOK_SECONDS)
         finally:
             shared.readers -= 1
             if not shared.readers:
                 self._views.pop(address, None)
+                if shared.rendering is not None:
+                    shared.rendering.cancel()
 
-    async def _refresh(self, shared: _Shared, snapshot: Snapshot) -> None:
-        """Render the view anew if there is news, and if it is time again."""
-        async with shared.turn:
-            now = time.monotonic()
-            if shared.version != snapshot.version or now - shared.rendered_at > _STILL_SECONDS:
-                async with self._turn:
-                    await asyncio.sleep(max(0.0, self._rest_until - now))
-                    begun = time.monotonic()
-                    shared.parts = await shared.page.parts(snapshot)
-                    took = time.monotonic() - begun
-                    self._rest_until = begun + took * (1 + _REST)
-                shared.version = snapshot.version
-                shared.rendered_at = shared.told_at = begun
-            elif now - shared.told_at > _CLOCK_SECONDS:
-                shared.parts = {**shared.parts, **shared.page.passing(snapshot)}
-                shared.told_at = now
+    def _refresh(self, shared: _Shared, snapshot: Snapshot) -> None:
+        """Have the view rendered if there is news; readers see the former parts meanwhile."""
+        rendering = shared.rendering
+        if rendering is not None and rendering.done():
+            shared.rendering = None
+            rendering.result()
+        now = time.monotonic()
+        if shared.rendering is None and (
+            shared.version != snapshot.version or now - shared.rendered_at > _STILL_SECONDS
+        ):
+            shared.rendering = asyncio.create_task(self._render(shared, snapshot))
+        elif shared.parts and now - shared.told_at > _CLOCK_SECONDS:
+            shared.parts = {**shared.parts, **shared.page.passing(snapshot)}
+            shared.told_at = now
+
+    async def _render(self, shared: _Shared, snapshot: Snapshot) -> None:
+        async with self._turn:
+            await asyncio.sleep(max(0.0, self._rest_until - time.monotonic()))
+            begun = time.monotonic()
+            snapshot = self._reporter.snapshot() or snapshot
+            shared.parts = await shared.page.parts(snapshot)
+            took = time.monotonic() - begun
+            self._rest_until = begun + took * (1 + _REST)
+        shared.version = snapshot.version
+        shared.rendered_at = shared.told_at = begun
+
+
+def waited_for(reporter: Reporter) -> str:
+    """Why this worker shows no figures."""
+    ready, reason = reporter.ready()
+    return "another worker shows the figures, and its address is not known" if ready else reason
 
 
 def _event(name: str, data: dict[str, str]) -> bytes:

@@ -1,12 +1,11 @@
 """The funnel's page and a KPI's page, put together from their parts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from funnel_stream.catalogue import BY_ID, KPIS, Kpi
-from funnel_stream.cells import cell_id
 from funnel_stream.contract.timestamps import moment
 from funnel_stream.definition import DAY, HOUR, Definition
 from funnel_stream.exposition.page import breakdown as breakdowns
@@ -21,7 +20,7 @@ from funnel_stream.kpi_reference import STAGE_TITLES
 from funnel_stream.reporting import Reporter
 from funnel_stream.samples import Places
 from funnel_stream.shapes import MoneyMeans, label_text
-from funnel_stream.windows import Row, Snapshot, Sums
+from funnel_stream.windows import Snapshot
 
 Parts = dict[str, str]
 """HTML by the id of its element: what is replaced on a live page when it changes."""
@@ -76,6 +75,10 @@ class HomePage:
         context = self._pages.context(look, "/")
         return render("home.html", **context, parts=self._parts(look), stages=stages)
 
+    def check(self, snapshot: Snapshot) -> None:
+        """Raises ``UsageError`` for a query that makes no sense."""
+        self._pages.seen(Places(snapshot), self._query)
+
     async def parts(self, snapshot: Snapshot) -> Parts:
         return self._parts(await self._pages.look(snapshot, self._query, wait=0.0))
 
@@ -113,6 +116,10 @@ class KpiPage:
         context = self._pages.context(look, f"/kpi/{self._kpi.id}")
         return render("kpi.html", **context, parts=self._parts(look), kpi=self._kpi)
 
+    def check(self, snapshot: Snapshot) -> None:
+        """Raises ``UsageError`` for a query that makes no sense."""
+        self._pages.seen(Places(snapshot), self._query)
+
     async def parts(self, snapshot: Snapshot) -> Parts:
         return self._parts(await self._pages.look(snapshot, self._query, wait=0.0))
 
@@ -144,18 +151,21 @@ class Pages:
 
     async def look(self, snapshot: Snapshot, query: Mapping[str, str], *, wait: float) -> Look:
         """The view that a query asks for, with its figures; waits so many seconds for its trend."""
-        definition = self.definition
         places = Places(snapshot)
-        pipelines = _by_leads(snapshot, places.pipelines)
-        wanted = query.get("pipeline") or next(iter(pipelines), "")
-        asked = view(query, choices(definition, pipelines, (), wanted), definition)
+        asked = self.seen(places, query)
         by_kpi = _figures(places, asked)
         currencies = _currencies(by_kpi)
-        possible = choices(definition, pipelines, currencies, asked.pipeline)
         if not asked.currency:
             asked = replace(asked, currency=next(iter(currencies), ""))
+        possible = choices(self.definition, _by_leads(places), currencies, asked.pipeline)
         trend = await self._trends.of(snapshot, places, asked.pipeline, asked.window, wait=wait)
         return Look(snapshot, places, asked, possible, by_kpi, trend)
+
+    def seen(self, places: Places, query: Mapping[str, str]) -> View:
+        """The view that a query asks for; raises ``UsageError``. Without a currency of its own."""
+        pipelines = _by_leads(places)
+        wanted = query.get("pipeline") or next(iter(pipelines), "")
+        return view(query, choices(self.definition, pipelines, (), wanted), self.definition)
 
     def context(self, look: Look, path: str) -> dict[str, Any]:
         """What every page of the view at that path needs."""
@@ -188,11 +198,9 @@ def _figures(places: Places, seen: View) -> dict[str, list[Figure]]:
     return {kpi.id: figures(kpi, now if kpi.of_now else in_window) for kpi in KPIS}
 
 
-def _by_leads(snapshot: Snapshot, pipelines: Iterable[str]) -> list[str]:
+def _by_leads(places: Places) -> list[str]:
     """Pipelines that have anything, the one with most leads first."""
-    longest = snapshot.totals.get(snapshot.definition.longest_window().name, Sums([]))
-    leads = cell_id("reached", "lead")
-    return sorted(pipelines, key=lambda name: (-longest.sum(Row(name), leads), name))
+    return sorted(places.pipelines, key=lambda name: (-places.leads(name), name))
 
 
 def _currencies(by_kpi: ByKpi) -> list[str]:

@@ -12,7 +12,7 @@ from funnel_stream.errors import UsageError
 from funnel_stream.exposition.deals_api import DealsApi
 from funnel_stream.exposition.forward import Forwarder, PeerUnreachableError
 from funnel_stream.exposition.page.deal_pages import Answer, DealPages
-from funnel_stream.exposition.page.live import Live
+from funnel_stream.exposition.page.live import Live, waited_for
 from funnel_stream.exposition.page.pages import HomePage, KpiPage, Pages
 from funnel_stream.exposition.page.site import HEADERS, STATIC, render
 from funnel_stream.reporting import Reporter
@@ -37,7 +37,7 @@ def add_pages(
     app.router.add_get("/", routes.home)
     app.router.add_get("/kpi/{name}", routes.kpi)
     app.router.add_get("/deals", routes.deals)
-    app.router.add_get("/deals/{deal_id:.+}", routes.deal)
+    app.router.add_get(r"/deals/{deal_id:[\s\S]+}", routes.deal)
     app.router.add_get("/static/{name}", routes.static)
 
 
@@ -89,11 +89,13 @@ class _Routes:
             return self._unreachable(request, error.peer)
         except UsageError as error:
             return _message(
-                request, HTTPStatus.BAD_REQUEST, error.message.capitalize(), error.hint or ""
+                request, HTTPStatus.BAD_REQUEST, _sentence(error.message), error.hint or ""
             )
         return _html(request, text)
 
     async def _stream(self, request: web.Request, page: FunnelPage) -> web.StreamResponse:
+        if (snapshot := self._reporter.snapshot()) is not None:
+            page.check(snapshot)  # while there is a status to say no with
         headers = {"Content-Type": _STREAM, "Cache-Control": "no-store", **HEADERS}
         response = web.StreamResponse(headers=headers)
         events = self._live.events(
@@ -103,8 +105,8 @@ class _Routes:
             await response.prepare(request)
             async for event in events:
                 await response.write(event)
-        except ConnectionResetError:
-            pass  # the reader has closed the page
+        except (ConnectionResetError, UsageError):
+            pass  # the reader has closed the page, or looks at what is no more
         finally:
             await events.aclose()
         return response
@@ -121,13 +123,10 @@ class _Routes:
                 ),
             )
         else:
-            title, reason = (
-                "Another worker shows the figures",
-                "This one holds a part of the deals.",
-            )
+            title, reason = "Another worker shows the figures", waited_for(self._reporter)
             advice = (
-                "Nobody has told its address yet. Look at the other workers' pages, or have "
-                "each of them told its address (FUNNEL_ADVERTISED_URL)."
+                "Look at the other workers' pages, or have each of them told the address at which "
+                "the others reach it (FUNNEL_ADVERTISED_URL)."
             )
         return _message(request, HTTPStatus.SERVICE_UNAVAILABLE, title, reason, advice, live=True)
 
@@ -146,11 +145,16 @@ class _Routes:
     # --- deals: of the worker that holds them ---------------------------------------------------
 
     async def deals(self, request: web.Request) -> web.StreamResponse:
-        peers = self._reporter.peers()
+        forwarder, peers = self._forwarder, self._reporter.peers()
+        if passed_on := await forwarder.answered(request, forwarder.to_holder(request)):
+            return passed_on
         return _deal_page(request, await self._deal_pages.deals(request.query, peers.holders))
 
     async def deal(self, request: web.Request) -> web.StreamResponse:
-        peers, deal_id = self._reporter.peers(), request.match_info["deal_id"]
+        forwarder, peers = self._forwarder, self._reporter.peers()
+        deal_id = request.match_info["deal_id"]
+        if passed_on := await forwarder.answered(request, forwarder.to_holder(request, deal_id)):
+            return passed_on
         answer = await self._deal_pages.deal(deal_id, request.query, peers.holders)
         return _deal_page(request, answer)
 
@@ -160,8 +164,19 @@ class _Routes:
         file = STATIC.get(request.match_info["name"])
         if file is None:
             raise web.HTTPNotFound
-        headers = {**HEADERS, "Content-Type": file.content_type, "Cache-Control": _FOREVER}
+        # Another version's worker may have been asked for a file of this name.
+        same = request.rel_url.raw_path_qs == file.address
+        headers = {
+            **HEADERS,
+            "Content-Type": file.content_type,
+            "Cache-Control": _FOREVER if same else "no-cache",
+            "Vary": "Accept-Encoding",
+        }
         return _sent(request, file.body, headers)
+
+
+def _sentence(message: str) -> str:
+    return message[:1].upper() + message[1:]
 
 
 def _query(request: web.Request) -> Mapping[str, str]:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from funnel_stream import human
 from funnel_stream.answers.question import question
-from funnel_stream.catalogue import KPIS, Kpi
+from funnel_stream.catalogue import Kpi
 from funnel_stream.definition import Definition, Target
 from funnel_stream.errors import UsageError
 from funnel_stream.exposition.page import drawing
@@ -61,7 +61,7 @@ class Reading:
     line: drawing.Line
     trend_text: str
     change: Change | None
-    goal: Goal | None
+    goals: list[Goal]
     deals: str
     width: float
     basis: str
@@ -127,7 +127,7 @@ def _reading(
         line=drawing.line(values),
         trend_text=_trend_text(figure.kpi, values),
         change=_change(figure, trend) if trend else None,
-        goal=next((_goal(figure, t) for t in targets if _is_for(t, figure)), None),
+        goals=[_goal(figure, target) for target in targets if _is_for(target, figure)],
         deals=deals_link(figure.kpi, figure.labels, view, definition),
         width=round(100 * abs(figure.value or 0.0) / largest, 1) if largest else 0.0,
         basis="" if basis == view.basis_labels["basis"] else basis,
@@ -152,7 +152,7 @@ def _change(figure: Figure, trend: ShownTrend) -> Change | None:
     if kpi.unit == "ratio":
         text = f"{100 * (now - before):+,.1f} pp"
     elif before:
-        text = f"{100 * (now / before - 1):+,.1f} %"
+        text = f"{100 * (now - before) / abs(before):+,.1f} %"
     else:
         return Change("new", "up", title) if now else None
     if not any(digit in text for digit in "123456789"):
@@ -177,12 +177,17 @@ def _is_for(target: Target, figure: Figure) -> bool:
     return labels == dict(figure.labels)
 
 
+_QUANTILES: Final = {"0.5": "half", "0.9": "90 %"}
+
+
 def _goal(figure: Figure, target: Target) -> Goal:
     quantile = target.labels.get("quantile")
     value = figure.value if quantile is None else figure.quantiles.get(quantile)
     sign = "≥" if target.at == "least" else "≤"
     wanted = written(figure.kpi, float(target.value))
     text = f"{sign} {wanted}" + (f" {figure.unit}" if figure.unit else "")
+    if quantile is not None:
+        text = f"{_QUANTILES[quantile]} {text}"
     return Goal(text, None if value is None else attained(target, value))
 
 
@@ -199,20 +204,14 @@ def deals_link(
     """The address of the deals behind a series (``of``: of a dimension's value); empty if it has
     none, or stands for several."""
     asked = {"kpi": kpi.id, **labels, "pipeline": view.pipeline, **of}
+    if "_sum" in kpi.shape.suffixes:
+        asked["part"] = "sum"  # what each deal has, not that it is one
     if not kpi.of_now:
         asked["window"] = view.window.name
-    if OTHER in asked.values():
+    if OTHER in (*labels.values(), *of.values()):
         return ""
     try:
         question(asked, definition)
     except UsageError:
         return ""
     return f"/deals?{urlencode(asked)}"
-
-
-def by_stage() -> dict[int, list[Kpi]]:
-    """The catalogue's KPIs by stage of the funnel, those beyond the stages last."""
-    found: dict[int, list[Kpi]] = {stage: [] for stage in (*range(1, 7), 0)}
-    for kpi in KPIS:
-        found[kpi.stage].append(kpi)
-    return found

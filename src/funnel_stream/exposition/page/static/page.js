@@ -138,6 +138,7 @@ function connect() {
     say("");
     show(JSON.parse(event.data));
   });
+  source.addEventListener("tick", heard);
   source.addEventListener("waiting", (event) => {
     heard();
     const { reason } = JSON.parse(event.data);
