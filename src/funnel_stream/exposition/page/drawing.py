@@ -1,6 +1,7 @@
 """Drawings as SVG geometry: lines of a trend, and the funnel's outline. Numbers in, paths out."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 WIDTH: Final = 240.0
@@ -23,7 +24,7 @@ def line(values: Sequence[float | None], *, going_on: bool = True) -> Line:
     value is of a time that has not ended."""
     ended = values[:-1] if going_on else values
     known = [value for value in ended if value is not None]
-    if len(known) < 2:
+    if all(None in pair for pair in pairwise(ended)):
         return Line("", "", "", None)
     # What has not ended is in no proportion to the rest: it may leave the box, and is held there.
     low, high = min(0.0, *known), max(known)

@@ -32,12 +32,13 @@ class Flow:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage. ``count``: deals of the view that got there; ``of_leads`` and ``of_before``:
-    shares. ``lost``: from here, with the reasons; ``back``: moves to earlier stages."""
+    """One stage. ``count``: deals of the view that got there, ``None`` if that is not known;
+    ``of_leads`` and ``of_before``: shares. ``lost``: from here, with the reasons; ``back``: moves
+    to earlier stages."""
 
     name: str
     title: str
-    count: float
+    count: float | None
     deals: str
     of_leads: str
     of_before: str
@@ -70,7 +71,7 @@ def funnel(by_kpi: ByKpi, view: View, definition: Definition) -> Funnel:
     slices = drawing.funnel(counts)
     titles = definition.pipelines.get(view.pipeline, Pipeline()).stage_titles
     lost = [_lost(by_kpi, name, view, definition) for name in _PIPELINE_STAGES]
-    largest = max(counts, default=0.0) or 1.0
+    largest = max(*counts, *(total for total, *_ in lost)) or 1.0
     stages = []
     for stage, figure in reached:
         name = _PIPELINE_STAGES[stage]
@@ -80,7 +81,7 @@ def funnel(by_kpi: ByKpi, view: View, definition: Definition) -> Funnel:
             Stage(
                 name=name,
                 title=titles.get(name, name.capitalize()),
-                count=counts[stage],
+                count=None if figure is None else counts[stage],
                 deals=deals_link(figure.kpi, figure.labels, view, definition, part=part)
                 if figure
                 else "",

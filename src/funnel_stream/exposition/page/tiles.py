@@ -22,6 +22,10 @@ _FIRST: Final = 5
 """So many series of a KPI are shown at once; the others when asked for."""
 
 
+_TIMES_FROM: Final = 10
+"""From here on a change is told in times, not in per cent."""
+
+
 @dataclass(frozen=True)
 class Change:
     """Against the window before. ``direction``: ``up``, ``down`` or ``same``."""
@@ -151,6 +155,8 @@ def _change(figure: Figure, trend: ShownTrend) -> Change | None:
     title = f"{written(kpi, now)} after {written(kpi, before)} in the window before"
     if kpi.unit == "ratio":
         text = f"{100 * (now - before):+,.1f} pp"
+    elif before and now / before >= _TIMES_FROM:
+        text = f"×{now / before:,.0f}"
     elif before:
         text = f"{100 * (now - before) / abs(before):+,.1f} %"
     else:
