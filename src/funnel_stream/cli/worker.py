@@ -80,7 +80,9 @@ def worker(
     logs.set_up(settings.log_level)
     reporter = Reporter(session_timeout=settings.session_timeout)
     serving = server.start(reporter, funnel, settings.http_host, settings.http_port)
-    typer.echo(f"metrics at http://{settings.http_host}:{serving.port}/metrics", err=True)
+    typer.echo(
+        f"page at http://{settings.http_host}:{serving.port}/, metrics at /metrics", err=True
+    )
     # The real port is known only now.
     settings = settings.model_copy(update={"advertised_url": advertised(settings, serving.port)})
     try:

@@ -64,8 +64,8 @@ class Funnel:
     empty: str
 
 
-def funnel(by_kpi: ByKpi, view: View, definition: Definition) -> Funnel:
-    """The funnel of a view."""
+def funnel(by_kpi: ByKpi, view: View, definition: Definition, *, ever: int) -> Funnel:
+    """The funnel of a view; ``ever``: leads of the pipeline in the longest window."""
     reached = _reached(by_kpi, view)
     counts = [0.0 if figure is None else _count(figure, stage) for stage, figure in reached]
     slices = drawing.funnel(counts)
@@ -96,7 +96,7 @@ def funnel(by_kpi: ByKpi, view: View, definition: Definition) -> Funnel:
             )
         )
     reopened = _moves(by_kpi, STAGES[LOST], OPEN_STAGES, titles, view, definition)
-    return Funnel(stages, reopened, "" if any(counts) else _why_empty(by_kpi, view))
+    return Funnel(stages, reopened, "" if any(counts) else _why_empty(by_kpi, view, ever))
 
 
 def _reached(by_kpi: ByKpi, view: View) -> list[tuple[int, Figure | None]]:
@@ -119,12 +119,17 @@ def _share(part: float, whole: float) -> str:
     return human.percent(part / whole) if whole else human.MISSING
 
 
-def _why_empty(by_kpi: ByKpi, view: View) -> str:
+def _why_empty(by_kpi: ByKpi, view: View, ever: int) -> str:
+    if not ever:
+        return (
+            "No lead has come yet. Publish events to Kafka (funnel-stream emit sends a file, "
+            "funnel-stream simulate invents one), or choose another pipeline."
+        )
     if not any(view.basis_labels.items() <= f.labels.items() for f in by_kpi["conversion_ratio"]):
         return "Matured conversions are not known in a window this short: choose 24 h or more."
     if ":" in view.basis:
         return "No lead of this window is old enough to be judged yet: choose another basis."
-    return "No lead came in this window."
+    return "No lead came in this window: choose a longer one."
 
 
 def _lost(

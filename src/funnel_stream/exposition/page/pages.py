@@ -77,7 +77,7 @@ class HomePage:
 
     def check(self, snapshot: Snapshot) -> None:
         """Raises ``UsageError`` for a query that makes no sense."""
-        self._pages.seen(Places(snapshot), self._query)
+        self._pages.check(snapshot, self._query)
 
     async def parts(self, snapshot: Snapshot) -> Parts:
         return self._parts(await self._pages.look(snapshot, self._query, wait=0.0))
@@ -89,7 +89,7 @@ class HomePage:
         definition, seen = self._pages.definition, look.view
         of = breakdowns.one_each(definition.export.breakdown_kpis, look.by_kpi, seen)
         table = breakdowns.breakdown(look.places, of, seen, definition)
-        drawn = funnel(look.by_kpi, seen, definition)
+        drawn = funnel(look.by_kpi, seen, definition, ever=look.places.leads(seen.pipeline))
         tiles = [tile(kpi, look.by_kpi[kpi.id], seen, look.trend, definition) for kpi in KPIS]
         return {
             **self.passing(look.snapshot),
@@ -118,7 +118,7 @@ class KpiPage:
 
     def check(self, snapshot: Snapshot) -> None:
         """Raises ``UsageError`` for a query that makes no sense."""
-        self._pages.seen(Places(snapshot), self._query)
+        self._pages.check(snapshot, self._query)
 
     async def parts(self, snapshot: Snapshot) -> Parts:
         return self._parts(await self._pages.look(snapshot, self._query, wait=0.0))
@@ -148,24 +148,34 @@ class Pages:
         self.definition = definition
         self._reporter = reporter
         self._trends = Trends()
+        self._last: _Board | None = None
 
     async def look(self, snapshot: Snapshot, query: Mapping[str, str], *, wait: float) -> Look:
         """The view that a query asks for, with its figures; waits so many seconds for its trend."""
-        places = Places(snapshot)
-        asked = self.seen(places, query)
-        by_kpi = _figures(places, asked)
+        board = self._board(snapshot)
+        asked = self._seen(board, query)
+        by_kpi = board.figures(asked)
         currencies = _currencies(by_kpi)
         if not asked.currency:
             asked = replace(asked, currency=next(iter(currencies), ""))
-        possible = choices(self.definition, _by_leads(places), currencies, asked.pipeline)
+        possible = choices(self.definition, board.pipelines, currencies, asked.pipeline)
+        places = board.places
         trend = await self._trends.of(snapshot, places, asked.pipeline, asked.window, wait=wait)
         return Look(snapshot, places, asked, possible, by_kpi, trend)
 
-    def seen(self, places: Places, query: Mapping[str, str]) -> View:
-        """The view that a query asks for; raises ``UsageError``. Without a currency of its own."""
-        pipelines = _by_leads(places)
-        wanted = query.get("pipeline") or next(iter(pipelines), "")
-        return view(query, choices(self.definition, pipelines, (), wanted), self.definition)
+    def check(self, snapshot: Snapshot, query: Mapping[str, str]) -> None:
+        """Raises ``UsageError`` for a query that makes no sense."""
+        self._seen(self._board(snapshot), query)
+
+    def _seen(self, board: "_Board", query: Mapping[str, str]) -> View:
+        """The view that a query asks for; without a currency if it names none."""
+        wanted = query.get("pipeline") or next(iter(board.pipelines), "")
+        return view(query, choices(self.definition, board.pipelines, (), wanted), self.definition)
+
+    def _board(self, snapshot: Snapshot) -> "_Board":
+        if self._last is None or self._last.snapshot is not snapshot:
+            self._last = _Board(snapshot)
+        return self._last
 
     def context(self, look: Look, path: str) -> dict[str, Any]:
         """What every page of the view at that path needs."""
@@ -191,16 +201,26 @@ class Pages:
         }
 
 
-def _figures(places: Places, seen: View) -> dict[str, list[Figure]]:
-    """All figures of a pipeline, in the view's window and now, by KPI."""
-    [(in_window, _)] = places.of(seen.pipeline, "", seen.window)
-    [(now, _)] = places.of(seen.pipeline, "", None)
-    return {kpi.id: figures(kpi, now if kpi.of_now else in_window) for kpi in KPIS}
+class _Board:
+    """A snapshot with what views of it have in common. ``pipelines``: all that there are, the one
+    with most leads first."""
 
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.places = places = Places(snapshot)
+        self.pipelines = sorted(places.pipelines, key=lambda name: (-places.leads(name), name))
+        self._figures: dict[tuple[str, str], dict[str, list[Figure]]] = {}
 
-def _by_leads(places: Places) -> list[str]:
-    """Pipelines that have anything, the one with most leads first."""
-    return sorted(places.pipelines, key=lambda name: (-places.leads(name), name))
+    def figures(self, seen: View) -> dict[str, list[Figure]]:
+        """All figures of a pipeline, in the view's window and now, by KPI."""
+        key = seen.pipeline, seen.window.name
+        if key not in self._figures:
+            [(in_window, _)] = self.places.of(seen.pipeline, "", seen.window)
+            [(now, _)] = self.places.of(seen.pipeline, "", None)
+            self._figures[key] = {
+                kpi.id: figures(kpi, now if kpi.of_now else in_window) for kpi in KPIS
+            }
+        return self._figures[key]
 
 
 def _currencies(by_kpi: ByKpi) -> list[str]:
