@@ -2,6 +2,7 @@
 
 import math
 from functools import cache
+from threading import Lock
 from typing import Final
 
 Cell = tuple[str, ...]
@@ -10,6 +11,7 @@ Cell = tuple[str, ...]
 CELLS: Final[list[Cell]] = []
 """Every cell this process has met; a cell's id is its place. Grows, never shrinks."""
 _cell_ids: Final[dict[Cell, int]] = {}
+_growing: Final = Lock()
 
 MATURED: Final = "matured"
 """Measure of facts that count in the first pane that starts at or after their minute."""
@@ -22,8 +24,11 @@ def cell_id(*cell: str) -> int:
     """The id of a cell, given on first use."""
     known = _cell_ids.get(cell)
     if known is None:
-        known = _cell_ids[cell] = len(CELLS)
-        CELLS.append(cell)
+        with _growing:
+            if cell not in _cell_ids:
+                CELLS.append(cell)  # first, so that nobody finds an id without its cell
+                _cell_ids[cell] = len(CELLS) - 1
+            known = _cell_ids[cell]
     return known
 
 

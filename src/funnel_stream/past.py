@@ -65,7 +65,8 @@ class Past:
         spans = [_Span(start, start + together - 1) for start in starts]
         whole = _Span(last - number + 1, last - 1)
         before = _Span(whole.first - number, whole.last - number)
-        kept = all(before.first >= panes.oldest for panes in self.panes.get(size, ()))
+        oldest = max((panes.oldest for panes in self.panes.get(size, ())), default=0)
+        kept = oldest <= max(0, before.first)
         if kept:
             spans.append(before)
         *buckets, of_whole = self._sums(pipeline, size, [*spans, whole])

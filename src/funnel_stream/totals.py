@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, repeat
 from operator import add, sub
+from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -25,6 +26,7 @@ _Ints = npt.NDArray[np.int64]
 
 _ids: Final[list[int]] = []
 """Numbers from 0: the same object for a cell's id in every row, which saves 28 bytes each time."""
+_growing: Final = Lock()
 
 
 class Totals:
@@ -150,7 +152,10 @@ def _together(parts: list[Cells]) -> Cells:
 
 def _numbers(numbers: npt.NDArray[Any]) -> list[int]:
     """As a list in which equal numbers are one object."""
-    _ids.extend(range(len(_ids), int(numbers.max(initial=0)) + 1))
+    largest = int(numbers.max(initial=0))
+    if largest >= len(_ids):
+        with _growing:
+            _ids.extend(range(len(_ids), largest + 1))
     return list(map(_ids.__getitem__, numbers.tolist()))
 
 

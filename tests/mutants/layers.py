@@ -31,6 +31,7 @@ LAYERS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "properties": (
         "properties/test_windows.py",
+        "properties/test_past.py",
         "properties/test_life.py",
         "properties/test_order.py",
         "properties/test_breakdowns.py",
@@ -74,6 +75,7 @@ _FIRST: Final[dict[str, tuple[str, ...]]] = {
         "oracle/test_windows_by_hand.py",
         "properties/test_windows.py",
     ),
+    "past.py": ("unit/test_past.py", "properties/test_past.py"),
     "totals.py": ("unit/test_windows.py", "properties/test_windows.py"),
     "windows.py": (
         "unit/test_windows.py",

@@ -259,15 +259,15 @@ FAULTS = (
     Fault(
         "one-of-the-rest-is-lost",
         _SAMPLES,
-        "self._rest[pipeline, dimension] = [*ranked[number:], OTHER]",
-        "self._rest[pipeline, dimension] = [*ranked[number + 1 :], OTHER]",
+        "[*self._ranked[key][number:], OTHER]",
+        "[*self._ranked[key][number + 1 :], OTHER]",
         "Breakdowns do not add up to the total.",
     ),
     Fault(
         "what-is-called-like-the-rest-is-lost",
         _SAMPLES,
-        "self._rest[pipeline, dimension] = [*ranked[number:], OTHER]",
-        "self._rest[pipeline, dimension] = ranked[number:]",
+        "[*self._ranked[key][number:], OTHER]",
+        "self._ranked[key][number:]",
         "Breakdowns do not add up where a producer uses the name of the rest.",
     ),
     Fault(
@@ -280,8 +280,8 @@ FAULTS = (
     Fault(
         "top-n-plus-one",
         _SAMPLES,
-        "self._top[pipeline, dimension] = ranked[:number]",
-        "self._top[pipeline, dimension] = ranked[: number + 1]",
+        "self._ranked[key][:number], [",
+        "self._ranked[key][: number + 1], [",
         "A value is shown and is in the rest too.",
     ),
     Fault(

@@ -3,7 +3,7 @@
 from tests.mutants.fault import Fault
 
 _WINDOWS, _PANES, _TOTALS = "windows.py", "panes.py", "totals.py"
-_BREAKDOWNS, _DEFINITION = "breakdowns.py", "definition.py"
+_BREAKDOWNS, _DEFINITION, _PAST = "breakdowns.py", "definition.py", "past.py"
 
 FAULTS = (
     Fault(
@@ -181,8 +181,8 @@ FAULTS = (
     Fault(
         "spend-forgotten-by-the-shortest-window",
         _WINDOWS,
-        "self._spends.forget(min(firsts) * MINUTE_US)",
-        "self._spends.forget(max(firsts) * MINUTE_US)",
+        "self._spends.forget(min(oldest) * MINUTE_US)",
+        "self._spends.forget(max(oldest) * MINUTE_US)",
         "Spends that ended an hour ago are never subtracted, and late ones not added.",
     ),
     Fault(
@@ -202,8 +202,8 @@ FAULTS = (
     Fault(
         "packed-panes-end-early",
         _PANES,
-        "np.searchsorted(run.panes, [first, last + 1])",
-        "np.searchsorted(run.panes, [first, last])",
+        "np.searchsorted(self.panes, [first, last + 1])",
+        "np.searchsorted(self.panes, [first, last])",
         "The last pane that enters or leaves is left out.",
     ),
     Fault(
@@ -321,8 +321,8 @@ FAULTS = (
     Fault(
         "2h-on-hour-panes",
         _DEFINITION,
-        "            if length <= limit:\n",
-        "            if length < limit:\n",
+        "            if length <= kept * pane:\n",
+        "            if length < kept * pane:\n",
         "The last two hours begin at a full hour.",
     ),
     Fault(
@@ -367,5 +367,61 @@ FAULTS = (
         "name: (pipeline.aliases, self.horizons_of(name), self.stuck_after_in(name))",
         "name: (pipeline.aliases, self.horizons_of(name))",
         "After a new limit of a pipeline, some partitions are stuck by the old one.",
+    ),
+    Fault(
+        "the-window-before-is-a-pane-late",
+        _PAST,
+        "before = _Span(whole.first - number, whole.last - number)",
+        "before = _Span(whole.first - number + 1, whole.last - number + 1)",
+        "A day is compared with another part of the day before.",
+    ),
+    Fault(
+        "a-pane-in-progress-is-compared-with-a-whole-one",
+        _PAST,
+        "whole = _Span(last - number + 1, last - 1)",
+        "whole = _Span(last - number + 1, last)",
+        "Every hour begins with a loss against the window before.",
+    ),
+    Fault(
+        "buckets-a-pane-early",
+        _PAST,
+        "starts = range(last - number // together * together + 1, last + 1, together)",
+        "starts = range(last - number // together * together, last, together)",
+        "The trend ends before now.",
+    ),
+    Fault(
+        "before-of-what-is-kept-no-more",
+        _PAST,
+        "kept = oldest <= max(0, before.first)",
+        "kept = oldest <= max(0, before.last)",
+        "Growth against a window of which half is gone.",
+    ),
+    Fault(
+        "trend-of-all-pipelines",
+        _PAST,
+        "chunk.take(chunk.combination == row)",
+        "chunk",
+        "A pipeline's trend shows the deals of all.",
+    ),
+    Fault(
+        "spend-of-other-pipelines",
+        _PAST,
+        "if spent_in == pipeline:",
+        "if spent_in:",
+        "The trend of a pipeline's spend is that of all.",
+    ),
+    Fault(
+        "readers-see-other-combinations",
+        _PANES,
+        "        run = copy(self)\n",
+        "        run = self\n",
+        "A trend that is read while combinations get new numbers counts deals of another pipeline.",
+    ),
+    Fault(
+        "no-panes-for-the-window-before",
+        _PANES,
+        "both if both <= RETENTION[size] else panes",
+        "panes",
+        "An hour cannot be compared with the one before.",
     ),
 )

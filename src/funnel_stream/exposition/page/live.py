@@ -45,7 +45,7 @@ class _Shared:
         self.page = page
         self.parts: Parts = {}
         self.version = -1
-        self.rendered_at = self.told_at = 0.0
+        self.rendered_at = self.told_at = self.joined_at = 0.0
         self.readers = 0
         self.rendering: asyncio.Task[None] | None = None
 
@@ -66,6 +66,8 @@ class Live:
         ask. Raises what rendering raises."""
         shared = self._views.setdefault(address, _Shared(page))
         shared.readers += 1
+        # What was rendered before may be older than the page that the reader has.
+        joined = shared.joined_at = time.monotonic()
         sent: Parts = {}
         waiting_for = ""
         try:
@@ -76,9 +78,11 @@ class Live:
                 snapshot = self._reporter.snapshot()
                 if snapshot is not None:
                     self._refresh(shared, snapshot)
-                    if changed := dict(shared.parts.items() - sent.items()):
-                        event = _event("parts", changed)
-                    sent, waiting_for = shared.parts, ""
+                    waiting_for = ""
+                    if shared.rendered_at >= joined:
+                        if changed := dict(shared.parts.items() - sent.items()):
+                            event = _event("parts", changed)
+                        sent = shared.parts
                 elif (reason := waited_for(self._reporter)) != waiting_for:
                     waiting_for, sent = reason, {}
                     event = _event("waiting", {"reason": reason})
@@ -102,9 +106,8 @@ class Live:
             shared.rendering = None
             rendering.result()
         now = time.monotonic()
-        if shared.rendering is None and (
-            shared.version != snapshot.version or now - shared.rendered_at > _STILL_SECONDS
-        ):
+        is_new = shared.version != snapshot.version or shared.rendered_at < shared.joined_at
+        if shared.rendering is None and (is_new or now - shared.rendered_at > _STILL_SECONDS):
             shared.rendering = asyncio.create_task(self._render(shared, snapshot))
         elif shared.parts and now - shared.told_at > _CLOCK_SECONDS:
             shared.parts = {**shared.parts, **shared.page.passing(snapshot)}

@@ -59,6 +59,9 @@ _environment: Final = Environment(
 _environment.globals["static"] = {name: file.address for name, file in STATIC.items()}
 _environment.globals["version"] = __version__
 
+for _name in _environment.list_templates():
+    _environment.get_template(_name)  # compiled before the first reader comes
+
 
 def render(template: str, **context: Any) -> str:
     """A template, filled in; everything that is put into it is escaped."""
