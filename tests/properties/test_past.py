@@ -48,7 +48,8 @@ def test_trends_are_the_facts_of_their_buckets(story: Story) -> None:
                     many = trend.minutes // size
                     assert named(cells) == expected(pipeline, size, many, start // size + many - 1)
                 assert named(trend.whole) == expected(pipeline, size, panes - 1, last - 1)
-                assert (trend.before is None) == (2 * panes > RETENTION[size])
+                if last >= 2 * panes:  # not in the first hours since the epoch
+                    assert (trend.before is None) == (2 * panes > RETENTION[size])
                 if trend.before is not None:
                     before = expected(pipeline, size, panes - 1, last - panes - 1)
                     assert named(trend.before) == before
