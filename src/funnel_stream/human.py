@@ -38,3 +38,19 @@ def seconds(value: float | None) -> str:
 def rate(value: float | None) -> str:
     """Things per second: ``1,234/s``."""
     return MISSING if value is None else f"{value:,.0f}/s"
+
+
+def figure(unit: str, value: float | None) -> str:
+    """A figure in a KPI's unit, which is left out where ``unit`` is not seconds or a ratio."""
+    if value is None:
+        return MISSING
+    match unit:
+        case "ratio":
+            return percent(value)
+        case "seconds":
+            return seconds(value)
+        case "money" | "money a day":
+            return money(value)
+        case "points" | "rounds":
+            return f"{value:,.1f}"
+    return count(value)

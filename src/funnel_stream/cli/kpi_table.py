@@ -156,7 +156,7 @@ class _OfPipeline:
             for row, values in self._series(kpi, "").items():
                 labels = dict(row.labels)
                 of_line = lines.setdefault((row.value, labels.pop("stage")), {})
-                written = " ".join([_written(kpi.unit, values[_NOW]), *labels.values()])
+                written = " ".join([human.figure(kpi.unit, values[_NOW]), *labels.values()])
                 if values[_NOW]:
                     of_line.setdefault(kpi.id, []).append(written)
         for value, group in groupby(lines.items(), key=lambda line: line[0][0]):
@@ -275,21 +275,7 @@ def _add_lines(table: Table, lines: list[_Line]) -> None:
 def _cell(kpi: Kpi, value: float | None, size: float | None) -> Text:
     if value is None:
         return Text(human.MISSING, style="dim")
-    text = Text(_written(kpi.unit, value))
+    text = Text(human.figure(kpi.unit, value))
     if size is not None:
         text.append(f" of {human.count(size)}", style="dim")
     return text
-
-
-def _written(unit: str, value: float) -> str:
-    match unit:
-        case "ratio":
-            return human.percent(value)
-        case "seconds":
-            return human.seconds(value)
-        case "money" | "money a day":
-            return human.money(value)
-        case "points" | "rounds":
-            return f"{value:,.1f}"
-        case _:
-            return human.count(value)

@@ -3,7 +3,6 @@ stream's loop, and no rebalance holds up a scrape."""
 
 import asyncio
 import errno
-import gzip
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -20,10 +19,9 @@ from funnel_stream.exposition.deals_api import DealsApi
 from funnel_stream.exposition.forward import Forwarder, PeerUnreachableError
 from funnel_stream.exposition.metrics import Exposition
 from funnel_stream.exposition.page.routes import add_pages
+from funnel_stream.exposition.sending import send
 from funnel_stream.reporting import Reporter
 
-_GZIP_BYTES: Final = 16_384
-"""Bodies of at least this size are compressed where the client allows it."""
 _STOP_SECONDS: Final = 5.0
 
 Written = TypeVar("Written")
@@ -164,8 +162,4 @@ def _json(request: web.Request, answer: health.Answer) -> web.Response:
 def _answer(
     request: web.Request, body: bytes, content_type: str, status: HTTPStatus = HTTPStatus.OK
 ) -> web.Response:
-    headers = {"Content-Type": content_type, "Cache-Control": "no-store"}
-    if len(body) >= _GZIP_BYTES and "gzip" in request.headers.get("Accept-Encoding", ""):
-        headers["Content-Encoding"] = "gzip"
-        body = gzip.compress(body, compresslevel=1, mtime=0)
-    return web.Response(status=status, body=body, headers=headers)
+    return send(request, body, {"Content-Type": content_type}, status)

@@ -157,16 +157,7 @@ _OURS: Final = ("no_show", "negotiation_round")
 
 def written(kpi: Kpi, value: float | None) -> str:
     """A value in the KPI's unit, which ``unit`` names."""
-    match kpi.unit:
-        case "ratio":
-            return human.percent(value)
-        case "seconds":
-            return human.seconds(value)
-        case "money" | "money a day":
-            return human.money(value)
-        case "points" | "rounds":
-            return human.MISSING if value is None else f"{value:,.1f}"
-    return human.count(value)
+    return human.figure(kpi.unit, value)
 
 
 def unit(kpi: Kpi, currency: str = "") -> str:

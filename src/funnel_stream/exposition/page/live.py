@@ -85,6 +85,7 @@ class Live:
                         sent = shared.parts
                 elif (reason := waited_for(self._reporter)) != waiting_for:
                     waiting_for, sent = reason, {}
+                    joined = shared.joined_at = time.monotonic()
                     event = _event("waiting", {"reason": reason})
                 if not event and time.monotonic() - spoke > _QUIET_SECONDS:
                     event = _event("tick", {})

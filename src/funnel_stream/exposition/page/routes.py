@@ -1,6 +1,5 @@
 """The addresses of the pages: who answers, with a page, its live stream, or what to do instead."""
 
-import gzip
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
@@ -15,10 +14,10 @@ from funnel_stream.exposition.page.deal_pages import Answer, DealPages
 from funnel_stream.exposition.page.live import Live, waited_for
 from funnel_stream.exposition.page.pages import HomePage, KpiPage, Pages
 from funnel_stream.exposition.page.site import HEADERS, STATIC, render
+from funnel_stream.exposition.sending import send
 from funnel_stream.reporting import Reporter
 
 _STREAM: Final = "text/event-stream"
-_GZIP_BYTES: Final = 1_400
 _FOREVER: Final = "public, max-age=31536000, immutable"
 """Of a file whose address changes with its content."""
 
@@ -172,7 +171,7 @@ class _Routes:
             "Cache-Control": _FOREVER if same else "no-cache",
             "Vary": "Accept-Encoding",
         }
-        return _sent(request, file.body, headers)
+        return send(request, file.body, headers)
 
 
 def _sentence(message: str) -> str:
@@ -214,17 +213,7 @@ def _html(request: web.Request, text: str, status: HTTPStatus = HTTPStatus.OK) -
     headers = {
         **HEADERS,
         "Content-Type": "text/html; charset=utf-8",
-        "Cache-Control": "no-store",
         # The same address is a page and its live stream.
         "Vary": "Accept",
     }
-    return _sent(request, text.encode(errors="replace"), headers, status)
-
-
-def _sent(
-    request: web.Request, body: bytes, headers: dict[str, str], status: HTTPStatus = HTTPStatus.OK
-) -> web.Response:
-    if len(body) >= _GZIP_BYTES and "gzip" in request.headers.get("Accept-Encoding", ""):
-        headers = {**headers, "Content-Encoding": "gzip"}
-        body = gzip.compress(body, compresslevel=1, mtime=0)
-    return web.Response(status=status, body=body, headers=headers)
+    return send(request, text.encode(errors="replace"), headers, status)
