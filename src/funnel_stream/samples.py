@@ -233,6 +233,7 @@ class Places:
         self.pipelines = sorted(pipelines)
         self._tops: dict[str, dict[str, frozenset[str]]] = {}
         self._ranked: dict[tuple[str, str], list[str]] = {}
+        self._rests: dict[tuple[str, str, str], Cells] = {}
 
     def leads(self, pipeline: str) -> int:
         """Of the longest window, by which all is ranked."""
@@ -315,8 +316,17 @@ class Places:
             if cells := totals.get(row):
                 yield value, cells, now.get(row, {})
         rest = [Row(pipeline, dimension, value) for value in others]
-        if cells := totals.together(rest):
-            yield OTHER, cells, now.together(rest)
+        if cells := self._together(window, rest):
+            yield OTHER, cells, self._together(NOW, rest)
+
+    def _together(self, window: str, rest: list[Row]) -> Cells:
+        """The rest of a dimension, added up once: it may be thousands of rows."""
+        key = window, rest[0].pipeline, rest[0].dimension
+        known = self._rests.get(key)
+        if known is None:
+            totals = self._snapshot.totals.get(window, _NOTHING)
+            known = self._rests[key] = totals.together(rest)
+        return known
 
 
 def _ranked(counts: Mapping[str, int]) -> list[str]:

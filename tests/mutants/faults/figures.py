@@ -287,7 +287,7 @@ FAULTS = (
     Fault(
         "rest-without-its-open-deals",
         _SAMPLES,
-        "yield OTHER, cells, now.together(rest)",
+        "yield OTHER, cells, self._together(NOW, rest)",
         "yield OTHER, cells, {}",
         "The velocity of the rest is 0.",
         ("oracle/test_oracle_random.py",),

@@ -24,7 +24,11 @@ _STILL_SECONDS: Final = 5.0
 _QUIET_SECONDS: Final = 5.0
 """After so long without a word a reader is told that the stream is alive."""
 _REST: Final = 9
-"""After rendering for a second there is a rest of so many, shared by all views."""
+"""After rendering for a second there is a rest of so many, shared by all views …"""
+_REST_BEHIND: Final = 49
+"""… and of so many while the stream works off a backlog,"""
+_BACKLOG: Final = 5_000
+"""which is more than so many records."""
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -44,10 +48,24 @@ class _Shared:
     def __init__(self, page: LivePage) -> None:
         self.page = page
         self.parts: Parts = {}
+        self._former: Parts = {}
+        self._event = b""
         self.version = -1
         self.rendered_at = self.told_at = self.joined_at = 0.0
         self.readers = 0
         self.rendering: asyncio.Task[None] | None = None
+
+    def replace(self, parts: Parts) -> None:
+        """Let the view be these parts."""
+        self._former, self.parts = self.parts, parts
+        self._event = _changes(self._former, parts)
+
+    def event_after(self, sent: Parts) -> bytes:
+        """What a reader has to be told to whom these parts were sent last; empty if nothing."""
+        if sent is self.parts:
+            return b""
+        # Encoded once for all readers that keep up.
+        return self._event if sent is self._former else _changes(sent, self.parts)
 
 
 class Live:
@@ -80,9 +98,7 @@ class Live:
                     self._refresh(shared, snapshot)
                     waiting_for = ""
                     if shared.rendered_at >= joined:
-                        if changed := dict(shared.parts.items() - sent.items()):
-                            event = _event("parts", changed)
-                        sent = shared.parts
+                        event, sent = shared.event_after(sent), shared.parts
                 elif (reason := waited_for(self._reporter)) != waiting_for:
                     waiting_for, sent = reason, {}
                     joined = shared.joined_at = time.monotonic()
@@ -111,7 +127,7 @@ class Live:
         if shared.rendering is None and (is_new or now - shared.rendered_at > _STILL_SECONDS):
             shared.rendering = asyncio.create_task(self._render(shared, snapshot))
         elif shared.parts and now - shared.told_at > _CLOCK_SECONDS:
-            shared.parts = {**shared.parts, **shared.page.passing(snapshot)}
+            shared.replace({**shared.parts, **shared.page.passing(snapshot)})
             shared.told_at = now
 
     async def _render(self, shared: _Shared, snapshot: Snapshot) -> None:
@@ -119,17 +135,28 @@ class Live:
             await asyncio.sleep(max(0.0, self._rest_until - time.monotonic()))
             begun = time.monotonic()
             snapshot = self._reporter.snapshot() or snapshot
-            shared.parts = await shared.page.parts(snapshot)
+            shared.replace(await shared.page.parts(snapshot))
             took = time.monotonic() - begun
-            self._rest_until = begun + took * (1 + _REST)
+            rest = _REST_BEHIND if is_behind(self._reporter) else _REST
+            self._rest_until = begun + took * (1 + rest)
         shared.version = snapshot.version
         shared.rendered_at = shared.told_at = begun
+
+
+def is_behind(reporter: Reporter) -> bool:
+    """Whether the stream has a backlog, and had better not be disturbed."""
+    return sum(reporter.operations().lag.values()) > _BACKLOG
 
 
 def waited_for(reporter: Reporter) -> str:
     """Why this worker shows no figures."""
     ready, reason = reporter.ready()
     return "another worker shows the figures, and its address is not known" if ready else reason
+
+
+def _changes(former: Parts, parts: Parts) -> bytes:
+    changed = {name: part for name, part in parts.items() if former.get(name) != part}
+    return _event("parts", changed) if changed else b""
 
 
 def _event(name: str, data: dict[str, str]) -> bytes:

@@ -1,7 +1,7 @@
 """KPI tiles: every figure of a KPI with its trend, its change, its target and the way to its deals,
 out of the catalogue's entry alone."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
@@ -11,28 +11,14 @@ from funnel_stream.answers.question import question
 from funnel_stream.catalogue import Kpi
 from funnel_stream.definition import Definition, Target
 from funnel_stream.errors import UsageError
-from funnel_stream.exposition.page import drawing
 from funnel_stream.exposition.page.figures import Figure, chosen, ranked, unit, written
-from funnel_stream.exposition.page.trends import ShownTrend
+from funnel_stream.exposition.page.trends import NO_COURSE, Course, ShownTrend
 from funnel_stream.exposition.page.view import View
 from funnel_stream.samples import attained
 from funnel_stream.shapes import OTHER, LimitedCounts
 
 _FIRST: Final = 5
 """So many series of a KPI are shown at once; the others when asked for."""
-
-
-_TIMES_FROM: Final = 10
-"""From here on a change is told in times, not in per cent."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """Against the window before. ``direction``: ``up``, ``down`` or ``same``."""
-
-    text: str
-    direction: str
-    title: str
 
 
 @dataclass(frozen=True)
@@ -62,9 +48,7 @@ class Reading:
     ``width``: of its bar of 100, among the figures of the KPI."""
 
     figure: Figure
-    line: drawing.Line
-    trend_text: str
-    change: Change | None
+    course: Course
     goals: list[Goal]
     deals: str
     width: float
@@ -124,46 +108,15 @@ def _reading(
     targets: Iterable[Target],
     definition: Definition,
 ) -> Reading:
-    values = trend.values(figure) if trend else ()
     basis = figure.labels.get("basis", "")
     return Reading(
         figure=figure,
-        line=drawing.line(values),
-        trend_text=_trend_text(figure.kpi, values),
-        change=_change(figure, trend) if trend else None,
+        course=trend.course(figure) if trend else NO_COURSE,
         goals=[_goal(figure, target) for target in targets if _is_for(target, figure)],
         deals=deals_link(figure.kpi, figure.labels, view, definition),
         width=round(100 * abs(figure.value or 0.0) / largest, 1) if largest else 0.0,
         basis="" if basis == view.basis_labels["basis"] else basis,
     )
-
-
-def _trend_text(kpi: Kpi, values: Sequence[float | None]) -> str:
-    """What a trend shows, for those who do not see it."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return ""
-    low, high, last = (written(kpi, value) for value in (min(known), max(known), known[-1]))
-    return f"between {low} and {high}, {last} at the end"
-
-
-def _change(figure: Figure, trend: ShownTrend) -> Change | None:
-    now, before = trend.whole(figure), trend.before(figure)
-    if now is None or before is None:
-        return None
-    kpi = figure.kpi
-    title = f"{written(kpi, now)} after {written(kpi, before)} in the window before"
-    if kpi.unit == "ratio":
-        text = f"{100 * (now - before):+,.1f} pp"
-    elif before and now / before >= _TIMES_FROM:
-        text = f"×{now / before:,.0f}"
-    elif before:
-        text = f"{100 * (now - before) / abs(before):+,.1f} %"
-    else:
-        return Change("new", "up", title) if now else None
-    if not any(digit in text for digit in "123456789"):
-        return Change("±0", "same", title)
-    return Change(text.replace("-", "−"), "up" if now > before else "down", title)
 
 
 # --- targets --------------------------------------------------------------------------------------

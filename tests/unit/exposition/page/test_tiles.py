@@ -1,0 +1,378 @@
+"""Tiles: a KPI's figures with their change, target and deals, whichever KPI it is."""
+
+import pytest
+
+from funnel_stream.catalogue import BY_ID, KPIS
+from funnel_stream.definition import Definition
+from funnel_stream.exposition.page.tiles import deals_link
+from funnel_stream.exposition.page.trends import Change
+from tests.funnels import at, event, stage
+from tests.unit.exposition.page.looks import (
+    Events,
+    Look,
+    defined,
+    funnel_of_six,
+    look,
+    query_of,
+    readings,
+    tile_of,
+)
+
+
+def leads(number: int, day: float, **attributes: object) -> Events:
+    return [stage(f"d{day}-{n}", "lead", at(days=day), **attributes) for n in range(number)]
+
+
+def change(seen: Look, kpi: str, name: str = "") -> Change | None:
+    return readings(seen, kpi)[name].course.change
+
+
+# --- what stands on a tile ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kpi", KPIS, ids=lambda kpi: kpi.id)
+def test_every_kpi_has_a_tile_out_of_its_entry(kpi) -> None:
+    shown = tile_of(look(funnel_of_six()), kpi.id)
+    assert shown.kpi is kpi
+    assert shown.link.startswith(f"/kpi/{kpi.id}?")
+    assert shown.unit == {"money a day": "a day"}.get(kpi.unit, kpi.unit), "of no currency"
+
+
+def test_a_tile_leads_to_the_same_view_of_its_kpi() -> None:
+    seen = look(funnel_of_six(), basis="period", dimension="owner", window="7d")
+    assert tile_of(seen, "leads").link == seen.view.link("/kpi/leads")
+    assert query_of(tile_of(seen, "leads").link)["dimension"] == "owner"
+
+
+def test_a_kpi_of_one_figure_shows_it_large_and_others_as_a_list() -> None:
+    seen = look(funnel_of_six())
+    single = tile_of(seen, "leads").single
+    assert single is not None
+    assert single.figure.text == "5"
+    assert tile_of(seen, "lead_quality_ratio").single is not None
+    assert tile_of(seen, "deals_closed").single is None
+    assert tile_of(seen, "spend").single is None
+    one_reason = look([stage("a", "lost", at(days=39), lost_reason="price")])
+    assert tile_of(one_reason, "lost_deals").single is None, "it says which"
+
+
+def test_the_first_five_are_shown_and_the_others_when_asked_for() -> None:
+    shown = tile_of(look(funnel_of_six()), "conversion_ratio")
+    assert [each.figure.name for each in shown.readings] == [
+        "lead → qualified", "lead → potential", "lead → offer", "lead → negotiation", "lead → won",
+    ]  # fmt: skip
+    assert len(shown.further) == 10
+    assert tile_of(look(funnel_of_six()), "open_deals").further == []
+
+
+def test_bars_are_shares_of_the_largest_figure() -> None:
+    widths = {
+        name: each.width for name, each in readings(look(funnel_of_six()), "stage_entries").items()
+    }
+    assert widths == {
+        "lead": 83.3, "qualified": 100.0, "potential": 50.0, "offer": 50.0, "negotiation": 33.3,
+        "won": 33.3,
+    }  # fmt: skip
+    nothing = readings(look([]), "stage_entries")
+    assert {each.width for each in nothing.values()} == {0.0}
+
+
+def test_below_zero_a_bar_is_as_long_as_above() -> None:
+    events = [
+        stage("a", "lead", at(days=39), score=-50),
+        stage("b", "qualified", at(days=39), score=25),
+    ]
+    shown = readings(look(events), "lead_score")
+    assert {name: each.width for name, each in shown.items()} == {
+        "qualified": 50.0, "not qualified": 100.0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kpi", "unit"),
+    [
+        ("leads", "leads"),
+        ("win_ratio", "ratio"),
+        ("negotiation_seconds", "seconds"),
+        ("deal_value", "EUR"),
+        ("pipeline_velocity", "EUR a day"),
+        ("lead_score", "points"),
+    ],
+)
+def test_the_unit_is_told_even_where_the_figures_carry_it(kpi: str, unit: str) -> None:
+    events = [stage("a", "won", at(days=39), amount=1, currency="EUR")]
+    assert tile_of(look(events), kpi).unit == unit
+
+
+def test_a_basis_that_is_not_the_chosen_one_is_said() -> None:
+    seen = look(funnel_of_six(), basis="matured:7d")
+    assert readings(seen, "lead_quality_ratio")[""].basis == "cohort"
+    assert readings(seen, "conversion_ratio")["lead → won"].basis == ""
+    assert readings(seen, "leads")[""].basis == ""
+    assert readings(look(funnel_of_six()), "lead_quality_ratio")[""].basis == ""
+
+
+@pytest.mark.parametrize(
+    ("kpi", "query", "why"),
+    [
+        ("lost_deals", {}, "Nothing in this window."),
+        ("open_value", {}, "Nothing in USD now."),
+        ("deal_value", {}, "Nothing in this window."),
+        ("offer_value", {"currency": "JPY"}, "Nothing in JPY in this window."),
+        ("stuck_deals", {}, "No stage has a limit: set stuck_after in funnel.yaml."),
+    ],
+)
+def test_an_empty_tile_says_why(kpi: str, query: dict[str, str], why: str) -> None:
+    events = [stage("a", "offer", at(days=39), amount=1, currency="EUR")]
+    shown = tile_of(look(events, **{"currency": "USD", **query}), kpi)
+    assert (shown.readings, shown.empty) == ([], why)
+
+
+def test_where_nothing_is_open_a_tile_says_so_of_now() -> None:
+    assert tile_of(look([]), "open_value").empty == "Nothing now."
+
+
+def test_a_trend_in_words_for_those_who_do_not_see_it() -> None:
+    seen = look(leads(2, 20) + leads(4, 25) + leads(1, 38), window="30d")
+    assert readings(seen, "leads")[""].course.text == "between 0 and 4, 0 at the end"
+    assert readings(seen, "win_ratio")[""].course.text == ""
+    assert readings(seen, "open_deals")["lead"].course.text == ""
+    assert readings(seen, "leads")[""].course.line.complete
+    assert not readings(seen, "open_deals")["lead"].course.line.complete
+
+
+# --- the change -----------------------------------------------------------------------------------
+# As of day 40 the ended panes of 30 d are the days 11 to 39, those before the days −19 to 9.
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "shown"),
+    [
+        (4, 5, Change("+25.0 %", "up", "5 after 4 in the window before")),
+        (4, 3, Change("−25.0 %", "down", "3 after 4 in the window before")),
+        (3, 3, Change("±0", "same", "3 after 3 in the window before")),
+        (0, 3, Change("new", "up", "3 after 0 in the window before")),
+        (3, 0, Change("−100.0 %", "down", "0 after 3 in the window before")),
+        (0, 0, None),
+        (1, 10, Change("×10", "up", "10 after 1 in the window before")),
+        (10, 99, Change("+890.0 %", "up", "99 after 10 in the window before")),
+        (21, 1, Change("−95.2 %", "down", "1 after 21 in the window before")),
+        (1, 21, Change("×21", "up", "21 after 1 in the window before")),
+    ],
+)
+def test_a_count_changes_by_per_cent(before: int, now: int, shown: Change | None) -> None:
+    assert change(look(leads(before, 5) + leads(now, 20)), "leads") == shown
+
+
+def test_a_change_too_small_to_be_written_is_none() -> None:
+    seen = look(leads(3000, 5) + leads(3001, 20))
+    assert change(seen, "leads") == Change("±0", "same", "3,001 after 3,000 in the window before")
+
+
+def closings(day: float, won: int, lost: int) -> Events:
+    return [
+        stage(f"c{day}-{n}", "won" if n < won else "lost", at(days=day)) for n in range(won + lost)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "shown"),
+    [
+        ((1, 3), (1, 1), Change("+25.0 pp", "up", "50.0 % after 25.0 % in the window before")),
+        ((1, 1), (1, 3), Change("−25.0 pp", "down", "25.0 % after 50.0 % in the window before")),
+        ((1, 1), (2, 2), Change("±0", "same", "50.0 % after 50.0 % in the window before")),
+        ((0, 2), (1, 1), Change("+50.0 pp", "up", "50.0 % after 0.0 % in the window before")),
+        ((0, 0), (1, 1), None),
+        ((1, 1), (0, 0), None),
+    ],
+)
+def test_a_ratio_changes_by_percentage_points(
+    before: tuple[int, int], now: tuple[int, int], shown: Change | None
+) -> None:
+    assert change(look(closings(5, *before) + closings(20, *now)), "win_ratio") == shown
+
+
+def test_a_mean_below_zero_that_rises_goes_up() -> None:
+    events = leads(1, 5, score=-2) + leads(1, 20, score=-1)
+    shown = change(look(events), "lead_score", "not qualified")
+    assert shown == Change("+50.0 %", "up", "-1.0 after -2.0 in the window before")
+
+
+def test_the_pane_that_has_not_ended_is_compared_with_nothing() -> None:
+    """Day 40 goes on, and so did day 10 then."""
+    seen = look(leads(2, 5) + leads(2, 20) + leads(9, 40) + leads(9, 10), as_of=None)
+    assert readings(seen, "leads")[""].figure.value == 11
+    assert change(seen, "leads") == Change("±0", "same", "2 after 2 in the window before")
+
+
+def test_there_is_no_change_where_the_window_before_is_not_kept_or_cannot_be() -> None:
+    seen = look(leads(2, 5) + leads(2, 20), window="365d")
+    assert change(seen, "leads") is None
+    assert readings(seen, "leads")[""].course.text, "its trend is kept"
+    now = look(leads(2, 5) + leads(2, 20))
+    assert change(now, "open_deals", "lead") is None
+
+
+def test_changes_are_of_the_series() -> None:
+    events = closings(5, 2, 4) + closings(20, 3, 1)
+    found = {
+        name: each.course.change for name, each in readings(look(events), "deals_closed").items()
+    }
+    assert {name: each and each.text for name, each in found.items()} == {
+        "won": "+50.0 %", "lost": "−75.0 %",
+    }  # fmt: skip
+
+
+# --- targets --------------------------------------------------------------------------------------
+
+
+def targeted(**target: object) -> Definition:
+    return defined(
+        targets=[{"window": "30d", **target}],
+        pipelines={"default": {}, "other": {}},
+        stuck_after={"lead": "1d"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "text", "share", "width", "met"),
+    [
+        ({"kpi": "leads", "value": 10}, "", "≥ 10 leads", "50.0 %", 50.0, False),
+        ({"kpi": "leads", "value": 5}, "", "≥ 5 leads", "100.0 %", 100.0, True),
+        ({"kpi": "leads", "value": 4}, "", "≥ 4 leads", "125.0 %", 100.0, True),
+        ({"kpi": "leads", "value": 4, "at": "most"}, "", "≤ 4 leads", "80.0 %", 80.0, False),
+        ({"kpi": "win_ratio", "value": 0.4}, "", "≥ 40.0 %", "125.0 %", 100.0, True),
+        ({"kpi": "win_ratio", "value": 0}, "", "≥ 0.0 %", "–", 0.0, False),
+        ({"kpi": "deals_closed", "value": 4, "labels": {"outcome": "lost"}}, "lost",
+         "≥ 4 deals", "50.0 %", 50.0, False),
+        ({"kpi": "conversion_ratio", "value": 0.5,
+          "labels": {"from_stage": "lead", "to_stage": "won", "basis": "cohort"}}, "lead → won",
+         "≥ 50.0 %", "40.0 %", 40.0, False),
+        ({"kpi": "open_deals", "value": 2, "window": None, "at": "most",
+          "labels": {"stage": "lead"}}, "lead", "≤ 2 deals", "200.0 %", 100.0, True),
+    ],
+)  # fmt: skip
+def test_a_target_and_how_much_of_it_is_attained(
+    target: dict[str, object], name: str, text: str, share: str, width: float, met: bool
+) -> None:
+    found = readings(look(funnel_of_six(), targeted(**target)), str(target["kpi"]))
+    [goal] = found[name].goals
+    assert (goal.text, goal.share_text, goal.width, goal.met) == (text, share, width, met)
+    assert [each.figure.name for each in found.values() if each.goals] == [name], "and no other"
+
+
+def test_a_target_of_a_quantile_is_measured_by_it() -> None:
+    """Four deals took a day, one ten: half within a day, 90 % within ten; the mean is 2.8 d."""
+    events = [
+        each
+        for n in range(5)
+        for each in (
+            stage(f"d{n}", "lead", at(days=20)),
+            stage(f"d{n}", "won", at(days=30 if n == 4 else 21)),
+        )
+    ]
+    labels = {"outcome": "won", "quantile": "0.9"}
+    day = 86_400
+    target = {"kpi": "time_to_close_seconds", "value": 5 * day, "at": "most", "labels": labels}
+    [goal] = readings(look(events, targeted(**target)), "time_to_close_seconds")["won"].goals
+    assert goal.text == "90 % ≤ 5.0 d"
+    assert goal.share == pytest.approx(0.5, rel=0.02)
+    mean = {**target, "labels": {"outcome": "won"}}
+    [goal] = readings(look(events, targeted(**mean)), "time_to_close_seconds")["won"].goals
+    assert goal.share == pytest.approx(5 / 2.8)
+
+
+def test_all_targets_of_a_series_are_shown() -> None:
+    of_won = {"kpi": "time_to_close_seconds", "window": "30d", "at": "most"}
+    definition = defined(
+        targets=[
+            {**of_won, "value": 3_600, "labels": {"outcome": "won", "quantile": "0.5"}},
+            {**of_won, "value": 7_200, "labels": {"outcome": "won", "quantile": "0.9"}},
+            {**of_won, "value": 60, "labels": {"outcome": "won"}},
+        ]
+    )
+    found = readings(look(funnel_of_six(), definition), "time_to_close_seconds")
+    assert [goal.text for goal in found["won"].goals] == [
+        "half ≤ 1.0 h",
+        "90 % ≤ 2.0 h",
+        "≤ 1.0 min",
+    ]
+    assert found["lost"].goals == []
+
+
+def test_a_target_of_what_has_no_figure_is_not_known_yet() -> None:
+    [goal] = readings(look([], targeted(kpi="win_ratio", value=0.4)), "win_ratio")[""].goals
+    assert (goal.share, goal.met, goal.width) == (None, False, 0.0)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        {"window": "7d"},
+        {"pipeline": "other"},
+        {"labels": {"dimension": "channel", "value": "web"}},
+        {"kpi": "qualified_leads"},
+    ],
+)
+def test_a_target_of_something_else_is_not_shown(target: dict[str, object]) -> None:
+    definition = targeted(**{"kpi": "leads", "value": 4, **target})
+    assert readings(look(funnel_of_six(), definition), "leads")[""].goals == []
+
+
+# --- the deals behind a figure --------------------------------------------------------------------
+
+
+def test_a_figure_leads_to_its_deals() -> None:
+    seen = look(funnel_of_six(), basis="period")
+    assert query_of(readings(seen, "leads")[""].deals) == {
+        "kpi": "leads", "pipeline": "default", "window": "30d",
+    }  # fmt: skip
+    assert query_of(readings(seen, "conversion_ratio")["lead → won"].deals) == {
+        "kpi": "conversion_ratio", "from_stage": "lead", "to_stage": "won", "basis": "period",
+        "pipeline": "default", "window": "30d",
+    }  # fmt: skip
+    assert query_of(readings(seen, "open_deals")["lead"].deals) == {
+        "kpi": "open_deals", "stage": "lead", "pipeline": "default",
+    }  # fmt: skip
+    assert query_of(readings(seen, "negotiation_seconds")[""].deals) == {
+        "kpi": "negotiation_seconds", "pipeline": "default", "window": "30d", "part": "sum",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kpi", ["spend", "cost_per_lead", "pipeline_velocity"])
+def test_what_is_not_of_deals_leads_nowhere(kpi: str) -> None:
+    given = event("spend_recorded", "", at(days=39), channel="web", amount=9, currency="EUR")
+    del given["deal_id"]
+    events = [
+        stage("a", "lead", at(days=38)),
+        stage("a", "won", at(days=39), amount=9, currency="EUR"),
+        stage("b", "lead", at(days=39)),
+        given,
+    ]
+    [reading] = readings(look(events), kpi).values()
+    assert reading.figure.value
+    assert reading.deals == ""
+
+
+def test_all_others_lead_nowhere() -> None:
+    events = [stage(f"d{n}", "lost", at(days=39), lost_reason=f"reason {n // 2}") for n in range(5)]
+    found = readings(look(events, defined(top_n_of={"reason": 1})), "lost_deals")
+    by_reason = {each.figure.labels["reason"]: each.deals for each in found.values()}
+    assert query_of(by_reason["reason 0"])["reason"] == "reason 0"
+    assert by_reason["__other__"] == ""
+
+
+def test_a_pipeline_that_is_called_like_the_rest_has_deals() -> None:
+    seen = look(leads(1, 20, pipeline="__other__"), pipeline="__other__")
+    assert query_of(readings(seen, "leads")[""].deals)["pipeline"] == "__other__"
+
+
+def test_a_value_of_a_dimension_is_part_of_the_question() -> None:
+    seen = look(funnel_of_six())
+    definition = seen.snapshot.definition
+    by = {"dimension": "channel", "value": "a&b=c"}
+    assert query_of(deals_link(BY_ID["leads"], {}, seen.view, definition, **by)) == {
+        "kpi": "leads", "pipeline": "default", "window": "30d", **by,
+    }  # fmt: skip
+    rest = {"dimension": "channel", "value": "__other__"}
+    assert deals_link(BY_ID["leads"], {}, seen.view, definition, **rest) == ""
