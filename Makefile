@@ -2,10 +2,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+AXE_VERSION := 4.14.1
+AXE := build/ui/node_modules/axe-core/axe.min.js
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-ops lint format bench bench-scale mutants alert-study schemas dashboards \
-	rules docs clean
+.PHONY: help install demo test test-ops test-ui screenshots lint format bench bench-scale bench-pages mutants alert-study schemas \
+	dashboards rules docs clean
 
 help:  ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,10 +26,22 @@ demo: install  ## Watch live KPIs: broker, worker and simulator (ARGS="--for 30s
 	@$(BIN)/funnel-stream demo $(ARGS)
 
 test: install  ## Run all tests that need nothing but Python (ARGS="-k journey")
-	@$(BIN)/python -m pytest -m "not ops" $(ARGS)
+	@$(BIN)/python -m pytest -m "not ops and not ui" $(ARGS)
 
 test-ops: install  ## Run the alerts and dashboards end to end; needs Prometheus and Alertmanager
 	@$(BIN)/python -m pytest -m ops $(ARGS)
+
+test-ui: install $(AXE)  ## Look at the page with a browser; needs Chromium, and npm once
+	@$(BIN)/python -m pytest -m ui $(ARGS)
+
+# Without it the tests that ask it are skipped, with the reason (in CI: fail).
+$(AXE):
+	@echo "Fetching axe-core $(AXE_VERSION) (once) ..."
+	@npm install --prefix build/ui --no-save --no-audit --no-fund --loglevel=error axe-core@$(AXE_VERSION) \
+		|| echo "axe-core could not be fetched: is there npm (Debian: npm), and a network?"
+
+screenshots: install  ## Take the pictures of docs/images; needs Chromium
+	@$(BIN)/python -m tests.ui.screenshots $(ARGS)
 
 lint: install  ## Check style, format and types
 	@$(BIN)/ruff check .
@@ -43,6 +57,9 @@ bench: install  ## Measure the whole path against naive Faust and the ceiling; b
 
 bench-scale: install  ## Measure memory per million deals and the cost of an event; build/scale.json
 	@$(BIN)/python -m bench.scale $(ARGS)
+
+bench-pages: install  ## Measure whether fifty open pages slow the stream; build/pages.json
+	@$(BIN)/python -m bench.open_pages $(ARGS)
 
 mutants: install  ## Put faults into copies of the core and see who notices (ARGS="--only stuck")
 	@$(BIN)/python -m tests.mutants $(ARGS)

@@ -57,5 +57,3 @@ def test_trends_are_the_facts_of_their_buckets(story: Story) -> None:
 
 def named(cells: Cells) -> dict[Any, int]:
     return {CELLS[cell]: total for cell, total in cells.items()}
-
-
