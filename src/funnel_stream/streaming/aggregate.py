@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Final
 
 from funnel_stream.blocks import FactBlock
@@ -87,6 +88,7 @@ class Aggregate:
         self._republish = republish
         self._tables: _Tables | None = None
         self._shown = 0.0
+        self._news = asyncio.Event()
 
     def assign(self, *, group_generation: int, end: int) -> None:
         """Start anew: the topic ends at ``end``, and will be read from its beginning."""
@@ -118,15 +120,17 @@ class Aggregate:
         if tables.caught_up:
             await self._apply(tables)
             await self._clean(tables)
-        caught_up = batch.end >= batch.highwater and monotonic() >= self._shown + _AT_ONCE_SECONDS
-        if tables is self._tables and caught_up:
-            self._show(tables)
+        if batch.end >= batch.highwater:
+            self._news.set()
 
     async def keep_showing(self) -> None:
-        """Let the windows slide with the clock."""
+        """Show what has come, and let the windows slide with the clock."""
         give_back_at = monotonic() + _GIVE_BACK_SECONDS
         while True:
-            await asyncio.sleep(_SHOW_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), _SHOW_SECONDS)
+            self._news.clear()
+            await asyncio.sleep(max(0.0, self._shown + _AT_ONCE_SECONDS - monotonic()))
             if monotonic() >= give_back_at:
                 give_back()
                 give_back_at = monotonic() + _GIVE_BACK_SECONDS

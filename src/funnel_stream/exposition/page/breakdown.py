@@ -6,7 +6,6 @@ from typing import Final
 
 from funnel_stream.catalogue import BY_ID, Kpi
 from funnel_stream.contract.event import LEAD, STAGES, WON
-from funnel_stream.definition import Definition
 from funnel_stream.exposition.page.figures import (
     Figure,
     chosen,
@@ -18,7 +17,7 @@ from funnel_stream.exposition.page.figures import (
     written,
 )
 from funnel_stream.exposition.page.funnel import ByKpi
-from funnel_stream.exposition.page.tiles import deals_link
+from funnel_stream.exposition.page.links import DealLinks
 from funnel_stream.exposition.page.view import View
 from funnel_stream.samples import Places
 from funnel_stream.shapes import OTHER, Place
@@ -120,7 +119,7 @@ def _has(kpi: Kpi, dimension: str) -> bool:
 
 
 def breakdown(
-    places: Places, wanted: Sequence[Series], view: View, definition: Definition, path: str = "/"
+    places: Places, wanted: Sequence[Series], view: View, links: DealLinks, path: str = "/"
 ) -> Breakdown:
     """The table by the view's dimension, ordered as the view says; ``__other__`` comes last."""
     if not view.dimension:
@@ -129,7 +128,7 @@ def breakdown(
         return Breakdown(view.dimension, [], [], "", "It cannot be broken down by this dimension.")
     order = next((n for n, series in enumerate(wanted) if series.key == view.sort), 0)
     rows = [
-        (value, [_cell(series, value, at, view, definition) for series in wanted])
+        (value, [_cell(series, value, at, view, links) for series in wanted])
         for value, at in _places(places, view).items()
     ]
     rows = [row for row in rows if any(cell.value is not None for cell in row[1])]
@@ -179,7 +178,7 @@ def _places(places: Places, view: View) -> dict[str, list[Place]]:
     return found
 
 
-def _cell(series: Series, value: str, at: list[Place], view: View, definition: Definition) -> Cell:
+def _cell(series: Series, value: str, at: list[Place], view: View, links: DealLinks) -> Cell:
     kpi = series.kpi
     of = [
         figure
@@ -190,11 +189,10 @@ def _cell(series: Series, value: str, at: list[Place], view: View, definition: D
     ]
     known = [figure.value for figure in of if figure.value is not None]
     total = sum(known) if known else None
-    by = {"dimension": view.dimension, "value": value}
     return Cell(
         value=total,
         text=written(kpi, total),
         beneath=of[0].beneath if len(of) == 1 else "",
-        deals=deals_link(kpi, series.labels, view, definition, **by) if known else "",
+        deals=links.of(kpi, series.labels, view, value=value) if known else "",
         figure=of[0] if len(of) == 1 else None,
     )

@@ -64,7 +64,8 @@ class Figure:
             return f"{write(top)} of {write(bottom)}"
         if "_count" not in parts:
             return ""
-        samples = f"{human.count(parts['_count'])} samples"
+        number = parts["_count"]
+        samples = "1 sample" if number == 1 else f"{human.count(number)} samples"
         if not self.quantiles:
             return samples
         half, most = (human.seconds(self.quantiles[name]) for name in ("0.5", "0.9"))

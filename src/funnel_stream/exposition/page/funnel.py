@@ -7,10 +7,10 @@ from typing import Final
 from funnel_stream import human
 from funnel_stream.catalogue import BY_ID
 from funnel_stream.contract.event import LEAD, LOST, STAGES, WON
-from funnel_stream.definition import OPEN_STAGES, Definition, Pipeline
+from funnel_stream.definition import OPEN_STAGES, Pipeline
 from funnel_stream.exposition.page import drawing
 from funnel_stream.exposition.page.figures import Figure, value_in_words
-from funnel_stream.exposition.page.tiles import deals_link
+from funnel_stream.exposition.page.links import DealLinks
 from funnel_stream.exposition.page.view import View
 from funnel_stream.shapes import OTHER
 
@@ -64,13 +64,13 @@ class Funnel:
     empty: str
 
 
-def funnel(by_kpi: ByKpi, view: View, definition: Definition, *, ever: int) -> Funnel:
+def funnel(by_kpi: ByKpi, view: View, links: DealLinks, *, ever: int) -> Funnel:
     """The funnel of a view; ``ever``: leads of the pipeline in the longest window."""
     reached = _reached(by_kpi, view)
     counts = [0.0 if figure is None else _count(figure, stage) for stage, figure in reached]
     slices = drawing.funnel(counts)
-    titles = definition.pipelines.get(view.pipeline, Pipeline()).stage_titles
-    lost = [_lost(by_kpi, name, view, definition) for name in _PIPELINE_STAGES]
+    titles = links.definition.pipelines.get(view.pipeline, Pipeline()).stage_titles
+    lost = [_lost(by_kpi, name, view, links) for name in _PIPELINE_STAGES]
     largest = max(*counts, *(total for total, *_ in lost)) or 1.0
     stages = []
     for stage, figure in reached:
@@ -82,20 +82,18 @@ def funnel(by_kpi: ByKpi, view: View, definition: Definition, *, ever: int) -> F
                 name=name,
                 title=titles.get(name, name.capitalize()),
                 count=None if figure is None else counts[stage],
-                deals=deals_link(figure.kpi, figure.labels, view, definition, part=part)
-                if figure
-                else "",
+                deals=links.of(figure.kpi, figure.labels, view, part=part) if figure else "",
                 of_leads=_share(counts[stage], counts[LEAD]) if stage else "",
                 of_before=_share(counts[stage], counts[stage - 1]) if stage else "",
                 slice=slices[stage],
                 lost=flow,
                 lost_width=round(min(100.0, 100 * total / largest), 1),
                 reasons=reasons,
-                back=_moves(by_kpi, name, _PIPELINE_STAGES[:stage], titles, view, definition),
-                open=_open(by_kpi, name, view, definition) if name in OPEN_STAGES else None,
+                back=_moves(by_kpi, name, _PIPELINE_STAGES[:stage], titles, view, links),
+                open=_open(by_kpi, name, view, links) if name in OPEN_STAGES else None,
             )
         )
-    reopened = _moves(by_kpi, STAGES[LOST], OPEN_STAGES, titles, view, definition)
+    reopened = _moves(by_kpi, STAGES[LOST], OPEN_STAGES, titles, view, links)
     return Funnel(stages, reopened, "" if any(counts) else _why_empty(by_kpi, view, ever))
 
 
@@ -133,7 +131,7 @@ def _why_empty(by_kpi: ByKpi, view: View, ever: int) -> str:
 
 
 def _lost(
-    by_kpi: ByKpi, stage: str, view: View, definition: Definition
+    by_kpi: ByKpi, stage: str, view: View, links: DealLinks
 ) -> tuple[float, list[Flow], Flow]:
     """How many were lost from a stage, why, and which."""
     kpi = BY_ID["lost_deals"]
@@ -149,13 +147,13 @@ def _lost(
         Flow(
             value_in_words(reason),
             human.count(reasons[reason]),
-            deals_link(kpi, {"lost_from": stage, "reason": reason}, view, definition),
+            links.of(kpi, {"lost_from": stage, "reason": reason}, view),
         )
         for reason in most
     ]
     if rest := total - sum(reasons[reason] for reason in most):
         flows.append(Flow("others", human.count(rest), ""))
-    link = deals_link(kpi, {"lost_from": stage}, view, definition) if total else ""
+    link = links.of(kpi, {"lost_from": stage}, view) if total else ""
     return total, flows, Flow("lost", human.count(total), link)
 
 
@@ -165,14 +163,14 @@ def _moves(
     to: Iterable[str],
     titles: Mapping[str, str],
     view: View,
-    definition: Definition,
+    links: DealLinks,
 ) -> list[Flow]:
     wanted = set(to)
     return [
         Flow(
             titles.get(figure.labels["to_stage"], figure.labels["to_stage"]),
             human.count(figure.value),
-            deals_link(figure.kpi, figure.labels, view, definition),
+            links.of(figure.kpi, figure.labels, view),
         )
         for figure in by_kpi["transitions"]
         if figure.labels["from_stage"] == stage and figure.labels["to_stage"] in wanted
@@ -180,9 +178,9 @@ def _moves(
     ]
 
 
-def _open(by_kpi: ByKpi, stage: str, view: View, definition: Definition) -> Flow | None:
+def _open(by_kpi: ByKpi, stage: str, view: View, links: DealLinks) -> Flow | None:
     for figure in by_kpi["open_deals"]:
         if figure.labels["stage"] == stage:
-            link = deals_link(figure.kpi, figure.labels, view, definition)
+            link = links.of(figure.kpi, figure.labels, view)
             return Flow("open now", figure.text, link if figure.value else "")
     return None

@@ -15,7 +15,7 @@ from funnel_stream.exposition.page.pages import Parts
 from funnel_stream.reporting import Reporter
 from funnel_stream.windows import Snapshot
 
-_LOOK_SECONDS: Final = 0.2
+_LOOK_SECONDS: Final = 0.1
 """So often a stream looks for news."""
 _CLOCK_SECONDS: Final = 1.0
 """After so long a page is told the time and the state of the service."""
@@ -91,9 +91,11 @@ class Live:
         try:
             yield b"retry: 1000\n\n"
             spoke = time.monotonic()
-            while not is_elsewhere():
+            while True:
                 event = b""
                 snapshot = self._reporter.snapshot()
+                if snapshot is None and is_elsewhere():
+                    return
                 if snapshot is not None:
                     self._refresh(shared, snapshot)
                     waiting_for = ""

@@ -1,5 +1,6 @@
 """The funnel's page and a KPI's page, put together from their parts."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,6 +12,7 @@ from funnel_stream.definition import DAY, HOUR, Definition
 from funnel_stream.exposition.page import breakdown as breakdowns
 from funnel_stream.exposition.page.figures import Figure, figures
 from funnel_stream.exposition.page.funnel import ByKpi, funnel
+from funnel_stream.exposition.page.links import DealLinks
 from funnel_stream.exposition.page.service import service
 from funnel_stream.exposition.page.site import part, render
 from funnel_stream.exposition.page.tiles import Reading, tile
@@ -28,6 +30,7 @@ Parts = dict[str, str]
 FIRST_WAIT_SECONDS: Final = 0.15
 """So long a page waits for trends that nobody has reckoned yet; afterwards they come live."""
 MOST_COLUMNS: Final = 8
+_HELD_SECONDS: Final = 5.0
 
 BASES: Final = {
     "period": "What happened in the window, whoever it happened to.",
@@ -86,11 +89,11 @@ class HomePage:
         return self._pages.passing(snapshot)
 
     def _parts(self, look: Look) -> Parts:
-        definition, seen = self._pages.definition, look.view
-        of = breakdowns.one_each(definition.export.breakdown_kpis, look.by_kpi, seen)
-        table = breakdowns.breakdown(look.places, of, seen, definition)
-        drawn = funnel(look.by_kpi, seen, definition, ever=look.places.leads(seen.pipeline))
-        tiles = [tile(kpi, look.by_kpi[kpi.id], seen, look.trend, definition) for kpi in KPIS]
+        links, seen = self._pages.links, look.view
+        of = breakdowns.one_each(links.definition.export.breakdown_kpis, look.by_kpi, seen)
+        table = breakdowns.breakdown(look.places, of, seen, links)
+        drawn = funnel(look.by_kpi, seen, links, ever=look.places.leads(seen.pipeline))
+        tiles = [tile(kpi, look.by_kpi[kpi.id], seen, look.trend, links) for kpi in KPIS]
         return {
             **self.passing(look.snapshot),
             "funnel": part("parts.html", "funnel", drawn, _explained(seen)),
@@ -127,12 +130,12 @@ class KpiPage:
         return {"state": self._pages.passing(snapshot)["state"]}
 
     def _parts(self, look: Look) -> Parts:
-        definition, seen, kpi = self._pages.definition, look.view, self._kpi
-        shown = tile(kpi, look.by_kpi[kpi.id], seen, look.trend, definition)
+        links, seen, kpi = self._pages.links, look.view, self._kpi
+        shown = tile(kpi, look.by_kpi[kpi.id], seen, look.trend, links)
         readings = [*shown.readings, *shown.further]
         trend = _trend_table(kpi, readings, look.trend)
         of = breakdowns.all_of(kpi, look.by_kpi, seen)
-        table = breakdowns.breakdown(look.places, of, seen, definition, f"/kpi/{kpi.id}")
+        table = breakdowns.breakdown(look.places, of, seen, links, f"/kpi/{kpi.id}")
         return {
             **self.passing(look.snapshot),
             "series": part("kpi_parts.html", "series_table", readings, look.series, kpi),
@@ -146,6 +149,7 @@ class Pages:
 
     def __init__(self, reporter: Reporter, definition: Definition) -> None:
         self.definition = definition
+        self.links = DealLinks(definition)
         self._reporter = reporter
         self._trends = Trends()
         self._last: _Board | None = None
@@ -175,7 +179,14 @@ class Pages:
     def _board(self, snapshot: Snapshot) -> "_Board":
         if self._last is None or self._last.snapshot is not snapshot:
             self._last = _Board(snapshot)
+            # When nobody looks any more, an old snapshot must not be held.
+            loop = asyncio.get_running_loop()
+            loop.call_later(_HELD_SECONDS, self._drop, self._last)
         return self._last
+
+    def _drop(self, board: "_Board") -> None:
+        if self._last is board:
+            self._last = None
 
     def context(self, look: Look, path: str) -> dict[str, Any]:
         """What every page of the view at that path needs."""

@@ -33,11 +33,18 @@ def add_pages(
 ) -> None:
     """Serve all pages; ``forwarder`` has to run in ``app`` as well."""
     routes = _Routes(reporter, definition, deals, forwarder)
+    app.on_response_prepare.append(_keep_safe)
     app.router.add_get("/", routes.home)
     app.router.add_get("/kpi/{name}", routes.kpi)
     app.router.add_get("/deals", routes.deals)
     app.router.add_get(r"/deals/{deal_id:[\s\S]+}", routes.deal)
     app.router.add_get("/static/{name}", routes.static)
+
+
+async def _keep_safe(request: web.Request, response: web.StreamResponse) -> None:
+    """Every answer, be it a figure or "not found": a browser may open any address."""
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
 
 
 class _Routes:
@@ -95,7 +102,7 @@ class _Routes:
     async def _stream(self, request: web.Request, page: FunnelPage) -> web.StreamResponse:
         if (snapshot := self._reporter.snapshot()) is not None:
             page.check(snapshot)  # while there is a status to say no with
-        headers = {"Content-Type": _STREAM, "Cache-Control": "no-store", **HEADERS}
+        headers = {"Content-Type": _STREAM, "Cache-Control": "no-store"}
         response = web.StreamResponse(headers=headers)
         events = self._live.events(
             request.raw_path, page, lambda: self._forwarder.to_reporter(request) is not None
@@ -166,7 +173,6 @@ class _Routes:
         # Another version's worker may have been asked for a file of this name.
         same = request.rel_url.raw_path_qs == file.address
         headers = {
-            **HEADERS,
             "Content-Type": file.content_type,
             "Cache-Control": _FOREVER if same else "no-cache",
             "Vary": "Accept-Encoding",
@@ -211,7 +217,6 @@ def _message(
 
 def _html(request: web.Request, text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
     headers = {
-        **HEADERS,
         "Content-Type": "text/html; charset=utf-8",
         # The same address is a page and its live stream.
         "Vary": "Accept",

@@ -1,21 +1,19 @@
 """KPI tiles: every figure of a KPI with its trend, its change, its target and the way to its deals,
 out of the catalogue's entry alone."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlencode
 
 from funnel_stream import human
-from funnel_stream.answers.question import question
 from funnel_stream.catalogue import Kpi
-from funnel_stream.definition import Definition, Target
-from funnel_stream.errors import UsageError
+from funnel_stream.definition import Target
 from funnel_stream.exposition.page.figures import Figure, chosen, ranked, unit, written
+from funnel_stream.exposition.page.links import DealLinks
 from funnel_stream.exposition.page.trends import NO_COURSE, Course, ShownTrend
 from funnel_stream.exposition.page.view import View
 from funnel_stream.samples import attained
-from funnel_stream.shapes import OTHER, LimitedCounts
+from funnel_stream.shapes import LimitedCounts
 
 _FIRST: Final = 5
 """So many series of a KPI are shown at once; the others when asked for."""
@@ -74,13 +72,13 @@ class Tile:
 
 
 def tile(
-    kpi: Kpi, every: list[Figure], view: View, trend: ShownTrend | None, definition: Definition
+    kpi: Kpi, every: list[Figure], view: View, trend: ShownTrend | None, links: DealLinks
 ) -> Tile:
     """The tile of a KPI, of which these are all series."""
     found = ranked(chosen(every, view))
     largest = max((abs(figure.value or 0.0) for figure in found), default=0.0)
-    targets = [target for target in definition.targets if _is_meant(target, kpi, view)]
-    readings = [_reading(figure, largest, view, trend, targets, definition) for figure in found]
+    targets = [target for target in links.definition.targets if _is_meant(target, kpi, view)]
+    readings = [_reading(figure, largest, view, trend, targets, links) for figure in found]
     return Tile(
         kpi=kpi,
         link=view.link(f"/kpi/{kpi.id}"),
@@ -106,14 +104,14 @@ def _reading(
     view: View,
     trend: ShownTrend | None,
     targets: Iterable[Target],
-    definition: Definition,
+    links: DealLinks,
 ) -> Reading:
     basis = figure.labels.get("basis", "")
     return Reading(
         figure=figure,
         course=trend.course(figure) if trend else NO_COURSE,
         goals=[_goal(figure, target) for target in targets if _is_for(target, figure)],
-        deals=deals_link(figure.kpi, figure.labels, view, definition),
+        deals=links.of(figure.kpi, figure.labels, view),
         width=round(100 * abs(figure.value or 0.0) / largest, 1) if largest else 0.0,
         basis="" if basis == view.basis_labels["basis"] else basis,
     )
@@ -148,29 +146,3 @@ def _goal(figure: Figure, target: Target) -> Goal:
     if quantile is not None:
         text = f"{_QUANTILES[quantile]} {text}"
     return Goal(text, None if value is None else attained(target, value))
-
-
-# --- the deals behind a figure --------------------------------------------------------------------
-
-
-def deals_link(
-    kpi: Kpi,
-    labels: Mapping[str, str],
-    view: View,
-    definition: Definition,
-    **of: str,
-) -> str:
-    """The address of the deals behind a series (``of``: of a dimension's value); empty if it has
-    none, or stands for several."""
-    asked = {"kpi": kpi.id, **labels, "pipeline": view.pipeline, **of}
-    if "_sum" in kpi.shape.suffixes:
-        asked["part"] = "sum"  # what each deal has, not that it is one
-    if not kpi.of_now:
-        asked["window"] = view.window.name
-    if OTHER in (*labels.values(), *of.values()):
-        return ""
-    try:
-        question(asked, definition)
-    except UsageError:
-        return ""
-    return f"/deals?{urlencode(asked)}"

@@ -18,6 +18,8 @@ from funnel_stream.windows import Cells, Snapshot
 
 _REST: Final = 20
 """After reckoning for a second there is a rest of so many, shared by all trends."""
+_FIRST_REST: Final = 4
+"""So many before one that nobody has seen yet."""
 _LEAST_REST_SECONDS: Final = 2.0
 _LOOKING_SECONDS: Final = 30.0
 _KEPT_SECONDS: Final = 60.0
@@ -95,8 +97,8 @@ class ShownTrend:
 
 
 def _in_words(kpi: Kpi, values: Sequence[float | None]) -> str:
-    """What a trend shows, for those who do not see it."""
-    known = [value for value in values if value is not None]
+    """What a trend shows, for those who do not see it; as the line, without what goes on."""
+    known = [value for value in values[:-1] if value is not None]
     if not known:
         return ""
     low, high, last = (written(kpi, value) for value in (min(known), max(known), known[-1]))
@@ -170,7 +172,7 @@ class Trends:
     def __init__(self) -> None:
         self._kept: dict[tuple[str, str], _Kept] = {}
         self._turn = asyncio.Lock()
-        self._rest_until = 0.0
+        self._rest_until = self._first_at = 0.0
 
     async def of(
         self, snapshot: Snapshot, places: Places, pipeline: str, window: Window, *, wait: float
@@ -179,8 +181,8 @@ class Trends:
         now = time.monotonic()
         kept = self._kept.setdefault((pipeline, window.name), _Kept())
         kept.looked_at = now
-        # What nobody has seen yet is not kept waiting; of the others the oldest one has its turn.
-        due = kept.shown is None or (
+        # What nobody has seen yet is kept waiting less; of the others the oldest one has its turn.
+        due = (kept.shown is None and now >= self._first_at) or (
             kept.version != snapshot.version
             and now >= self._rest_until
             and not self._turn.locked()
@@ -209,6 +211,7 @@ class Trends:
             kept.version, kept.reckoned_at = snapshot.version, begun
             took = time.monotonic() - begun
             self._rest_until = begun + took + max(_LEAST_REST_SECONDS, _REST * took)
+            self._first_at = begun + took + _FIRST_REST * took
         for key in [key for key, kept in self._kept.items() if _is_forgotten(kept, begun)]:
             del self._kept[key]
 

@@ -89,6 +89,8 @@ def view(query: Mapping[str, str], possible: Choices, definition: Definition) ->
     if currency and currency not in DECIMALS:
         hint = "Write a code of ISO 4217 like EUR."
         raise UsageError(f"there is no currency {currency!r}", hint=hint)
+    if query.get("basis") in _of_others(possible, definition):
+        query = {**query, "basis": ""}
     return View(
         pipeline=_chosen("pipeline", query, possible.pipelines),
         window=windows[_chosen("window", query, (longest, *windows))],
@@ -99,6 +101,14 @@ def view(query: Mapping[str, str], possible: Choices, definition: Definition) ->
         sort=query.get("sort", ""),
         ascending=query.get("order") == "asc",
     )
+
+
+def _of_others(possible: Choices, definition: Definition) -> set[str]:
+    """Bases that only other pipelines have: whoever changes the pipeline asks for them unawares."""
+    names = {*definition.horizons}
+    for pipeline in definition.pipelines:
+        names.update(definition.horizons_of(pipeline))
+    return {f"{MATURED}:{horizon}" for horizon in names} - {*possible.bases}
 
 
 def _chosen(name: str, query: Mapping[str, str], allowed: tuple[str, ...]) -> str:

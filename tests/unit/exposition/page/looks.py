@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 from funnel_stream.catalogue import BY_ID
 from funnel_stream.definition import Definition
 from funnel_stream.exposition.page.figures import Figure
+from funnel_stream.exposition.page.links import DealLinks
 from funnel_stream.exposition.page.pages import Look, Pages
 from funnel_stream.exposition.page.tiles import Reading, Tile, tile
 from funnel_stream.reporting import Reporter
@@ -73,7 +74,7 @@ def look_at(snapshot: Snapshot, **query: str) -> Look:
 
 def tile_of(seen: Look, kpi: str) -> Tile:
     definition = seen.snapshot.definition
-    return tile(BY_ID[kpi], seen.by_kpi[kpi], seen.view, seen.trend, definition)
+    return tile(BY_ID[kpi], seen.by_kpi[kpi], seen.view, seen.trend, DealLinks(definition))
 
 
 def readings(seen: Look, kpi: str) -> dict[str, Reading]:

@@ -6,6 +6,7 @@ import pytest
 
 from funnel_stream.catalogue import BY_ID
 from funnel_stream.exposition.page.breakdown import Breakdown, all_of, breakdown, one_each
+from funnel_stream.exposition.page.links import DealLinks
 from funnel_stream.samples import samples
 from tests.funnels import at, event, stage
 from tests.unit.exposition.page.looks import (
@@ -32,12 +33,12 @@ CHANNELS = [
 def table(seen: Look, *kpis: str) -> Breakdown:
     definition = seen.snapshot.definition
     of = one_each(kpis or definition.export.breakdown_kpis, seen.by_kpi, seen.view)
-    return breakdown(seen.places, of, seen.view, definition)
+    return breakdown(seen.places, of, seen.view, DealLinks(definition))
 
 
 def of_kpi(seen: Look, kpi: str) -> Breakdown:
     of = all_of(BY_ID[kpi], seen.by_kpi, seen.view)
-    return breakdown(seen.places, of, seen.view, seen.snapshot.definition, f"/kpi/{kpi}")
+    return breakdown(seen.places, of, seen.view, DealLinks(seen.snapshot.definition), f"/kpi/{kpi}")
 
 
 def values(shown: Breakdown) -> list[str]:

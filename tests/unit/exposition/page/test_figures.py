@@ -207,10 +207,10 @@ def test_what_a_figure_is_made_of() -> None:
         "cost_per_lead": "30,004 ÷ 2",
         "lead_quality_ratio": "2 of 2",
         "offer_value": "2 samples",
-        "discount_ratio": "1 samples",
+        "discount_ratio": "1 sample",
         "value_retention_ratio": "900.00 of 1,000.00",
-        "negotiation_rounds": "1 samples",
-        "negotiation_seconds": "half within 1.0 d · 90 % within 1.0 d · 1 samples",
+        "negotiation_rounds": "1 sample",
+        "negotiation_seconds": "half within 1.0 d · 90 % within 1.0 d · 1 sample",
         "margin_ratio": "600.00 of 900.00",
         "pipeline_velocity": "",
     }

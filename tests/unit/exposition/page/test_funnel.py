@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from funnel_stream.exposition.page.funnel import Flow, Funnel, Stage, funnel
+from funnel_stream.exposition.page.links import DealLinks
 from funnel_stream.samples import samples
 from tests.funnels import at, stage
 from tests.unit.exposition.page.looks import Events, Look, defined, funnel_of_six, look, query_of
@@ -18,7 +19,7 @@ def drawn(events: Events, definition: Any = None, **query: str) -> Funnel:
 
 def of(seen: Look) -> Funnel:
     ever = seen.places.leads(seen.view.pipeline)
-    return funnel(seen.by_kpi, seen.view, seen.snapshot.definition, ever=ever)
+    return funnel(seen.by_kpi, seen.view, DealLinks(seen.snapshot.definition), ever=ever)
 
 
 def by_name(shown: Funnel) -> dict[str, Stage]:

@@ -390,10 +390,12 @@ async def test_after_a_pause_all_parts_are_told_and_none_from_before(world: Worl
 
 async def test_a_stream_ends_when_another_worker_is_to_be_asked(world: World) -> None:
     elsewhere: list[bool] = []
-    async with opened(world, reporting()) as open_page:
+    reporter = reporting()
+    async with opened(world, reporter) as open_page:
         reader = await open_page(Page(world), "/", lambda: bool(elsewhere))
         await world.pass_by(1)
         assert not reader.ended
+        reporter.hide("another worker has the panes")
         elsewhere.append(True)
         await world.pass_by(0.5)
         assert reader.ended

@@ -4,7 +4,7 @@ import pytest
 
 from funnel_stream.catalogue import BY_ID, KPIS
 from funnel_stream.definition import Definition
-from funnel_stream.exposition.page.tiles import deals_link
+from funnel_stream.exposition.page.links import DealLinks
 from funnel_stream.exposition.page.trends import Change
 from tests.funnels import at, event, stage
 from tests.unit.exposition.page.looks import (
@@ -369,10 +369,10 @@ def test_a_pipeline_that_is_called_like_the_rest_has_deals() -> None:
 
 def test_a_value_of_a_dimension_is_part_of_the_question() -> None:
     seen = look(funnel_of_six())
-    definition = seen.snapshot.definition
-    by = {"dimension": "channel", "value": "a&b=c"}
-    assert query_of(deals_link(BY_ID["leads"], {}, seen.view, definition, **by)) == {
-        "kpi": "leads", "pipeline": "default", "window": "30d", **by,
+    links = DealLinks(seen.snapshot.definition)
+    assert query_of(links.of(BY_ID["leads"], {}, seen.view, value="a&b=c")) == {
+        "kpi": "leads", "pipeline": "default", "window": "30d",
+        "dimension": "channel", "value": "a&b=c",
     }  # fmt: skip
-    rest = {"dimension": "channel", "value": "__other__"}
-    assert deals_link(BY_ID["leads"], {}, seen.view, definition, **rest) == ""
+    assert links.of(BY_ID["leads"], {}, seen.view, value="__other__") == ""
+    assert "value" not in query_of(links.of(BY_ID["leads"], {}, seen.view))

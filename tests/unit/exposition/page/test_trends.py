@@ -240,10 +240,14 @@ async def test_after_reckoning_there_is_a_rest_of_twenty_times_as_long(
 
 
 async def test_all_trends_share_the_rest_and_the_oldest_has_its_turn(clock: Clock) -> None:
-    """But what nobody has seen yet is not kept waiting."""
+    """But what nobody has seen yet is kept waiting less."""
     ask = asking()
     clock.takes = 1.0
     assert await ask(version(1), MONTH, wait=5.0)
+    assert await ask(version(1), DAY, wait=5.0) is None
+    clock.now += 3.9
+    assert await ask(version(1), DAY, wait=5.0) is None
+    clock.now += 0.2
     assert await ask(version(1), DAY, wait=5.0)
     ended = clock.now
     for now in (ended + 10, ended + 19.9):

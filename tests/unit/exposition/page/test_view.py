@@ -88,7 +88,7 @@ def test_an_empty_parameter_is_none(empty: str) -> None:
         ({"window": "30d"}, "there is no window '30d'", "There are: 7d, 1h, 60d."),
         ({"basis": "matured"}, "there is no basis 'matured'",
          "There are: cohort, period, matured:7d, matured:30d."),
-        ({"basis": "matured:2d"}, "there is no basis 'matured:2d'",
+        ({"basis": "matured:3d"}, "there is no basis 'matured:3d'",
          "There are: cohort, period, matured:7d, matured:30d."),
         ({"dimension": "product"}, "there is no dimension 'product'",
          "There are: channel, owner."),
@@ -186,5 +186,7 @@ def test_the_currency_with_most_offers_comes_first() -> None:
 def test_every_pipeline_has_its_own_horizons() -> None:
     events = [stage("a", "lead", at(days=39), pipeline=name) for name in ("b2b", "web")]
     assert look(events, TWO, pipeline="b2b", basis="matured:2d").view.basis == "matured:2d"
-    with pytest.raises(UsageError, match="there is no basis 'matured:2d'"):
-        look(events, TWO, pipeline="web", basis="matured:2d")
+    # Whoever chooses another pipeline takes the basis along.
+    assert look(events, TWO, pipeline="web", basis="matured:2d").view.basis == "cohort"
+    with pytest.raises(UsageError, match="there is no basis 'matured:3d'"):
+        look(events, TWO, pipeline="web", basis="matured:3d")

@@ -152,6 +152,10 @@ function connect() {
     // Closed for good by an answer that is no stream: the worker may be about to stop, or to start.
     if (source?.readyState === EventSource.CLOSED) {
       disconnect();
+      if ("wait" in live.dataset) {
+        setTimeout(() => location.reload(), 2_000);
+        return;
+      }
       setTimeout(connect, 2_000);
     }
   });
