@@ -135,12 +135,13 @@ class Live:
     async def _render(self, shared: _Shared, snapshot: Snapshot) -> None:
         async with self._turn:
             await asyncio.sleep(max(0.0, self._rest_until - time.monotonic()))
-            begun = time.monotonic()
+            begun, worked = time.monotonic(), time.thread_time()
             snapshot = self._reporter.snapshot() or snapshot
             shared.replace(await shared.page.parts(snapshot))
-            took = time.monotonic() - begun
+            # Work, not the time that the stream took meanwhile; nothing is waited for in between.
+            took = time.thread_time() - worked
             rest = _REST_BEHIND if is_behind(self._reporter) else _REST
-            self._rest_until = begun + took * (1 + rest)
+            self._rest_until = time.monotonic() + took * rest
         shared.version = snapshot.version
         shared.rendered_at = shared.told_at = begun
 

@@ -31,7 +31,9 @@ class World:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
         self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
-        monkeypatch.setattr(live, "time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(
+            live, "time", SimpleNamespace(monotonic=lambda: self.now, thread_time=lambda: self.now)
+        )
         stand_in = SimpleNamespace(**{**vars(asyncio), "sleep": self.sleep})
         monkeypatch.setattr(live, "asyncio", stand_in)
 
