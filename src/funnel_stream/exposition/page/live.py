@@ -21,11 +21,13 @@ _CLOCK_SECONDS: Final = 1.0
 """After so long a page is told the time and the state of the service."""
 _STILL_SECONDS: Final = 5.0
 """After so long all is rendered anew, even if nothing has come: ages grow, trends arrive."""
+_SAME_SECONDS: Final = 2.0
+"""So long views that queue up are rendered from the same snapshot."""
 _QUIET_SECONDS: Final = 5.0
 """After so long without a word a reader is told that the stream is alive."""
-_REST: Final = 9
+_REST: Final = 19
 """After rendering for a second there is a rest of so many, shared by all views …"""
-_REST_BEHIND: Final = 49
+_REST_BEHIND: Final = 99
 """… and of so many while the stream works off a backlog,"""
 _BACKLOG: Final = 5_000
 """which is more than so many records."""
@@ -54,11 +56,19 @@ class _Shared:
         self.rendered_at = self.told_at = self.joined_at = 0.0
         self.readers = 0
         self.rendering: asyncio.Task[None] | None = None
+        self.error: BaseException | None = None
+        self.news = asyncio.Event()
 
     def replace(self, parts: Parts) -> None:
         """Let the view be these parts."""
         self._former, self.parts = self.parts, parts
         self._event = _changes(self._former, parts)
+        self.wake()
+
+    def wake(self) -> None:
+        """Have all readers look."""
+        self.news.set()
+        self.news = asyncio.Event()
 
     def event_after(self, sent: Parts) -> bytes:
         """What a reader has to be told to whom these parts were sent last; empty if nothing."""
@@ -76,6 +86,9 @@ class Live:
         self._views: dict[str, _Shared] = {}
         self._turn = asyncio.Lock()
         self._rest_until = 0.0
+        self._same: Snapshot | None = None
+        self._same_since = 0.0
+        self._watching: asyncio.Task[None] | None = None
 
     async def events(
         self, address: str, page: LivePage, is_elsewhere: Callable[[], bool]
@@ -88,19 +101,21 @@ class Live:
         joined = shared.joined_at = time.monotonic()
         sent: Parts = {}
         waiting_for = ""
+        if self._watching is None or self._watching.done():
+            self._watching = asyncio.create_task(self._watch())
         try:
             yield b"retry: 1000\n\n"
             spoke = time.monotonic()
             while True:
-                event = b""
-                snapshot = self._reporter.snapshot()
-                if snapshot is None and is_elsewhere():
-                    return
-                if snapshot is not None:
-                    self._refresh(shared, snapshot)
+                news, event = shared.news, b""
+                if shared.error is not None:
+                    raise shared.error
+                if self._reporter.snapshot() is not None:
                     waiting_for = ""
                     if shared.rendered_at >= joined:
                         event, sent = shared.event_after(sent), shared.parts
+                elif is_elsewhere():
+                    return
                 elif (reason := waited_for(self._reporter)) != waiting_for:
                     waiting_for, sent = reason, {}
                     joined = shared.joined_at = time.monotonic()
@@ -110,7 +125,7 @@ class Live:
                 if event:
                     yield event
                     spoke = time.monotonic()
-                await asyncio.sleep(_LOOK_SECONDS)
+                await news.wait()
         finally:
             shared.readers -= 1
             if not shared.readers:
@@ -118,25 +133,44 @@ class Live:
                 if shared.rendering is not None:
                     shared.rendering.cancel()
 
+    async def _watch(self) -> None:
+        """Look for news on behalf of all readers: each of them looking would take the stream's time
+        away, little by little."""
+        while self._views:
+            snapshot = self._reporter.snapshot()
+            for shared in self._views.values():
+                if snapshot is None:
+                    shared.wake()
+                else:
+                    self._refresh(shared, snapshot)
+            if snapshot is None:
+                self._same = None
+            await asyncio.sleep(_LOOK_SECONDS)
+        # Not to hold an old snapshot when nobody looks any more.
+        self._same, self._watching = None, None
+
     def _refresh(self, shared: _Shared, snapshot: Snapshot) -> None:
         """Have the view rendered if there is news; readers see the former parts meanwhile."""
         rendering = shared.rendering
         if rendering is not None and rendering.done():
-            shared.rendering = None
-            rendering.result()
+            shared.rendering, shared.error = None, rendering.exception()
+            shared.wake()
         now = time.monotonic()
         is_new = shared.version != snapshot.version or shared.rendered_at < shared.joined_at
         if shared.rendering is None and (is_new or now - shared.rendered_at > _STILL_SECONDS):
             shared.rendering = asyncio.create_task(self._render(shared, snapshot))
-        elif shared.parts and now - shared.told_at > _CLOCK_SECONDS:
-            shared.replace({**shared.parts, **shared.page.passing(snapshot)})
+        elif now - shared.told_at > _CLOCK_SECONDS:
             shared.told_at = now
+            if shared.parts:
+                shared.replace({**shared.parts, **shared.page.passing(snapshot)})
+            else:
+                shared.wake()
 
     async def _render(self, shared: _Shared, snapshot: Snapshot) -> None:
         async with self._turn:
             await asyncio.sleep(max(0.0, self._rest_until - time.monotonic()))
             begun, worked = time.monotonic(), time.thread_time()
-            snapshot = self._reporter.snapshot() or snapshot
+            snapshot = self._newest(snapshot, begun)
             shared.replace(await shared.page.parts(snapshot))
             # Work, not the time that the stream took meanwhile; nothing is waited for in between.
             took = time.thread_time() - worked
@@ -144,6 +178,15 @@ class Live:
             self._rest_until = time.monotonic() + took * rest
         shared.version = snapshot.version
         shared.rendered_at = shared.told_at = begun
+
+    def _newest(self, snapshot: Snapshot, now: float) -> Snapshot:
+        """What to render: the newest snapshot; where views queue up, the same one for some of them,
+        so that its figures are reckoned once."""
+        queue = sum(view.rendering is not None for view in self._views.values())
+        if self._same is not None and queue > 1 and now - self._same_since < _SAME_SECONDS:
+            return self._same
+        self._same, self._same_since = self._reporter.snapshot() or snapshot, now
+        return self._same
 
 
 def is_behind(reporter: Reporter) -> bool:

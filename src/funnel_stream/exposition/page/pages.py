@@ -1,6 +1,7 @@
 """The funnel's page and a KPI's page, put together from their parts."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -31,6 +32,7 @@ FIRST_WAIT_SECONDS: Final = 0.15
 """So long a page waits for trends that nobody has reckoned yet; afterwards they come live."""
 MOST_COLUMNS: Final = 8
 _HELD_SECONDS: Final = 5.0
+_PASSING_SECONDS: Final = 0.3
 
 BASES: Final = {
     "period": "What happened in the window, whoever it happened to.",
@@ -153,6 +155,8 @@ class Pages:
         self._reporter = reporter
         self._trends = Trends()
         self._last: _Board | None = None
+        self._passing: Parts = {}
+        self._passed_at = -_PASSING_SECONDS
 
     async def look(self, snapshot: Snapshot, query: Mapping[str, str], *, wait: float) -> Look:
         """The view that a query asks for, with its figures; waits so many seconds for its trend."""
@@ -205,11 +209,16 @@ class Pages:
         }
 
     def passing(self, snapshot: Snapshot) -> Parts:
-        """What changes by itself: the time, and the state of the service."""
-        return {
-            "state": part("parts.html", "state", moment(snapshot.as_of)),
-            "service": part("parts.html", "service", service(snapshot, self._reporter)),
-        }
+        """What changes by itself: the time, and the state of the service; made once for all views
+        that ask at about the same time."""
+        now = time.monotonic()
+        if now - self._passed_at > _PASSING_SECONDS:
+            self._passed_at = now
+            self._passing = {
+                "state": part("parts.html", "state", moment(snapshot.as_of)),
+                "service": part("parts.html", "service", service(snapshot, self._reporter)),
+            }
+        return self._passing
 
 
 class _Board:

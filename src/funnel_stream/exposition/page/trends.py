@@ -16,13 +16,13 @@ from funnel_stream.samples import Places
 from funnel_stream.shapes import Velocity
 from funnel_stream.windows import Cells, Snapshot
 
-_REST: Final = 20
+_REST: Final = 40
 """After reckoning for a second there is a rest of so many, shared by all trends."""
 _FIRST_REST: Final = 4
 """So many before one that nobody has seen yet."""
 _LEAST_REST_SECONDS: Final = 2.0
-_LOOKING_SECONDS: Final = 30.0
-_KEPT_SECONDS: Final = 60.0
+_LOOKING_SECONDS: Final = 60.0
+_KEPT_SECONDS: Final = 300.0
 """A trend that nobody looked at for so long is forgotten."""
 
 _Key = tuple[str, tuple[str, ...]]
