@@ -57,20 +57,20 @@ def test_everyone_knows_who_holds_what() -> None:
 
 
 def test_before_the_first_assignment_nobody_is_known() -> None:
-    assert roster(A).peers() == (A, None, {})
+    assert roster(A).peers()[:3] == (A, None, {})
 
 
 def test_who_has_left_is_forgotten() -> None:
     first, second = roster(A), roster(B)
     rebalance({"first": first, "second": second}, leader=first)
     rebalance({"second": second}, leader=second)
-    assert second.peers() == (B, B, dict.fromkeys(range(4), B))
+    assert second.peers()[:3] == (B, B, dict.fromkeys(range(4), B))
 
 
 def test_two_by_the_same_address_do_not_hide_each_other() -> None:
     first, second = roster(A), roster(A)
     rebalance({"first": first, "second": second}, leader=first)
-    assert second.peers() == first.peers() == (A, A, dict.fromkeys(range(4), A))
+    assert second.peers()[:3] == first.peers()[:3] == (A, A, dict.fromkeys(range(4), A))
 
 
 def test_assignments_are_those_of_round_robin() -> None:
@@ -97,7 +97,7 @@ def test_a_leader_of_a_release_before_tells_nothing() -> None:
     old, new = RoundRobinPartitionAssignor, roster(B)
     rebalance({"new": new}, leader=new)
     rebalance({"old": old, "new": new}, leader=old)
-    assert new.peers() == (B, None, {})
+    assert new.peers()[:3] == (B, None, {})
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_what_makes_no_sense_is_nobody(told: bytes) -> None:
     member = roster(A)
     assignment = ConsumerProtocol.ASSIGNMENT(0, [("funnel.events", [0])], told)
     member.on_assignment(assignment)
-    assert member.peers() == (A, None, {})
+    assert member.peers()[:3] == (A, None, {})
     strange = ConsumerProtocol.METADATA(0, list(TOPICS), told)
     shared = member.assign(Cluster(), {"me": member.metadata(TOPICS), "strange": strange})
     member.on_assignment(shared["me"])
