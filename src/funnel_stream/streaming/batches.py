@@ -41,9 +41,6 @@ _REFUSALS: Final = (
     TopicAuthorizationFailedError,
 )
 _MAX_PARTITION_BYTES: Final = 4 << 20
-_FETCH_WAIT_MS: Final = 100
-"""Kafka answers a waiting fetch as soon as something comes; the embedded broker when its time is
-over, which would hold up figures by half a second."""
 _IDLE_SECONDS: Final = 0.2
 _LEADER_SECONDS: Final = 0.1
 _HOUR_MS: Final = 3_600_000
@@ -299,7 +296,6 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
             auto_offset_reset="none",
             isolation_level="read_committed",
             max_partition_fetch_bytes=_MAX_PARTITION_BYTES,
-            fetch_max_wait_ms=_FETCH_WAIT_MS,
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=session_ms // 5,
             rebalance_timeout_ms=max(session_ms, 30_000),
