@@ -177,7 +177,7 @@ def _add_target(
     labels = dict(target.labels)
     dimension, value = labels.pop("dimension", ""), labels.pop("value", "")
     breakdown = "_breakdown" if dimension else ""
-    place = _place_labels(target.pipeline, target.window, dimension, value)
+    place = place_labels(target.pipeline, target.window, dimension, value)
     named = {"kpi": target.kpi, **labels}
     beside = own(tuple(named), tuple(named.values()))
     wanted = float(target.value)
@@ -205,7 +205,8 @@ def attained(target: Target, figure: float) -> float | None:
     return top / bottom if wanted and bottom else None
 
 
-def _place_labels(pipeline: str, window: str | None, dimension: str, value: str) -> Own:
+def place_labels(pipeline: str, window: str | None, dimension: str, value: str) -> Own:
+    """The labels by which a place is named in a series."""
     labels = {"pipeline": pipeline}
     if window:
         labels["window"] = window
@@ -288,7 +289,7 @@ class Places:
                 tops=self._shown_labels(pipeline),
                 part=part,
             )
-            yield place, _place_labels(pipeline, shown, dimension, value)
+            yield place, place_labels(pipeline, shown, dimension, value)
 
     def holding(self, cells: Cells, pipeline: str, window: Window) -> Place:
         """The total's place, if it held these cells; without a present."""

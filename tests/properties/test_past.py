@@ -5,26 +5,18 @@ from typing import Any
 
 from hypothesis import given, settings
 
-from funnel_stream.compute import as_record
-from funnel_stream.deals import Deals
 from funnel_stream.definition import RETENTION, Window
 from funnel_stream.facts import CELLS
-from funnel_stream.windows import Cells, Row, WindowTables
-from tests.funnels import lines
+from funnel_stream.windows import Cells, Row
 from tests.properties.stories import MINUTE_US, Story, stories
-from tests.properties.streams import NOW_US
-from tests.properties.test_windows import deal_facts, in_window, non_zero, spent_in
+from tests.properties.test_windows import held, in_window, non_zero, spent_in
 
 
 @settings(max_examples=40)
 @given(stories(moments=4))
 def test_trends_are_the_facts_of_their_buckets(story: Story) -> None:
-    events, definition, moments = story
-    deals, tables = Deals(definition), WindowTables(definition)
-    deals.fold([as_record(n, line, NOW_US // 1000) for n, line in enumerate(lines(events))])
-    tables.replace(0, deals.snapshot())
-    facts = list(deal_facts(deals, definition))
-    spends = [event for event in events if event["type"] == "spend_recorded"]
+    _, definition, moments = story
+    tables, facts, spends = held(story)
     pipelines = {row.pipeline for rows, *_ in facts for row in rows} | {"nobody's"}
 
     def expected(pipeline: str, size: int, panes: int, last: int) -> dict[Any, int]:

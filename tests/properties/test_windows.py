@@ -34,12 +34,8 @@ Totals = dict[tuple[Row, tuple[str, ...]], int]
 @settings(max_examples=60)
 @given(stories(moments=5))
 def test_sliding_totals_are_the_sum_of_their_panes(story: Story) -> None:
-    events, definition, moments = story
-    deals, tables = Deals(definition), WindowTables(definition)
-    deals.fold([as_record(n, line, NOW_US // 1000) for n, line in enumerate(lines(events))])
-    tables.replace(0, deals.snapshot())
-    facts = list(deal_facts(deals, definition))
-    spends = [event for event in events if event["type"] == "spend_recorded"]
+    _, definition, moments = story
+    tables, facts, spends = held(story)
     for moment in moments:
         tables.advance(moment)
         snapshot = tables.snapshot()
@@ -48,6 +44,16 @@ def test_sliding_totals_are_the_sum_of_their_panes(story: Story) -> None:
             expected.update(spent_in(spends, definition, window, moment))
             assert shown(snapshot, window.name) == non_zero(expected)
         assert shown(snapshot, NOW) == non_zero(in_force(facts, moment))
+
+
+def held(story: Story) -> tuple[WindowTables, "list[Fact]", list[dict[str, Any]]]:
+    """Tables that hold a story, the facts of its deals and its spends."""
+    events, definition, _ = story
+    deals, tables = Deals(definition), WindowTables(definition)
+    deals.fold([as_record(n, line, NOW_US // 1000) for n, line in enumerate(lines(events))])
+    tables.replace(0, deals.snapshot())
+    spends = [event for event in events if event["type"] == "spend_recorded"]
+    return tables, list(deal_facts(deals, definition)), spends
 
 
 def shown(snapshot: Snapshot, window: str) -> Totals:

@@ -88,7 +88,7 @@ class Forwarder:
         ``None`` if this one has to: it reports, it is not ready, nobody else is known to report,
         or the request has been passed on already.
         """
-        if request.method not in _METHODS or FORWARDED in request.headers:
+        if not _may_be_passed_on(request):
             return None
         if not self._reporter.ready()[0] or self._reporter.reporting():
             return None
@@ -100,7 +100,7 @@ class Forwarder:
 
         ``None`` if this one does, nobody is known to, or the request has been passed on already.
         """
-        if request.method not in _METHODS or FORWARDED in request.headers:
+        if not _may_be_passed_on(request):
             return None
         peers, held = self._reporter.peers(), self._reporter.held()
         named = request.query.get(HELD_BY, "")
@@ -157,6 +157,10 @@ class Forwarder:
                 )
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise PeerUnreachableError(peer) from error
+
+
+def _may_be_passed_on(request: web.Request) -> bool:
+    return request.method in _METHODS and FORWARDED not in request.headers
 
 
 def _same_at(peer: str, request: web.Request) -> URL:

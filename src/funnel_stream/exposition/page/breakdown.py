@@ -22,7 +22,7 @@ from funnel_stream.exposition.page.view import View
 from funnel_stream.samples import Places
 from funnel_stream.shapes import OTHER, Place
 
-_MOST_COLUMNS: Final = 8
+MOST_COLUMNS: Final = 8
 _WHOLE_WAY: Final = {"from_stage": STAGES[LEAD], "to_stage": STAGES[WON]}
 
 
@@ -109,9 +109,7 @@ def all_of(kpi: Kpi, by_kpi: ByKpi, view: View) -> list[Series]:
     if not _has(kpi, view.dimension):
         return []
     found = ranked(chosen(by_kpi[kpi.id], view))
-    return [
-        Series(kpi, figure.labels, figure.name or kpi.title) for figure in found[:_MOST_COLUMNS]
-    ]
+    return [Series(kpi, figure.labels, figure.name or kpi.title) for figure in found[:MOST_COLUMNS]]
 
 
 def _has(kpi: Kpi, dimension: str) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,7 +22,7 @@ from funnel_stream.exposition.page.trends import ShownTrend, Trends
 from funnel_stream.exposition.page.view import Choices, View, choices, view
 from funnel_stream.kpi_reference import STAGE_TITLES
 from funnel_stream.reporting import Reporter
-from funnel_stream.samples import Places
+from funnel_stream.samples import Places, place_labels
 from funnel_stream.shapes import MoneyMeans, label_text
 from funnel_stream.windows import Snapshot
 
@@ -30,7 +31,6 @@ Parts = dict[str, str]
 
 FIRST_WAIT_SECONDS: Final = 0.15
 """So long a page waits for trends that nobody has reckoned yet; afterwards they come live."""
-MOST_COLUMNS: Final = 8
 _HELD_SECONDS: Final = 5.0
 _PASSING_SECONDS: Final = 0.3
 
@@ -54,17 +54,18 @@ class Look:
 
     def series(self, figure: Figure, value: str = "") -> str:
         """A figure's series, named as on ``/metrics``; ``value``: of the dimension."""
-        labels = {"pipeline": self.view.pipeline}
-        if not figure.kpi.of_now:
-            labels["window"] = self.view.window.name
-        if value:
-            labels |= {"dimension": self.view.dimension, "value": value}
-        name = figure.kpi.metric + ("_breakdown" if value else "")
-        return f"{name}{{{label_text({**labels, **figure.labels})}}}"
+        seen, kpi = self.view, figure.kpi
+        window = None if kpi.of_now else seen.window.name
+        place = place_labels(seen.pipeline, window, seen.dimension if value else "", value)
+        name = kpi.metric + ("_breakdown" if value else "")
+        return f"{name}{{{label_text({**place.labels, **figure.labels})}}}"
 
 
-class HomePage:
-    """The page of a pipeline's funnel."""
+class Page(ABC):
+    """One page of a view, whole or part by part."""
+
+    path: str
+    template: str
 
     def __init__(self, pages: "Pages", query: Mapping[str, str]) -> None:
         self._pages = pages
@@ -73,12 +74,8 @@ class HomePage:
     async def html(self, snapshot: Snapshot) -> str:
         """The whole page. Raises ``UsageError`` for a query that makes no sense."""
         look = await self._pages.look(snapshot, self._query, wait=FIRST_WAIT_SECONDS)
-        stages = [
-            {"number": stage, "title": title, "kpis": [k for k in KPIS if k.stage == stage]}
-            for stage, title in STAGE_TITLES.items()
-        ]
-        context = self._pages.context(look, "/")
-        return render("home.html", **context, parts=self._parts(look), stages=stages)
+        context = {**self._pages.context(look, self.path), **self._own_context()}
+        return render(self.template, **context, parts=self._parts(look))
 
     def check(self, snapshot: Snapshot) -> None:
         """Raises ``UsageError`` for a query that makes no sense."""
@@ -87,8 +84,33 @@ class HomePage:
     async def parts(self, snapshot: Snapshot) -> Parts:
         return self._parts(await self._pages.look(snapshot, self._query, wait=0.0))
 
+    @abstractmethod
+    def passing(self, snapshot: Snapshot) -> Parts:
+        """What changes by itself."""
+
+    @abstractmethod
+    def _own_context(self) -> dict[str, Any]:
+        """What its template needs beside what all pages have."""
+
+    @abstractmethod
+    def _parts(self, look: Look) -> Parts: ...
+
+
+class HomePage(Page):
+    """The page of a pipeline's funnel."""
+
+    path = "/"
+    template = "home.html"
+
     def passing(self, snapshot: Snapshot) -> Parts:
         return self._pages.passing(snapshot)
+
+    def _own_context(self) -> dict[str, Any]:
+        stages = [
+            {"number": stage, "title": title, "kpis": [k for k in KPIS if k.stage == stage]}
+            for stage, title in STAGE_TITLES.items()
+        ]
+        return {"stages": stages}
 
     def _parts(self, look: Look) -> Parts:
         links, seen = self._pages.links, look.view
@@ -107,29 +129,21 @@ class HomePage:
         }
 
 
-class KpiPage:
+class KpiPage(Page):
     """The page of one KPI. Raises ``KeyError`` if there is none of that name."""
 
+    template = "kpi.html"
+
     def __init__(self, pages: "Pages", name: str, query: Mapping[str, str]) -> None:
-        self._pages = pages
+        super().__init__(pages, query)
         self._kpi = BY_ID[name]
-        self._query = query
-
-    async def html(self, snapshot: Snapshot) -> str:
-        """The whole page. Raises ``UsageError`` for a query that makes no sense."""
-        look = await self._pages.look(snapshot, self._query, wait=FIRST_WAIT_SECONDS)
-        context = self._pages.context(look, f"/kpi/{self._kpi.id}")
-        return render("kpi.html", **context, parts=self._parts(look), kpi=self._kpi)
-
-    def check(self, snapshot: Snapshot) -> None:
-        """Raises ``UsageError`` for a query that makes no sense."""
-        self._pages.check(snapshot, self._query)
-
-    async def parts(self, snapshot: Snapshot) -> Parts:
-        return self._parts(await self._pages.look(snapshot, self._query, wait=0.0))
+        self.path = f"/kpi/{name}"
 
     def passing(self, snapshot: Snapshot) -> Parts:
         return {"state": self._pages.passing(snapshot)["state"]}
+
+    def _own_context(self) -> dict[str, Any]:
+        return {"kpi": self._kpi}
 
     def _parts(self, look: Look) -> Parts:
         links, seen, kpi = self._pages.links, look.view, self._kpi
@@ -137,7 +151,7 @@ class KpiPage:
         readings = [*shown.readings, *shown.further]
         trend = _trend_table(kpi, readings, look.trend)
         of = breakdowns.all_of(kpi, look.by_kpi, seen)
-        table = breakdowns.breakdown(look.places, of, seen, links, f"/kpi/{kpi.id}")
+        table = breakdowns.breakdown(look.places, of, seen, links, self.path)
         return {
             **self.passing(look.snapshot),
             "series": part("kpi_parts.html", "series_table", readings, look.series, kpi),
@@ -283,7 +297,7 @@ class TrendTable:
 
 def _trend_table(kpi: Kpi, readings: list[Reading], trend: ShownTrend | None) -> TrendTable:
     """The figures of every bucket, newest first."""
-    first = [reading.figure for reading in readings[:MOST_COLUMNS]]
+    first = [reading.figure for reading in readings[: breakdowns.MOST_COLUMNS]]
     if trend is None:
         return TrendTable([], [], "", "", "The trend is being reckoned; it appears in a moment.")
     columns = [trend.values(figure) for figure in first]

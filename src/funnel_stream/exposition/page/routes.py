@@ -12,7 +12,7 @@ from funnel_stream.exposition.deals_api import DealsApi
 from funnel_stream.exposition.forward import Forwarder, PeerUnreachableError
 from funnel_stream.exposition.page.deal_pages import Answer, DealPages
 from funnel_stream.exposition.page.live import Live, waited_for
-from funnel_stream.exposition.page.pages import HomePage, KpiPage, Pages
+from funnel_stream.exposition.page.pages import HomePage, KpiPage, Page, Pages
 from funnel_stream.exposition.page.site import HEADERS, STATIC, render
 from funnel_stream.exposition.sending import send
 from funnel_stream.reporting import Reporter
@@ -20,8 +20,6 @@ from funnel_stream.reporting import Reporter
 _STREAM: Final = "text/event-stream"
 _FOREVER: Final = "public, max-age=31536000, immutable"
 """Of a file whose address changes with its content."""
-
-FunnelPage = HomePage | KpiPage
 
 
 def add_pages(
@@ -76,7 +74,7 @@ class _Routes:
             )
         return await self._shown(request, page)
 
-    async def _shown(self, request: web.Request, page: FunnelPage) -> web.StreamResponse:
+    async def _shown(self, request: web.Request, page: Page) -> web.StreamResponse:
         """A page with figures, or its live stream."""
         peer = self._forwarder.to_reporter(request)
         try:
@@ -99,7 +97,7 @@ class _Routes:
             )
         return _html(request, text)
 
-    async def _stream(self, request: web.Request, page: FunnelPage) -> web.StreamResponse:
+    async def _stream(self, request: web.Request, page: Page) -> web.StreamResponse:
         if (snapshot := self._reporter.snapshot()) is not None:
             page.check(snapshot)  # while there is a status to say no with
         headers = {"Content-Type": _STREAM, "Cache-Control": "no-store"}
