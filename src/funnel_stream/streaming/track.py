@@ -196,6 +196,9 @@ class Track:
             return
         try:
             self._limit_reclaims()
+            # First of all: what is fetched from where we were would not join the state to come.
+            if not await self._thread.close_partition(tp, generation):
+                return
             recovered = await self._recover([number], generation)
         except FunnelError as error:
             self._halt(error)

@@ -1,0 +1,186 @@
+"""A partition that is claimed again while its reader is still under way."""
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import msgspec
+import pytest
+from aiokafka import TopicPartition
+from faust.types import TP
+
+from funnel_stream.compute import Line
+from funnel_stream.deals import FENCE_KEY, Deals
+from funnel_stream.definition import Definition
+from funnel_stream.reporting import Reporter
+from funnel_stream.settings import Settings
+from funnel_stream.streaming.app import build_app
+from funnel_stream.streaming.batches import Batch, BatchConsumerThread
+from funnel_stream.streaming.changelog import CLAIM_KEY, Changelog, Claim, Replay, epoch_header
+from funnel_stream.streaming.recovery import Recovered
+from funnel_stream.streaming.track import Track
+from funnel_stream.streaming.writer import Appended, Row
+from tests.funnels import at, stage
+from tests.unit.streaming.rows import MemoryLog
+
+SETTINGS = Settings()
+DEFINITION = Definition()
+EVENTS = TP(SETTINGS.events_topic, 0)
+NOW_MS = int(datetime(2027, 6, 1, tzinfo=UTC).timestamp() * 1000)
+
+
+class Logs:
+    """Takes the place of ``Writer``: a log in memory for every topic."""
+
+    def __init__(self) -> None:
+        self._logs: defaultdict[str, MemoryLog] = defaultdict(MemoryLog)
+
+    @property
+    def changelog(self) -> MemoryLog:
+        return self._logs[SETTINGS.changelog_topic]
+
+    async def append(self, topic: str, partition: int, rows: Iterable[Row]) -> list[Appended]:
+        return await self._logs[topic].append(topic, partition, rows)
+
+
+class Group:
+    """Recovers and claims as ``Recovery`` does, from the logs in memory."""
+
+    fingerprint = DEFINITION.fingerprint()
+
+    def __init__(self, logs: Logs) -> None:
+        self._logs = logs
+
+    async def recover(self, numbers: Iterable[int], wanted: Callable[[], bool]) -> list[Recovered]:
+        assert list(numbers) == [0]
+        log = self._logs.changelog
+        replay = Replay(Deals(DEFINITION), partitions=1)
+        for record in log.records:
+            replay.take(record)
+        epoch = replay.epoch + 1
+        claim = msgspec.msgpack.encode(Claim(1, self.fingerprint))
+        row = Row(CLAIM_KEY + b"%d" % epoch, claim, epoch_header(epoch))
+        await log.append(SETTINGS.changelog_topic, 0, [row])
+        changelog = Changelog(
+            cast("Any", self._logs),
+            SETTINGS.changelog_topic,
+            0,
+            epoch=epoch,
+            end=len(log.records),
+        )
+        fence = replay.deals.fence
+        return [Recovered(0, replay.deals, changelog, 0 if fence is None else fence + 1)]
+
+
+class Membership:
+    """The part of aiokafka's consumer that seeks and commits; the group takes every commit."""
+
+    def __init__(self) -> None:
+        self.paused: set[TopicPartition] = set()
+        self.positions: dict[TopicPartition, int] = {}
+
+    def assignment(self) -> set[TopicPartition]:
+        return {TopicPartition(*EVENTS)}
+
+    def seek(self, tp: TopicPartition, offset: int) -> None:
+        self.positions[tp] = offset
+
+    def pause(self, *tps: TopicPartition) -> None:
+        self.paused.update(tps)
+
+    def resume(self, *tps: TopicPartition) -> None:
+        self.paused.difference_update(tps)
+
+    async def commit(self, offsets: Mapping[TopicPartition, Any]) -> None: ...
+
+
+class Reader:
+    """The consumer's thread, run in the test's own loop; ``batch`` is what it fetches next."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.thread: BatchConsumerThread = build_app(SETTINGS, reporter).thread
+        self.thread.thread_loop = asyncio.get_running_loop()
+        self.membership = Membership()
+        self.thread._consumer = self.membership
+
+    def batch(self, start: int, end: int) -> Batch:
+        lines = [
+            Line(n, NOW_MS, b"d%d" % n, json.dumps(stage(f"d{n}", "lead", at())).encode())
+            for n in range(start, end)
+        ]
+        return Batch(
+            EVENTS,
+            cast("Any", lines),
+            start=start,
+            end=end,
+            highwater=end,
+            stamp=self.thread._stamps[EVENTS],
+        )
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+async def test_what_was_fetched_before_a_second_claim_is_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exits: list[int] = []
+    monkeypatch.setattr("os._exit", exits.append)
+    logs, reporter = Logs(), Reporter()
+    reader = Reader(reporter)
+    thread = reader.thread
+    track = Track(
+        settings=SETTINGS,
+        thread=thread,
+        writer=cast("Any", logs),
+        recovery=cast("Any", Group(logs)),
+        partitions=1,
+        reporter=reporter,
+        halt=lambda error: pytest.fail(str(error)),
+    )
+    positions = await track.assign([0], generation=thread.generation, group_generation=1)
+    assert positions == {EVENTS: 0}
+    assert await thread.open_partitions(positions, thread.generation)
+    await track.take(reader.batch(0, 1))
+    await until(lambda: fence(logs) == 0)
+
+    # Another group claims the log and gets further; our reader is at its second batch by then.
+    [other] = await Group(logs).recover([0], lambda: True)
+    further = other.deals.fold(reader.batch(1, 5).records)
+    await other.changelog.append(further.changed, further.fence)
+    refused, late = reader.batch(1, 2), reader.batch(2, 3)
+    opened = asyncio.Event()
+    reopen = thread.open_partitions
+
+    async def reopen_while_a_batch_arrives(at: Mapping[TP, int], generation: int) -> bool:
+        await track.take(late)
+        assert exits == []
+        accepted = await reopen(at, generation)
+        opened.set()
+        return accepted
+
+    monkeypatch.setattr(thread, "open_partitions", reopen_while_a_batch_arrives)
+    await track.take(refused)
+    await until(lambda: opened.is_set() or bool(exits))
+    assert exits == []
+    assert reader.membership.positions == {TopicPartition(*EVENTS): 5}
+    assert not reader.membership.paused
+    await track.take(late)
+    await track.take(reader.batch(5, 6))
+    await until(lambda: fence(logs) == 5)
+    await track.close()
+    assert exits == []
+
+
+def fence(logs: Logs) -> int | None:
+    deals = Deals(DEFINITION)
+    for record in logs.changelog.records:
+        if record.key == FENCE_KEY:
+            deals.restore(record.key, record.value)
+    return deals.fence
