@@ -97,6 +97,17 @@ async def test_a_page_names_the_figure_and_lists_its_deals() -> None:
     assert query_of(page.links()["Leads"]) == {"window": "30d", "pipeline": "default"}
 
 
+async def test_the_way_back_leads_to_the_view_that_one_came_from() -> None:
+    seen = {"window": "7d", "pipeline": "default"}
+    asked_for = {"kpi": "conversion_ratio", "from_stage": "lead", "to_stage": "won", **seen}
+    basis = {"basis": "matured", "horizon": "7d"}
+    links = (await asked(holding(0, count=1), asked_for | basis)).links()
+    assert query_of(links["All figures"]) == {**seen, "basis": "matured:7d"}
+    assert query_of(links["Conversion between stages"]) == {**seen, "basis": "matured:7d"}
+    links = (await asked(holding(0, count=1), {**asked_for, "basis": "period"})).links()
+    assert query_of(links["All figures"]) == {**seen, "basis": "period"}
+
+
 async def test_it_lists_what_the_json_answer_lists() -> None:
     reporter = holding(1, 3)
     query = {"kpi": "stage_entries", "stage": "offer", "window": "7d"}
@@ -383,6 +394,7 @@ async def test_what_follows_and_where_it_counts() -> None:
     assert ["Discount", "25.0 %", "2026-03-06 00:00", "1h 24h 7d 30d 365d"] in rows
     assert rows[rows.index(["won · EUR", "900.00 EUR", "2026-03-06 00:00",
                             "1h 24h 7d 30d 365d"]) - 1] == ["Value of closed deals"]  # fmt: skip
+    assert query_of(page.links()["All figures"]) == {"pipeline": "default"}
     link = counts.links()["Value of closed deals"]
     assert urlsplit(link).path == "/kpi/deal_value"
     assert query_of(link) == {"pipeline": "default"}

@@ -60,6 +60,7 @@ class DealPages:
         asked = page.asked
         columns = self._columns(page.deals)
         as_of = _rfc3339(page.as_of)
+        seen = _seen(query)
         return HTTPStatus.OK, _page(
             "deals.html",
             kpi=asked.kpi,
@@ -68,7 +69,8 @@ class DealPages:
             part=asked.suffix.removeprefix("_"),
             other_part=_other_part(asked, query),
             as_of=telling.instant(moment(page.as_of)),
-            figure=_address(f"/kpi/{asked.kpi.id}", query, only=_OF_FIGURES),
+            home=_address("/", seen),
+            figure=_address(f"/kpi/{asked.kpi.id}", seen),
             with_pipeline=asked.pipeline is None,
             columns=columns,
             rows=[self._row(entry, asked, columns, query) for entry in page.deals],
@@ -200,16 +202,19 @@ class _Figure(NamedTuple):
 
 
 def _deal_page(explained: Explanation, path: str, query: Mapping[str, str]) -> str:
+    figures = _figures(explained)
     return _page(
         "deal.html",
         deal_id=explained.deal_id,
+        # A pipeline without a figure has no page.
+        home=_address("/", {"pipeline": explained.pipeline} if figures else {}),
         state=telling.state(explained),
         steps=[
             _Step(telling.instant(step.at), step.what, step.marks, telling.details(step))
             for step in explained.journey
         ],
         derived=list(telling.derived(explained)),
-        figures=_figures(explained),
+        figures=figures,
         times=[
             (telling.instant(each.at), each.panes, each.windows)
             for each in telling.times(explained)
@@ -299,6 +304,13 @@ def _address(
     kept = query if only is None else {name: query[name] for name in only if name in query}
     filled = {name: value for name, value in {**kept, **changed}.items() if value is not None}
     return f"{path}?{urlencode(filled, errors='replace')}" if path and filled else path
+
+
+def _seen(query: Mapping[str, str]) -> dict[str, str]:
+    """The view of figures from which somebody came to their deals."""
+    seen = {name: query[name] for name in _OF_FIGURES if name in query}
+    basis, horizon = query.get("basis"), query.get("horizon")
+    return {**seen, "basis": f"{basis}:{horizon}" if horizon else basis} if basis else seen
 
 
 def _rfc3339(at: int) -> str:

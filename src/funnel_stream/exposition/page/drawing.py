@@ -19,10 +19,10 @@ class Line(NamedTuple):
     end: tuple[str, str] | None
 
 
-def line(values: Sequence[float | None], *, going_on: bool = True) -> Line:
-    """The line of some values, oldest first; a gap where there is none. With ``going_on`` the last
-    value is of a time that has not ended."""
-    ended = values[:-1] if going_on else values
+def line(values: Sequence[float | None]) -> Line:
+    """The line of some values, oldest first; a gap where there is none. The last one is of a time
+    that has not ended."""
+    ended = values[:-1]
     known = [value for value in ended if value is not None]
     if all(None in pair for pair in pairwise(ended)):
         return Line("", "", "", None)
@@ -39,9 +39,9 @@ def line(values: Sequence[float | None], *, going_on: bool = True) -> Line:
         None if value is None else (place * step, height(value))
         for place, value in enumerate(values)
     ]
-    whole = points[:-1] if going_on else points
+    whole = points[:-1]
     last = [point for point in whole if point is not None][-1:]
-    going = [*last, points[-1]] if going_on and points[-1] and last else []
+    going = [*last, points[-1]] if points[-1] and last else []
     return Line(
         complete=_path(whole),
         going_on=_path(going),

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 
 from funnel_stream import human
 from funnel_stream.contract.timestamps import moment
@@ -23,7 +22,6 @@ class Fact:
 class Service:
     """``rejected``: dead letters by reason, most of them first."""
 
-    as_of: datetime
     facts: list[Fact]
     rejected: list[Fact]
 
@@ -33,7 +31,6 @@ def service(snapshot: Snapshot, reporter: Reporter) -> Service:
     operations = reporter.operations()
     rejected = sorted(operations.rejected.items(), key=lambda item: -item[1])
     return Service(
-        as_of=moment(snapshot.as_of),
         facts=list(_facts(snapshot, reporter, operations)),
         rejected=[Fact(reason, human.count(number)) for reason, number in rejected if number],
     )

@@ -42,14 +42,12 @@ class Goal:
 
 @dataclass(frozen=True)
 class Reading:
-    """A figure to be shown. ``deals``: the address of the deals behind it, empty if it has none.
-    ``width``: of its bar of 100, among the figures of the KPI."""
+    """A figure to be shown. ``deals``: the address of the deals behind it, empty if it has none."""
 
     figure: Figure
     course: Course
     goals: list[Goal]
     deals: str
-    width: float
     basis: str
 
 
@@ -76,9 +74,8 @@ def tile(
 ) -> Tile:
     """The tile of a KPI, of which these are all series."""
     found = ranked(chosen(every, view))
-    largest = max((abs(figure.value or 0.0) for figure in found), default=0.0)
     targets = [target for target in links.definition.targets if _is_meant(target, kpi, view)]
-    readings = [_reading(figure, largest, view, trend, targets, links) for figure in found]
+    readings = [_reading(figure, view, trend, targets, links) for figure in found]
     return Tile(
         kpi=kpi,
         link=view.link(f"/kpi/{kpi.id}"),
@@ -100,7 +97,6 @@ def _why_empty(kpi: Kpi, every: list[Figure], view: View) -> str:
 
 def _reading(
     figure: Figure,
-    largest: float,
     view: View,
     trend: ShownTrend | None,
     targets: Iterable[Target],
@@ -112,7 +108,6 @@ def _reading(
         course=trend.course(figure) if trend else NO_COURSE,
         goals=[_goal(figure, target) for target in targets if _is_for(target, figure)],
         deals=links.of(figure.kpi, figure.labels, view),
-        width=round(100 * abs(figure.value or 0.0) / largest, 1) if largest else 0.0,
         basis="" if basis == view.basis_labels["basis"] else basis,
     )
 

@@ -21,10 +21,10 @@ def strokes(path: str) -> list[Points]:
 
 
 def test_a_line_goes_from_the_oldest_to_the_newest() -> None:
-    drawn = line([0, 5, 10, 2], going_on=False)
-    assert drawn.complete == "M0 37L80 20L160 3L240 30.2"
-    assert drawn.area == "M0 37L80 20L160 3L240 30.2L240 40L0 40Z"
-    assert drawn.end == ("240", "30.2")
+    drawn = line([0, 5, 10, 2, None])
+    assert drawn.complete == "M0 37L60 20L120 3L180 30.2"
+    assert drawn.area == "M0 37L60 20L120 3L180 30.2L180 40L0 40Z"
+    assert drawn.end == ("180", "30.2")
     assert drawn.going_on == ""
 
 
@@ -42,10 +42,10 @@ def test_what_has_not_ended_does_not_set_the_scale_and_stays_in_the_box() -> Non
 
 
 def test_a_gap_is_no_zero() -> None:
-    drawn = line([4, 4, None, 2, 4, None, 4], going_on=False)
-    assert strokes(drawn.complete) == [[(0, 3), (40, 3)], [(120, 20), (160, 3)], [(240, 3)]]
+    drawn = line([4, 4, None, 2, 4, None, 4, None, None])
+    assert strokes(drawn.complete) == [[(0, 3), (30, 3)], [(90, 20), (120, 3)], [(180, 3)]]
     assert drawn.area.count("Z") == 2, "there is nothing below a single point"
-    assert drawn.end == ("240", "3")
+    assert drawn.end == ("180", "3")
 
 
 def test_a_gap_at_the_end_is_bridged_by_what_goes_on_and_one_there_ends_the_line() -> None:
@@ -57,10 +57,10 @@ def test_a_gap_at_the_end_is_bridged_by_what_goes_on_and_one_there_ends_the_line
 
 
 def test_zero_is_always_at_the_bottom_unless_something_is_below_it() -> None:
-    assert strokes(line([90, 100], going_on=False).complete) == [[(0, 6.4), (240, 3)]]
-    below = strokes(line([-10, 0, 10], going_on=False).complete)
-    assert below == [[(0, LOW), (120, 20), (240, HIGH)]]
-    assert strokes(line([-10, -5], going_on=False).complete)[0][0] == (0, LOW)
+    assert strokes(line([90, 100, None]).complete) == [[(0, 6.4), (120, 3)]]
+    below = strokes(line([-10, 0, 10, None]).complete)
+    assert below == [[(0, LOW), (80, 20), (160, HIGH)]]
+    assert strokes(line([-10, -5, None]).complete)[0][0] == (0, LOW)
 
 
 def test_nothing_but_zeros_is_a_line_at_the_bottom() -> None:
@@ -75,8 +75,9 @@ def test_fewer_than_two_ended_values_are_no_trend(values: list[float | None]) ->
 
 
 def test_sixty_values_fill_the_width() -> None:
-    [drawn] = strokes(line([float(n) for n in range(60)], going_on=False).complete)
-    assert (len(drawn), drawn[0][0], drawn[-1][0]) == (60, 0, 240)
+    shown = line([float(n) for n in range(60)])
+    [drawn], [last] = strokes(shown.complete), strokes(shown.going_on)
+    assert (len(drawn), drawn[0][0], last[-1][0]) == (59, 0, 240)
     steps = [after[0] - before[0] for before, after in pairwise(drawn)]
     assert max(steps) - min(steps) < 0.21
 

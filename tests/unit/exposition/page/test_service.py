@@ -62,4 +62,3 @@ def test_refusals_by_reason_most_of_them_first() -> None:
     shown = service(SNAPSHOT, reporter)
     assert shown.rejected == [Fact("no_deal_id", "5"), Fact("not_json", "2")]
     assert facts(reporter)["Dead letters"][0] == "7"
-    assert shown.as_of.isoformat() == "2026-03-04T00:00:00+00:00"

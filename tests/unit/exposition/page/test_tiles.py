@@ -65,29 +65,6 @@ def test_the_first_five_are_shown_and_the_others_when_asked_for() -> None:
     assert tile_of(look(funnel_of_six()), "open_deals").further == []
 
 
-def test_bars_are_shares_of_the_largest_figure() -> None:
-    widths = {
-        name: each.width for name, each in readings(look(funnel_of_six()), "stage_entries").items()
-    }
-    assert widths == {
-        "lead": 83.3, "qualified": 100.0, "potential": 50.0, "offer": 50.0, "negotiation": 33.3,
-        "won": 33.3,
-    }  # fmt: skip
-    nothing = readings(look([]), "stage_entries")
-    assert {each.width for each in nothing.values()} == {0.0}
-
-
-def test_below_zero_a_bar_is_as_long_as_above() -> None:
-    events = [
-        stage("a", "lead", at(days=39), score=-50),
-        stage("b", "qualified", at(days=39), score=25),
-    ]
-    shown = readings(look(events), "lead_score")
-    assert {name: each.width for name, each in shown.items()} == {
-        "qualified": 50.0, "not qualified": 100.0,
-    }  # fmt: skip
-
-
 @pytest.mark.parametrize(
     ("kpi", "unit"),
     [

@@ -6,9 +6,24 @@
 
 for (const form of document.querySelectorAll("form[data-auto]")) {
   form.classList.add("auto");
-  form.addEventListener("change", (event) => {
-    remember(`#${event.target.id}`);
+  // The keys of a closed selector choose one value after the other: Enter says which is meant, or
+  // the button, which appears then.
+  let stepping = false;
+  const submit = (select) => {
+    remember(`#${select.id}`);
     form.requestSubmit();
+  };
+  form.addEventListener("pointerdown", () => (stepping = false));
+  form.addEventListener("keydown", (event) => {
+    stepping = /^(Arrow|Page|Home|End|.$)/.test(event.key);
+    if (event.key === "Enter" && event.target.matches("select") && !form.matches(".auto")) {
+      event.preventDefault();
+      submit(event.target);
+    }
+  });
+  form.addEventListener("change", (event) => {
+    if (stepping) form.classList.remove("auto");
+    else submit(event.target);
   });
 }
 for (const link of document.querySelectorAll("[data-focus]")) {
