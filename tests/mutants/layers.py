@@ -17,6 +17,7 @@ LAYERS: Final[dict[str, tuple[str, ...]]] = {
         "unit/test_definition.py",
         "unit/test_windows.py",
         "unit/test_panes.py",
+        "unit/test_past.py",
         "unit/contract/test_decode.py",
     ),
     "oracle": (

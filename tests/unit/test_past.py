@@ -89,6 +89,17 @@ def test_the_last_bucket_has_not_ended_and_whole_leaves_it_out() -> None:
     assert trend.before == {LEADS: 1}
 
 
+@pytest.mark.parametrize(("window", "kept"), [("180d", True), ("250d", False), ("365d", False)])
+def test_there_is_a_window_before_where_all_of_it_is_kept(window: str, kept: bool) -> None:
+    """Days are kept for the year: of the 250 days before these, only the later half."""
+    definition = Definition.model_validate({"windows": ["180d", "250d", "365d"], "horizons": []})
+    made = WindowTables(definition)
+    made.advance(micros(days=600))
+    made.apply(0, [block(300 * MINUTES, 1)])
+    before = made.snapshot().past.trend("default", Window.named(window)).before
+    assert before == ({LEADS: 1} if kept else None)
+
+
 def test_sources_and_pipelines() -> None:
     made = tables(block(LATELY, 2), block(LATELY, 5, pipeline="other"))
     made.apply(1, [block(LATELY, 3)])
