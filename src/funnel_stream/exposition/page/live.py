@@ -1,7 +1,7 @@
 """Live pages: server-sent events with the parts of a page that have changed.
 
-All readers of one view share what is rendered for it, and rendering takes a small share of the
-time only, however many views there are: the more of them, the less often each is refreshed.
+All readers of one view share what is rendered for it, and rendering takes a share of the time only,
+however many views there are: the more of them, the less often each is refreshed.
 """
 
 import asyncio
@@ -25,12 +25,14 @@ _SAME_SECONDS: Final = 2.0
 """So long views that queue up are rendered from the same snapshot."""
 _QUIET_SECONDS: Final = 5.0
 """After so long without a word a reader is told that the stream is alive."""
-_REST: Final = 19
+_REST: Final = 4
 """After rendering for a second there is a rest of so many, shared by all views …"""
 _REST_BEHIND: Final = 99
 """… and of so many while the stream works off a backlog,"""
 _BACKLOG: Final = 5_000
-"""which is more than so many records."""
+"""which is more than so many records to be read, or so many read in a second."""
+_RUSH_SECONDS: Final = 1.0
+"""So long it is a backlog after many were read: what is to be read is known once a second only."""
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -89,6 +91,7 @@ class Live:
         self._same: Snapshot | None = None
         self._same_since = 0.0
         self._watching: asyncio.Task[None] | None = None
+        self._read, self._looked_at, self._rush_until = 0, 0.0, 0.0
 
     async def events(
         self, address: str, page: LivePage, is_elsewhere: Callable[[], bool]
@@ -136,7 +139,9 @@ class Live:
     async def _watch(self) -> None:
         """Look for news on behalf of all readers: each of them looking would take the stream's time
         away, little by little."""
+        self._read, self._looked_at = self._reporter.operations().events, time.monotonic()
         while self._views:
+            self._watch_the_stream()
             snapshot = self._reporter.snapshot()
             for shared in self._views.values():
                 if snapshot is None:
@@ -148,6 +153,17 @@ class Live:
             await asyncio.sleep(_LOOK_SECONDS)
         # Not to hold an old snapshot when nobody looks any more.
         self._same, self._watching = None, None
+
+    def _watch_the_stream(self) -> None:
+        read, now = self._reporter.operations().events, time.monotonic()
+        if read - self._read > _BACKLOG * (now - self._looked_at):
+            self._rush_until = now + _RUSH_SECONDS
+        self._read, self._looked_at = read, now
+
+    def _is_behind(self) -> bool:
+        """Whether the stream has a backlog, and had better not be disturbed."""
+        lag = sum(self._reporter.operations().lag.values())
+        return lag > _BACKLOG or time.monotonic() < self._rush_until
 
     def _refresh(self, shared: _Shared, snapshot: Snapshot) -> None:
         """Have the view rendered if there is news; readers see the former parts meanwhile."""
@@ -174,7 +190,7 @@ class Live:
             shared.replace(await shared.page.parts(snapshot))
             # Work, not the time that the stream took meanwhile; nothing is waited for in between.
             took = time.thread_time() - worked
-            rest = _REST_BEHIND if is_behind(self._reporter) else _REST
+            rest = _REST_BEHIND if self._is_behind() else _REST
             self._rest_until = time.monotonic() + took * rest
         shared.version = snapshot.version
         shared.rendered_at = shared.told_at = begun
@@ -187,11 +203,6 @@ class Live:
             return self._same
         self._same, self._same_since = self._reporter.snapshot() or snapshot, now
         return self._same
-
-
-def is_behind(reporter: Reporter) -> bool:
-    """Whether the stream has a backlog, and had better not be disturbed."""
-    return sum(reporter.operations().lag.values()) > _BACKLOG
 
 
 def waited_for(reporter: Reporter) -> str:
