@@ -27,7 +27,8 @@ from funnel_stream.streaming.writer import Writer
 log = logging.getLogger(__name__)
 
 _GC_THRESHOLDS: Final = (50_000, 20, 20)
-_OBSERVE_SECONDS: Final = 1.0
+_OBSERVE_SECONDS: Final = 0.2
+"""Who must not disturb the stream while there is a backlog, has to know of it at once."""
 _AUDIT_SECONDS: Final = 15.0
 _STOP_SECONDS: Final = 10.0
 

@@ -11,7 +11,9 @@ from typing import Final, Protocol
 
 import msgspec
 
+from funnel_stream.errors import UsageError
 from funnel_stream.exposition.page.pages import Parts
+from funnel_stream.exposition.sending import Piece
 from funnel_stream.reporting import Reporter
 from funnel_stream.windows import Snapshot
 
@@ -30,9 +32,9 @@ _REST: Final = 4
 _REST_BEHIND: Final = 99
 """… and of so many while the stream works off a backlog,"""
 _BACKLOG: Final = 5_000
-"""which is more than so many records to be read, or so many read in a second."""
-_RUSH_SECONDS: Final = 1.0
-"""So long it is a backlog after many were read: what is to be read is known once a second only."""
+"""which is more than so many records."""
+_SOON_SECONDS: Final = 0.7
+"""A view is rendered anew after so long at the earliest: nobody reads faster."""
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -53,7 +55,7 @@ class _Shared:
         self.page = page
         self.parts: Parts = {}
         self._former: Parts = {}
-        self._event = b""
+        self._event: Piece | None = None
         self.version = -1
         self.rendered_at = self.told_at = self.joined_at = 0.0
         self.readers = 0
@@ -72,10 +74,10 @@ class _Shared:
         self.news.set()
         self.news = asyncio.Event()
 
-    def event_after(self, sent: Parts) -> bytes:
-        """What a reader has to be told to whom these parts were sent last; empty if nothing."""
+    def event_after(self, sent: Parts) -> Piece | None:
+        """What a reader has to be told to whom these parts were sent last, if anything."""
         if sent is self.parts:
-            return b""
+            return None
         # Encoded once for all readers that keep up.
         return self._event if sent is self._former else _changes(sent, self.parts)
 
@@ -91,13 +93,12 @@ class Live:
         self._same: Snapshot | None = None
         self._same_since = 0.0
         self._watching: asyncio.Task[None] | None = None
-        self._read, self._looked_at, self._rush_until = 0, 0.0, 0.0
 
     async def events(
         self, address: str, page: LivePage, is_elsewhere: Callable[[], bool]
-    ) -> AsyncGenerator[bytes, None]:
+    ) -> AsyncGenerator[Piece, None]:
         """The stream of the page at an address; ends when another worker has become the one to
-        ask. Raises what rendering raises."""
+        ask, or the address makes no sense any more. Raises what else rendering raises."""
         shared = self._views.setdefault(address, _Shared(page))
         shared.readers += 1
         # What was rendered before may be older than the page that the reader has.
@@ -107,10 +108,12 @@ class Live:
         if self._watching is None or self._watching.done():
             self._watching = asyncio.create_task(self._watch())
         try:
-            yield b"retry: 1000\n\n"
+            yield Piece(b"retry: 1000\n\n")
             spoke = time.monotonic()
             while True:
-                news, event = shared.news, b""
+                news, event = shared.news, None
+                if isinstance(shared.error, UsageError):
+                    return
                 if shared.error is not None:
                     raise shared.error
                 if self._reporter.snapshot() is not None:
@@ -139,9 +142,7 @@ class Live:
     async def _watch(self) -> None:
         """Look for news on behalf of all readers: each of them looking would take the stream's time
         away, little by little."""
-        self._read, self._looked_at = self._reporter.operations().events, time.monotonic()
         while self._views:
-            self._watch_the_stream()
             snapshot = self._reporter.snapshot()
             for shared in self._views.values():
                 if snapshot is None:
@@ -154,17 +155,6 @@ class Live:
         # Not to hold an old snapshot when nobody looks any more.
         self._same, self._watching = None, None
 
-    def _watch_the_stream(self) -> None:
-        read, now = self._reporter.operations().events, time.monotonic()
-        if read - self._read > _BACKLOG * (now - self._looked_at):
-            self._rush_until = now + _RUSH_SECONDS
-        self._read, self._looked_at = read, now
-
-    def _is_behind(self) -> bool:
-        """Whether the stream has a backlog, and had better not be disturbed."""
-        lag = sum(self._reporter.operations().lag.values())
-        return lag > _BACKLOG or time.monotonic() < self._rush_until
-
     def _refresh(self, shared: _Shared, snapshot: Snapshot) -> None:
         """Have the view rendered if there is news; readers see the former parts meanwhile."""
         rendering = shared.rendering
@@ -172,8 +162,9 @@ class Live:
             shared.rendering, shared.error = None, rendering.exception()
             shared.wake()
         now = time.monotonic()
-        is_new = shared.version != snapshot.version or shared.rendered_at < shared.joined_at
-        if shared.rendering is None and (is_new or now - shared.rendered_at > _STILL_SECONDS):
+        age = now - shared.rendered_at
+        is_due = age > (_STILL_SECONDS if shared.version == snapshot.version else _SOON_SECONDS)
+        if shared.rendering is None and (is_due or shared.rendered_at < shared.joined_at):
             shared.rendering = asyncio.create_task(self._render(shared, snapshot))
         elif now - shared.told_at > _CLOCK_SECONDS:
             shared.told_at = now
@@ -190,7 +181,7 @@ class Live:
             shared.replace(await shared.page.parts(snapshot))
             # Work, not the time that the stream took meanwhile; nothing is waited for in between.
             took = time.thread_time() - worked
-            rest = _REST_BEHIND if self._is_behind() else _REST
+            rest = _REST_BEHIND if is_behind(self._reporter) else _REST
             self._rest_until = time.monotonic() + took * rest
         shared.version = snapshot.version
         shared.rendered_at = shared.told_at = begun
@@ -205,16 +196,21 @@ class Live:
         return self._same
 
 
+def is_behind(reporter: Reporter) -> bool:
+    """Whether the stream has a backlog, and had better not be disturbed."""
+    return sum(reporter.operations().lag.values()) > _BACKLOG
+
+
 def waited_for(reporter: Reporter) -> str:
     """Why this worker shows no figures."""
     ready, reason = reporter.ready()
     return "another worker shows the figures, and its address is not known" if ready else reason
 
 
-def _changes(former: Parts, parts: Parts) -> bytes:
+def _changes(former: Parts, parts: Parts) -> Piece | None:
     changed = {name: part for name, part in parts.items() if former.get(name) != part}
-    return _event("parts", changed) if changed else b""
+    return _event("parts", changed) if changed else None
 
 
-def _event(name: str, data: dict[str, str]) -> bytes:
-    return b"event: %s\ndata: %s\n\n" % (name.encode(), _encode(data))
+def _event(name: str, data: dict[str, str]) -> Piece:
+    return Piece(b"event: %s\ndata: %s\n\n" % (name.encode(), _encode(data)))

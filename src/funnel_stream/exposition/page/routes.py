@@ -14,7 +14,7 @@ from funnel_stream.exposition.page.deal_pages import Answer, DealPages
 from funnel_stream.exposition.page.live import Live, waited_for
 from funnel_stream.exposition.page.pages import HomePage, KpiPage, Page, Pages
 from funnel_stream.exposition.page.site import HEADERS, STATIC, render
-from funnel_stream.exposition.sending import send
+from funnel_stream.exposition.sending import send, stream
 from funnel_stream.reporting import Reporter
 
 _STREAM: Final = "text/event-stream"
@@ -100,20 +100,13 @@ class _Routes:
     async def _stream(self, request: web.Request, page: Page) -> web.StreamResponse:
         if (snapshot := self._reporter.snapshot()) is not None:
             page.check(snapshot)  # while there is a status to say no with
-        headers = {"Content-Type": _STREAM, "Cache-Control": "no-store"}
-        response = web.StreamResponse(headers=headers)
         events = self._live.events(
             request.raw_path, page, lambda: self._forwarder.to_reporter(request) is not None
         )
         try:
-            await response.prepare(request)
-            async for event in events:
-                await response.write(event)
-        except (ConnectionResetError, UsageError):
-            pass  # the reader has closed the page, or looks at what is no more
+            return await stream(request, events, {"Content-Type": _STREAM})
         finally:
             await events.aclose()
-        return response
 
     def _waiting(self, request: web.Request) -> web.Response:
         """This worker has no figures now, and nobody who has is known."""

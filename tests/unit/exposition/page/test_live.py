@@ -89,25 +89,21 @@ class Reader:
         self.told: list[Event] = []
         self.at: list[float] = []
         self.first = b""
-        self.error: Exception | None = None
         self.ended = False
         self._world = world
         self._events = events
         self._task = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
-        try:
-            async for event in self._events:
-                if not self.first:
-                    self.first = event
-                    continue
-                name, data = event.decode().removesuffix("\n\n").split("\n")
-                text = data.removeprefix("data: ")
-                self.told.append((name.removeprefix("event: "), json.loads(text)))
-                self.at.append(self._world.now)
-            self.ended = True
-        except UsageError as error:
-            self.error = error
+        async for event in self._events:
+            if not self.first:
+                self.first = event.body
+                continue
+            name, data = event.body.decode().removesuffix("\n\n").split("\n")
+            text = data.removeprefix("data: ")
+            self.told.append((name.removeprefix("event: "), json.loads(text)))
+            self.at.append(self._world.now)
+        self.ended = True
 
     @property
     def parts(self) -> list[dict[str, str]]:
@@ -270,8 +266,9 @@ async def test_rendering_takes_a_fifth_of_the_time_however_many_look(
         turns = sum(len(page.rendered) for page in pages)
         assert turns * takes <= 0.2 * 60 + 2 * takes
         each = 5 * takes * views
-        assert turns >= 60 / max(5 * takes, 0.5 / views) * 0.7, "and not less than that"
-        assert all(len(page.rendered) >= 60 / max(each, 0.5) * 0.7 - 1 for page in pages)
+        assert turns >= 60 / max(5 * takes, 0.8 / views) * 0.7, "and not less than that"
+        assert all(len(page.rendered) >= 60 / max(each, 0.8) * 0.7 - 1 for page in pages)
+        assert all(len(page.rendered) <= 60 / 0.7 + 1 for page in pages), "nobody reads faster"
         assert all(reader.at[0] - 1000 <= each + 1 for reader in readers)
 
 
@@ -289,34 +286,6 @@ async def test_while_the_stream_works_off_a_backlog_it_is_hardly_disturbed(
             published(reporter, number)
             await world.pass_by(1)
         assert len(page.rendered) == rendered
-
-
-@pytest.mark.parametrize(("read", "rendered"), [(490, 24), (510, 2)])
-async def test_what_is_read_in_a_rush_is_a_backlog_before_its_lag_is_known(
-    world: World, read: int, rendered: int
-) -> None:
-    """So many records in every tenth of a second."""
-    reporter, page = reporting(), Page(world, takes=0.5)
-    async with opened(world, reporter) as open_page:
-        await open_page(page)
-        for number in range(580):
-            reporter.count_batch(read, {}, {})
-            published(reporter, 1 + number // 10)
-            await world.pass_by(0.1)
-        assert len(page.rendered) == rendered
-
-
-async def test_after_a_rush_pages_are_as_live_as_before(world: World) -> None:
-    reporter, page = reporting(), Page(world, takes=0.01)
-    async with opened(world, reporter) as open_page:
-        reader = await open_page(page)
-        await world.pass_by(2)
-        reporter.count_batch(10_000, {}, {})
-        published(reporter, 1)
-        await world.pass_by(3)
-        published(reporter, 2)
-        await world.pass_by(0.3)
-        assert reader.parts[-1]["version"] == "2"
 
 
 async def test_who_is_slow_to_read_misses_nothing(world: World) -> None:
@@ -337,7 +306,7 @@ async def test_who_is_slow_to_read_misses_nothing(world: World) -> None:
         while told.get("version") != "4":
             following = asyncio.create_task(anext(events))
             await world.pass_by(0.3)
-            told |= json.loads((await following).decode().split("data: ")[1])
+            told |= json.loads((await following).body.decode().split("data: ")[1])
         assert told == {"a": "4", "b": "3", "version": "4"}
         assert quick.parts[-1] == {"a": "4", "version": "4"}
         await events.aclose()
@@ -446,7 +415,7 @@ async def test_a_view_that_makes_no_sense_any_more_ends(world: World) -> None:
         await world.pass_by(1)
         published(reporter, 2)
         await world.pass_by(2)
-        assert [str(reader.error) for reader in readers] == ["there is no pipeline 'x'"] * 2
+        assert all(reader.ended for reader in readers)
         assert other.parts[-1] == {"version": "2"}
 
 

@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -166,7 +167,7 @@ def test_every_kpi_of_the_catalogue_is_on_the_page_with_title_help_and_unit() ->
     for kpi in KPIS:
         tile = element(page, f"kpi-{kpi.id}")
         assert tile.one("h4").text == kpi.title
-        assert kpi.help in tile.texts("p")
+        assert kpi.help in tile.texts("span")
         units = {each.text for each in tile.every("span")}
         assert {kpi.unit, f"{kpi.unit}, now"} & units or kpi.unit.startswith("money")
     assert len(list(page.every("article"))) == len(KPIS)
@@ -509,6 +510,24 @@ def test_the_same_address_is_a_page_and_its_stream(six: str) -> None:
         assert (top["id"], "data-part" in top.attributes) == (part, True)
     funnel = element(page, "funnel")
     assert parsed(parts["funnel"]).one("section").text == funnel.text
+
+
+def test_a_stream_is_packed_for_who_can_unpack_it(six: str) -> None:
+    with stream(f"{six}/?window=7d") as answer:
+        next_event(answer)
+        _, plain = next_event(answer)
+    with stream(f"{six}/?window=7d", **{"Accept-Encoding": "gzip, br"}) as answer:
+        assert answer.headers["Content-Encoding"] == "gzip"
+        unpack = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+        packed, text = 0, b""
+        while text.count(b"\n\n") < 2:
+            came = answer.read1()
+            packed += len(came)
+            text += unpack.decompress(came)
+    _, event, _ = text.decode().split("\n\n", 2)
+    parts = json.loads(event.partition("data: ")[2])
+    assert parts["funnel"] == plain["funnel"]
+    assert packed < len(text) / 5
 
 
 def test_a_kpi_has_a_stream(six: str) -> None:
