@@ -33,7 +33,7 @@ _REST_BEHIND: Final = 99
 """… and of so many while the stream works off a backlog,"""
 _BACKLOG: Final = 5_000
 """which is more than so many records."""
-_SOON_SECONDS: Final = 0.7
+_SOON_SECONDS: Final = 0.5
 """A view is rendered anew after so long at the earliest: nobody reads faster."""
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
