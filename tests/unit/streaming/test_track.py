@@ -3,13 +3,13 @@
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
-import msgspec
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
 from funnel_stream.compute import Line
@@ -17,10 +17,11 @@ from funnel_stream.deals import FENCE_KEY, Deals
 from funnel_stream.definition import Definition
 from funnel_stream.reporting import Reporter
 from funnel_stream.settings import Settings
+from funnel_stream.streaming import recovery as recovery_module
 from funnel_stream.streaming.app import build_app
 from funnel_stream.streaming.batches import Batch, BatchConsumerThread
-from funnel_stream.streaming.changelog import CLAIM_KEY, Changelog, Claim, Replay, epoch_header
-from funnel_stream.streaming.recovery import Recovered
+from funnel_stream.streaming.log_reader import Bounds
+from funnel_stream.streaming.recovery import Recovery
 from funnel_stream.streaming.track import Track
 from funnel_stream.streaming.writer import Appended, Row
 from tests.funnels import at, stage
@@ -46,33 +47,28 @@ class Logs:
         return await self._logs[topic].append(topic, partition, rows)
 
 
-class Group:
-    """Recovers and claims as ``Recovery`` does, from the logs in memory."""
-
-    fingerprint = DEFINITION.fingerprint()
+class LogsReader:
+    """Takes the place of ``LogReader``: what was appended to the logs. There are six events."""
 
     def __init__(self, logs: Logs) -> None:
         self._logs = logs
 
-    async def recover(self, numbers: Iterable[int], wanted: Callable[[], bool]) -> list[Recovered]:
-        assert list(numbers) == [0]
-        log = self._logs.changelog
-        replay = Replay(Deals(DEFINITION), partitions=1)
-        for record in log.records:
-            replay.take(record)
-        epoch = replay.epoch + 1
-        claim = msgspec.msgpack.encode(Claim(1, self.fingerprint))
-        row = Row(CLAIM_KEY + b"%d" % epoch, claim, epoch_header(epoch))
-        await log.append(SETTINGS.changelog_topic, 0, [row])
-        changelog = Changelog(
-            cast("Any", self._logs),
-            SETTINGS.changelog_topic,
-            0,
-            epoch=epoch,
-            end=len(log.records),
-        )
-        fence = replay.deals.fence
-        return [Recovered(0, replay.deals, changelog, 0 if fence is None else fence + 1)]
+    async def __aenter__(self) -> "LogsReader":
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def bounds(self, tps: Iterable[TopicPartition]) -> dict[TopicPartition, Bounds]:
+        return {
+            tp: Bounds(0, 6 if tp.topic == EVENTS.topic else len(self._logs.changelog.records))
+            for tp in tps
+        }
+
+    async def read(
+        self, spans: Mapping[TopicPartition, Bounds]
+    ) -> AsyncIterator[tuple[TopicPartition, list[ConsumerRecord]]]:
+        for tp, (begin, end) in spans.items():
+            yield tp, self._logs.changelog.records[begin:end]
 
 
 class Membership:
@@ -133,13 +129,15 @@ async def test_what_was_fetched_before_a_second_claim_is_dropped(
     exits: list[int] = []
     monkeypatch.setattr("os._exit", exits.append)
     logs, reporter = Logs(), Reporter()
+    monkeypatch.setattr(recovery_module, "LogReader", lambda broker, wanted: LogsReader(logs))
+    recovery = Recovery(SETTINGS, DEFINITION, cast("Any", logs), 1)
     reader = Reader(reporter)
     thread = reader.thread
     track = Track(
         settings=SETTINGS,
         thread=thread,
         writer=cast("Any", logs),
-        recovery=cast("Any", Group(logs)),
+        recovery=recovery,
         partitions=1,
         reporter=reporter,
         halt=lambda error: pytest.fail(str(error)),
@@ -151,7 +149,7 @@ async def test_what_was_fetched_before_a_second_claim_is_dropped(
     await until(lambda: fence(logs) == 0)
 
     # Another group claims the log and gets further; our reader is at its second batch by then.
-    [other] = await Group(logs).recover([0], lambda: True)
+    [other] = await recovery.recover([0], lambda: True)
     further = other.deals.fold(reader.batch(1, 5).records)
     await other.changelog.append(further.changed, further.fence)
     refused, late = reader.batch(1, 2), reader.batch(2, 3)
