@@ -27,6 +27,7 @@ from funnel_stream.exposition.deals_api import (
     status_of,
 )
 from funnel_stream.exposition.page.site import render
+from funnel_stream.exposition.page.view import basis_of
 
 Answer = tuple[HTTPStatus, str]
 """Status and HTML."""
@@ -127,7 +128,7 @@ class DealPages:
         return _Row(
             deal_id=entry.deal_id,
             # Whoever asks for an instant means it for the deals, too.
-            link=_address(_deal_path(entry.deal_id), query, only=("as_of",)),
+            link=_address(_deal_path(entry.deal_id), _some(query, "as_of")),
             pipeline=telling.titled(entry.pipeline, own.title),
             stage=entry.stage
             and telling.titled(entry.stage, own.stage_titles.get(entry.stage, "")),
@@ -296,21 +297,21 @@ def _deal_path(deal_id: str) -> str:
     return f"/deals/{quote(deal_id, safe='', errors='replace')}"
 
 
-def _address(
-    path: str, query: Mapping[str, str], only: Sequence[str] | None = None, **changed: str | None
-) -> str:
-    """The path with the query, or ``only`` some of it, but for what is ``changed`` (``None``: left
-    out). Empty where there is no path."""
-    kept = query if only is None else {name: query[name] for name in only if name in query}
-    filled = {name: value for name, value in {**kept, **changed}.items() if value is not None}
+def _address(path: str, query: Mapping[str, str], **changed: str | None) -> str:
+    """The path with the query, but for what is ``changed`` (``None``: left out). Empty where there
+    is no path."""
+    filled = {name: value for name, value in {**query, **changed}.items() if value is not None}
     return f"{path}?{urlencode(filled, errors='replace')}" if path and filled else path
 
 
 def _seen(query: Mapping[str, str]) -> dict[str, str]:
     """The view of figures from which somebody came to their deals."""
-    seen = {name: query[name] for name in _OF_FIGURES if name in query}
-    basis, horizon = query.get("basis"), query.get("horizon")
-    return {**seen, "basis": f"{basis}:{horizon}" if horizon else basis} if basis else seen
+    seen, basis = _some(query, *_OF_FIGURES), basis_of(query)
+    return {**seen, "basis": basis} if basis else seen
+
+
+def _some(query: Mapping[str, str], *names: str) -> dict[str, str]:
+    return {name: query[name] for name in names if name in query}
 
 
 def _rfc3339(at: int) -> str:

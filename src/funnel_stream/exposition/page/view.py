@@ -61,6 +61,13 @@ class View:
         return f"{path}?{urlencode(filled)}" + (f"#{fragment}" if fragment else "")
 
 
+def basis_of(labels: Mapping[str, str]) -> str:
+    """The basis that a series is of, as in a view: from its labels, or those of a question about
+    it; empty if it has none."""
+    basis, horizon = labels.get("basis", ""), labels.get("horizon")
+    return f"{basis}:{horizon}" if basis and horizon else basis
+
+
 def choices(
     definition: Definition, pipelines: Iterable[str], currencies: Iterable[str], pipeline: str
 ) -> Choices:
