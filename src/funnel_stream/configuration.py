@@ -11,13 +11,11 @@ from funnel_stream.catalogue import BY_ID, Kpi
 from funnel_stream.contract.event import STAGES
 from funnel_stream.contract.money import DECIMALS
 from funnel_stream.definition import (
-    DAY,
     LENIENT,
     OPEN_STAGES,
     Definition,
     Target,
     Window,
-    minutes_of,
 )
 from funnel_stream.documents import Document, Mistake, Place, read, suggest
 from funnel_stream.shapes import QUANTILES
@@ -116,10 +114,7 @@ class _Found(NamedTuple):
 def _retention(definition: Definition, left_out: set[str]) -> Iterator[_Found]:
     if {"windows", "horizons", "pipelines", "closed_retention_days"} & left_out:
         return
-    every = {length for name in definition.pipelines for length in definition.horizons_of(name)}
-    horizon = max(map(minutes_of, (*every, *definition.horizons)), default=0)
-    window = definition.longest_window()
-    needed = -(-(window.minutes + horizon) // DAY)
+    window, needed = definition.longest_window(), definition.needed_retention_days()
     if definition.closed_retention_days < needed:
         yield _Found(
             ("closed_retention_days",),

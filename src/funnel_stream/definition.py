@@ -333,7 +333,9 @@ class Definition(_Part):
     targets: tuple[Target, ...] = Field(default=(), description="Where KPIs are to be.")
     export: Export = Field(default=Export(), description="What /metrics shows.")
     closed_retention_days: Count = Field(
-        default=400, description="A closed deal leaves the state after that many days."
+        default=400,
+        description="A deal that is over leaves the state that many days after its last event; "
+        "what comes later is a new deal.",
     )
 
     @model_validator(mode="after")
@@ -373,6 +375,18 @@ class Definition(_Part):
             for index, name in enumerate(names or ()):
                 if key in self.export.model_fields_set and name not in configured:
                     yield _unknown(("export", key, index), known, configured, name)
+
+    @property
+    def retention_us(self) -> int:
+        """How long a deal that is over is kept after its last event, in microseconds; what comes
+        after more than that is a new deal."""
+        return self.closed_retention_days * DAY * 60_000_000
+
+    def needed_retention_days(self) -> int:
+        """How long that must be, so that nothing leaves before its facts have left all windows."""
+        every = {length for name in self.pipelines for length in self.horizons_of(name)}
+        horizon = max(map(minutes_of, (*every, *self.horizons)), default=0)
+        return -(-(self.longest_window().minutes + horizon) // DAY)
 
     def window_list(self) -> tuple[Window, ...]:
         return tuple(Window.named(name) for name in self.windows)

@@ -2,15 +2,21 @@
 
 A *row* is the stored form: a msgpack array of events in order of arrival. Adding an event is an
 append; what the journey means is derived from the sorted events, so arrival order cannot matter.
+
+A row holds all events of an id, and these may tell of several deals, one after the other: where a
+deal is over (won, lost, or never in any stage) and nothing happens for longer than a *gap*, what
+comes later is a new deal. What left the state is remembered by a ``Former`` at the row's begin.
 """
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from funnel_stream.contract.event import (
     ACTIVITY,
+    FORMER,
     LEAD,
     LOST,
     NEGOTIATION,
@@ -26,10 +32,20 @@ _HEADER: Final = 5
 _FIRST_AT: Final = _HEADER + 1
 """Where the first event's time is: behind the marker of the event's array."""
 _UINT64: Final = 0xCF
+_FIRST_KIND: Final = _FIRST_AT + 9
+"""Where the first event's kind is, if its time takes 64 bits."""
 
 _encode_event = msgspec.msgpack.Encoder().encode
 _decode_events = msgspec.msgpack.Decoder(list[Event]).decode
 _encode_id = msgspec.msgpack.Encoder().encode
+
+
+class Former(NamedTuple):
+    """What is left of deals of this id: when the last event of the last one occurred (µs), and how
+    it ended, ``won`` or ``lost``; ``None`` if none of them was ever closed."""
+
+    at: int
+    outcome: int | None
 
 
 class ConflictError(Exception):
@@ -43,6 +59,14 @@ class ConflictError(Exception):
 def new_row(event: Event) -> bytes:
     """The row of a deal whose only event is this one."""
     return b"\xdd\x00\x00\x00\x01" + _encode_event(event)
+
+
+def row_of(kept: list[Event], former: Former | None = None) -> bytes:
+    """The row of these events, in this order, that remembers who was there before."""
+    if former is not None:
+        outcome = None if former.outcome is None else {"outcome": former.outcome}
+        kept = [Event(former.at, FORMER, "", outcome), *kept]
+    return b"\xdd" + len(kept).to_bytes(4, "big") + b"".join(map(_encode_event, kept))
 
 
 def append(row: bytes, event: Event) -> bytes | None:
@@ -72,7 +96,20 @@ def size(row: bytes) -> int:
 
 def events(row: bytes) -> list[Event]:
     """The events of a row, in order of arrival."""
-    return _decode_events(row)
+    found = _decode_events(row)
+    return found[1:] if found and found[0].kind == FORMER else found
+
+
+def former(row: bytes) -> Former | None:
+    """Who was there before, if the row remembers; quick where it does not."""
+    if row[_FIRST_AT] == _UINT64 and row[_FIRST_KIND] != FORMER:
+        return None
+    first = _decode_events(row)[0]
+    return _former(first) if first.kind == FORMER else None
+
+
+def _former(first: Event) -> Former:
+    return Former(first.at, first.attributes["outcome"] if first.attributes else None)
 
 
 def first_at(row: bytes) -> int:
@@ -111,6 +148,8 @@ class Journey:
     a later one, and for ``won`` the closing if the outcome now is won; microseconds or ``None``.
     ``entered``: times of the explicit entries, per stage (``offer``: of every offer sent).
     ``closed_at``: time of the closing in force. ``attributes``: the last of each that was given.
+    ``first_at`` and ``last_at``: when its first and last event occurred. ``outcome``: ``won`` or
+    ``lost``, ``None`` while it is open; where it has no stage, that of the deal before it.
     """
 
     __slots__ = (
@@ -118,26 +157,26 @@ class Journey:
         "attributes",
         "closed_at",
         "entered",
+        "first_at",
+        "last_at",
         "moves",
         "offers",
+        "outcome",
         "reached",
         "since",
         "stage",
     )
 
-    def __init__(self, row: bytes) -> None:
-        history = events(row)
-        last = -(1 << 63)
-        tied = False
-        for event in history:
-            at = event.at
-            if at <= last:
-                history.sort()
-                tied = True
-                break
-            last = at
+    def __init__(
+        self, history: list[Event], *, tied: bool = True, outcome: int | None = None
+    ) -> None:
+        """``history``: its events, sorted; ``tied``: some may have occurred at the same time.
 
+        ``outcome``: how the deal before it ended. To say so again is no news: an event of that
+        stage is none until the deal has been in another one.
+        """
         self.attributes: dict[str, Any] = _attributes(history) if tied else {}
+        self.first_at, self.last_at = history[0].at, history[-1].at
         self.stage: int | None = None
         self.since = 0
         self.closed_at: int | None = None
@@ -156,7 +195,7 @@ class Journey:
                 continue
             if kind == OFFER:
                 offers.append(event)
-            elif kind == before:
+            elif kind == before or (before is None and kind == outcome):
                 continue
             self.entered[kind].append(at)
             if kind != before:
@@ -165,10 +204,19 @@ class Journey:
                 self.since = at
                 before = kind
         self.stage = before
-        if before is not None and before >= WON:
-            self.closed_at = self.since
+        if before is None:
+            self.outcome = outcome
+        elif before >= WON:
+            self.outcome, self.closed_at = before, self.since
+        else:
+            self.outcome = None
         self.offers: list[Offer] = _offers(offers, history) if offers else []
         self.reached = _reached(self.entered, before, self.closed_at)
+
+    @property
+    def is_open(self) -> bool:
+        """It is in a stage, and neither won nor lost."""
+        return self.stage is not None and self.stage < WON
 
     @property
     def furthest(self) -> int:
@@ -192,6 +240,39 @@ class Journey:
     def lost_from(self) -> int:
         """The stage before the last loss; ``lead`` if there was none."""
         return next((move.before for move in reversed(self.moves) if move.after == LOST), LEAD)
+
+
+def lives(row: bytes, gap: int) -> list[Journey]:
+    """The deals that a row tells of, in order of time: a new one begins where the one before is
+    over and nothing happened for more than ``gap`` microseconds."""
+    history = _decode_events(row)
+    last = -(1 << 63)
+    tied = False
+    for event in history:
+        at = event.at
+        if at <= last:
+            history.sort()
+            tied = True
+            break
+        last = at
+    if history[-1].at - history[0].at <= gap:
+        return [Journey(history, tied=tied)]
+    return list(_split(history, tied, gap))
+
+
+def _split(history: list[Event], tied: bool, gap: int) -> Iterator[Journey]:
+    outcome = None
+    if history[0].kind == FORMER:
+        first, *history = history
+        outcome = _former(first).outcome
+    start = 0
+    for place in range(1, len(history)):
+        if history[place].at - history[place - 1].at > gap:
+            life = Journey(history[start:place], tied=tied, outcome=outcome)
+            if life.stage is None or life.stage >= WON:
+                yield life
+                start, outcome = place, life.outcome
+    yield Journey(history[start:], tied=tied, outcome=outcome)
 
 
 def _attributes(history: list[Event]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from funnel_stream.facts import (
     FactRules,
     combination,
 )
-from funnel_stream.journey import Journey
+from funnel_stream.journey import lives
 from funnel_stream.rates import Rates
 from funnel_stream.windows import NOW, Row, Snapshot, WindowTables
 from tests.funnels import lines
@@ -77,10 +77,10 @@ def deal_facts(deals: Deals, definition: Definition) -> Iterator[Fact]:
     for name in deals.names():
         row = deals.row(name)
         assert row is not None
-        journey = Journey(row)
-        rows = rows_of(combination(journey), definition)
-        for key, weight in rules.facts(journey).items():
-            yield rows, CELLS[key >> MINUTE_BITS], key & ((1 << MINUTE_BITS) - 1), weight
+        for journey in lives(row, definition.retention_us):
+            rows = rows_of(combination(journey), definition)
+            for key, weight in rules.facts(journey).items():
+                yield rows, CELLS[key >> MINUTE_BITS], key & ((1 << MINUTE_BITS) - 1), weight
 
 
 def rows_of(values: tuple[str, ...], definition: Definition) -> list[Row]:

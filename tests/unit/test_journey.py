@@ -17,7 +17,7 @@ from funnel_stream.contract.event import (
     WON,
     Event,
 )
-from funnel_stream.journey import ConflictError, Journey
+from funnel_stream.journey import ConflictError, Journey, lives
 
 
 def row(*events: Event) -> bytes:
@@ -27,9 +27,14 @@ def row(*events: Event) -> bytes:
     return packed
 
 
+def deal_of(packed: bytes) -> Journey:
+    [deal] = lives(packed, 1 << 62)
+    return deal
+
+
 def moved(*stages: tuple[int, int], **attributes: Any) -> Journey:
     """A journey of (time, stage) pairs; the event's id is its place."""
-    return Journey(
+    return deal_of(
         row(
             *(Event(at, stage, f"e{n}", attributes or None) for n, (at, stage) in enumerate(stages))
         )
@@ -91,7 +96,7 @@ def test_a_repeated_stage_is_no_entry_but_a_repeated_offer_is() -> None:
 
 
 def test_a_deal_without_a_stage_is_nowhere() -> None:
-    deal = Journey(row(Event(10, UPDATE, "a", {"channel": "web"})))
+    deal = deal_of(row(Event(10, UPDATE, "a", {"channel": "web"})))
     assert deal.stage is None
     assert deal.reached == [None] * 6
     assert deal.attributes == {"channel": "web"}
@@ -104,7 +109,7 @@ def test_the_last_attribute_given_wins_by_time_then_id() -> None:
         Event(5, UPDATE, "c", {"channel": "phone", "source": "friend"}),
     ]
     for order in permutations(events):
-        assert Journey(row(*order)).attributes == {
+        assert deal_of(row(*order)).attributes == {
             "channel": "web",
             "owner": "ann",
             "source": "friend",

@@ -16,7 +16,7 @@ from funnel_stream.contract.timestamps import moment
 from funnel_stream.deals import Deals
 from funnel_stream.definition import Definition, minutes_of
 from funnel_stream.facts import MINUTE_BITS, NONE, FactRules, combination
-from funnel_stream.journey import Journey
+from funnel_stream.journey import lives
 from funnel_stream.shapes import Counts, Durations, Means, OpenCounts, Ratios
 
 _NAMES_AT_ONCE: Final = 10_000
@@ -66,8 +66,9 @@ class Finder:
         """What the deal adds to the figure; ``None`` if nothing."""
         if not self._may_count(_decode_brief(row)):
             return None
+        # Of several deals of this id the last is the one that windows can still hold.
+        journey = lives(row, self._definition.retention_us)[-1]
         asked = self._asked
-        journey = Journey(row)
         owner = combination(journey)
         pipeline = owner[0]
         if asked.pipeline not in (None, pipeline):

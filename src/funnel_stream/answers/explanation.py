@@ -28,7 +28,7 @@ from funnel_stream.contract.event import (
 from funnel_stream.contract.timestamps import LAST_MICROS, moment
 from funnel_stream.definition import DAY, HOUR, MINUTE, Definition, Pipeline
 from funnel_stream.facts import NONE, FactRules, combination
-from funnel_stream.journey import Journey, events
+from funnel_stream.journey import Journey, events, lives
 
 _PANE_NAMES: Final = {MINUTE: "minute", HOUR: "hour", DAY: "day"}
 
@@ -120,8 +120,11 @@ class Explanation:
 
 
 def explain(deal_id: str, row: bytes, definition: Definition, as_of: int) -> Explanation:
-    """What the events of a deal mean and add up to, as of an instant (µs)."""
-    journey = Journey(row)
+    """What the events of a deal mean and add up to, as of an instant (µs).
+
+    Of several deals of the same id, one after the other, it is about the last.
+    """
+    *former, journey = lives(row, definition.retention_us)
     owner = combination(journey)
     pipeline = definition.pipelines.get(owner[0], Pipeline())
     facts = FactRules(definition).facts(journey)
@@ -135,7 +138,7 @@ def explain(deal_id: str, row: bytes, definition: Definition, as_of: int) -> Exp
         pipeline_title=pipeline.title,
         stage=None if journey.stage is None else STAGES[journey.stage],
         since=None if journey.stage is None else moment(journey.since),
-        journey=list(told(events(row))),
+        journey=list(told([e for e in events(row) if e.at >= journey.first_at])),
         reached=list(_reached(journey)),
         closing=_closing(journey),
         offers=[SentOffer(moment(at), amount and money(*amount)) for at, amount in journey.offers],
@@ -147,7 +150,7 @@ def explain(deal_id: str, row: bytes, definition: Definition, as_of: int) -> Exp
             for dimension in definition.dimension_list()
         },
         contributions=list(_counted(added, as_of)),
-        notes=list(_notes(journey, definition, as_of)),
+        notes=[*_former_notes(former, definition), *_notes(journey, definition, as_of)],
         titles=dict(pipeline.stage_titles),
     )
 
@@ -237,6 +240,19 @@ def _when(added: Contribution, as_of: int) -> _When:
 def _instant(at: int) -> datetime:
     """Horizons of the last events that a calendar knows lead beyond it."""
     return moment(at) if at <= LAST_MICROS else datetime.max.replace(tzinfo=UTC)
+
+
+def _former_notes(former: list[Journey], definition: Definition) -> Iterator[str]:
+    for deal in former:
+        until, days = _day(deal.last_at), definition.closed_retention_days
+        yield (
+            f"Another deal of this id was over by {until}; what came more than {days} days later "
+            "(closed_retention_days) is this one."
+        )
+
+
+def _day(at: int) -> str:
+    return moment(at).date().isoformat()
 
 
 def _notes(journey: Journey, definition: Definition, as_of: int) -> Iterator[str]:

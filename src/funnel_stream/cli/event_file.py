@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -34,8 +34,25 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def watched(file: BinaryIO, show: Callable[[float, int], None]) -> Iterator[bytes]:
-    """The file's lines; ``show`` is told the share that is read, and how many lines."""
+def watched(file: BinaryIO, show: Callable[[float, int], None]) -> Iterable[bytes]:
+    """The file's lines; ``show`` is told the share that is read, and how many lines.
+
+    They can be read again where that is possible; those of a pipe are an iterator.
+    """
+    return _Lines(file, show) if file.seekable() else _lines(file, show)
+
+
+class _Lines:
+    def __init__(self, file: BinaryIO, show: Callable[[float, int], None]) -> None:
+        self._file, self._show = file, show
+        self._start = file.tell()
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._file.seek(self._start)
+        return _lines(self._file, self._show)
+
+
+def _lines(file: BinaryIO, show: Callable[[float, int], None]) -> Iterator[bytes]:
     size = os.fstat(file.fileno()).st_size  # 0 where it cannot be known, as of a pipe
     number = read = 0
     try:

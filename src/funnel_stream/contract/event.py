@@ -16,6 +16,8 @@ UPDATE: Final = 7
 ACTIVITY: Final = 8
 """First of eight activity kinds: ``ACTIVITY + 2 * activity + outcome``."""
 SPEND: Final = 16
+FORMER: Final = 32
+"""No event of the contract: stands first in a stored row from which older deals have left."""
 
 DIMENSIONS: Final = (
     "channel",

@@ -15,7 +15,7 @@ from funnel_stream.contract.timestamps import micros_of
 from funnel_stream.deals import Deals
 from funnel_stream.definition import Definition
 from funnel_stream.facts import NONE, FactRules, combination
-from funnel_stream.journey import Journey
+from funnel_stream.journey import lives
 from funnel_stream.samples import Sample, samples
 from tests.funnels import NOW, at, computed, event, funnels, instants, lines, micros, stage
 
@@ -59,7 +59,7 @@ def summed(deals: Deals, as_of: int, definition: Definition) -> dict[Any, float]
         row = deals.row(name)
         assert row is not None
         explanation = explain(name.decode(), row, definition, as_of)
-        journey = Journey(row)
+        journey = lives(row, definition.retention_us)[-1]
         exact = contributions(
             FactRules(definition).facts(journey), definition, combination(journey)[0], as_of
         )
