@@ -268,7 +268,7 @@ class Deals:
 
     def _was_erased(self, key: bytes, event: Event) -> bool:
         at = self._erased.get(_digest(key))
-        return at is not None and event.at <= at
+        return at is not None and event.at <= at and self.watermark <= at + self._erasure_memory_us
 
     # --- expiry -----------------------------------------------------------------------------------
 

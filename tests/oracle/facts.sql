@@ -7,17 +7,29 @@
 
 -- ------------------------------------------------------------------------- journeys of deals
 
--- A deal that was closed and silent for 400 d is over: what comes later starts a new one.
-CREATE TABLE journal AS
+-- A deal that is over (closed, or never in a stage) and silent for more than 400 d: what comes
+-- later is a new one. An open deal never ends so, hence the last stage of all earlier events tells.
+CREATE TABLE lives AS
 WITH ordered AS (
-    SELECT *, at_us - lag(at_us) OVER time > getvariable('retention_us')
-        AND last_value(rank IGNORE NULLS) OVER (time ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) >= 5 AS revived
+    SELECT *, coalesce(at_us - lag(at_us) OVER time > getvariable('retention_us')
+        AND coalesce(last_value(rank IGNORE NULLS) OVER (time ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 6) >= 5, false) AS begins
     FROM events WINDOW time AS (PARTITION BY deal_id ORDER BY at_us, coalesce(rank, 7), event_id)
-), numbered AS (
-    SELECT *, sum(coalesce(revived, false)::INT) OVER (
-        PARTITION BY deal_id ORDER BY at_us, coalesce(rank, 7), event_id) AS life FROM ordered
 )
-SELECT *, dense_rank() OVER (ORDER BY deal_id, life)::INT AS deal FROM numbered;
+SELECT *, sum(begins::INT) OVER (PARTITION BY deal_id ORDER BY at_us, coalesce(rank, 7), event_id) AS life FROM ordered;
+
+-- How the lives before ended. A new one that only says so again is no deal: such an event has no
+-- stage (its attributes count) until the deal has been in another stage.
+CREATE TABLE journal AS
+WITH endings AS (
+    SELECT deal_id, life, last(rank ORDER BY at_us, rank, event_id) FILTER (rank IS NOT NULL) AS final FROM lives GROUP BY ALL
+), known AS (
+    SELECT deal_id, life, last_value(final IGNORE NULLS) OVER (
+        PARTITION BY deal_id ORDER BY life ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS former FROM endings
+)
+SELECT * REPLACE (CASE WHEN rank IS DISTINCT FROM former OR count(*) FILTER (rank <> former) OVER passed > 0 THEN rank END AS rank),
+    dense_rank() OVER (ORDER BY deal_id, life)::INT AS deal
+FROM lives JOIN known USING (deal_id, life)
+WINDOW passed AS (PARTITION BY deal_id, life ORDER BY at_us, coalesce(rank, 7), event_id ROWS UNBOUNDED PRECEDING);
 
 CREATE TABLE moves AS
 SELECT deal, at_us, rank, event_id, lag(rank) OVER ordered AS previous,

@@ -73,10 +73,6 @@ class Quotient(NamedTuple):
         return cls(value.numerator, value.denominator, precision)
 
 
-class UndecidableError(ValueError):
-    """The file holds an erasure for which its order does not say what came before."""
-
-
 def key(metric: str, labels: Mapping[str, str]) -> Key:
     return metric, tuple(sorted(labels.items()))
 
@@ -103,8 +99,6 @@ def figures(events: Path, as_of: str, config: Mapping[str, Any] | None = None) -
         run(database, "settings.sql")
         settings.fill(database)
         run(database, "reading.sql")
-        if database.execute("SELECT bool_or(undecided) FROM events").fetchall() == [(True,)]:
-            raise UndecidableError(f"{events}: did these events occur before their erasure?")
         run(database, "facts.sql")
         run(database, "figures.sql")
         exact = read_figures(database)

@@ -100,15 +100,12 @@ FROM read;
 
 CREATE TABLE seen AS SELECT * FROM parsed WHERE valid AND at_us <= getvariable('as_of_us');
 
--- Deals that are erased: what stands before the line in the file vanishes, and what follows it
--- but occurred no later than the deal's events before it is a late duplicate. Whether anything
--- else that follows occurred before the erasure a file does not say: undecided.
+-- Deals that are erased: all that occurred up to the time of the erasure, in milliseconds, wherever
+-- it stands in the file; without a time up to now.
 CREATE TABLE events AS
 WITH erasures AS (
-    SELECT deal_id, max(pos) AS erased_pos FROM parsed WHERE type = 'deal_erased' AND of_a_deal GROUP BY deal_id
-), limits AS (
-    SELECT deal_id, erased_pos, max(at_us) AS certainly_before
-    FROM erasures LEFT JOIN seen USING (deal_id) WHERE pos < erased_pos OR pos IS NULL GROUP BY ALL
+    SELECT deal_id, max(coalesce(at_us, getvariable('now_us')) // 1000 * 1000 + 999) AS until_us
+    FROM parsed WHERE type = 'deal_erased' AND of_a_deal AND (at_us IS NOT NULL OR kind_of(j, 'occurred_at') = 'NULL') GROUP BY deal_id
 )
 SELECT deal_id, event_id, at_us, CASE WHEN type = 'stage_changed' THEN rank END AS rank,
     CASE WHEN type = 'activity_recorded' THEN j->>'activity' END AS activity, coalesce(j->>'outcome', 'held') AS held, pipeline,
@@ -119,10 +116,9 @@ SELECT deal_id, event_id, at_us, CASE WHEN type = 'stage_changed' THEN rank END 
     CASE WHEN a IS NOT NULL AND amount IS NOT NULL THEN {'minor': amount, 'currency': currency} END AS amount,
     CASE WHEN cost IS NOT NULL THEN {'minor': cost, 'currency': currency} END AS cost,
     millionths(try_cast(score_text AS DECIMAL(38, 18)) * 1000000) AS score,
-    instant(a->>'first_touch_at') AS first_touch_at, instant(a->>'offer_requested_at') AS offer_requested_at,
-    erased_pos IS NOT NULL AS undecided
-FROM seen LEFT JOIN erasures USING (deal_id) LEFT JOIN limits USING (deal_id, erased_pos)
-WHERE type <> 'spend_recorded' AND (erased_pos IS NULL OR (pos > erased_pos AND coalesce(at_us > certainly_before, true)))
+    instant(a->>'first_touch_at') AS first_touch_at, instant(a->>'offer_requested_at') AS offer_requested_at
+FROM seen LEFT JOIN erasures USING (deal_id)
+WHERE type <> 'spend_recorded' AND coalesce(at_us > until_us, true)
 QUALIFY row_number() OVER (PARTITION BY deal_id, event_id ORDER BY pos) = 1;
 
 CREATE TABLE spends AS

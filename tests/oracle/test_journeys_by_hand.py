@@ -200,8 +200,7 @@ def test_an_activity_carries_no_attributes_but_a_pipeline(ask: Ask) -> None:
 
 
 def test_a_closed_deal_that_was_silent_for_400_days_starts_anew(ask: Ask) -> None:
-    # 401 days and some hours: the day on which it leaves the state is not fixed to the second.
-    closed, later = "2024-05-01T00:00:00Z", "2025-06-06T08:00:01Z"
+    closed, later = "2024-05-02T08:00:00Z", "2025-06-06T08:00:00.000001Z"
     f = ask(
         [
             event("over", "lost", closed),
@@ -217,3 +216,45 @@ def test_a_closed_deal_that_was_silent_for_400_days_starts_anew(ask: Ask) -> Non
     assert f("offers_sent") == 3
     assert f("leads") == 2
     assert f("transitions", from_stage="lost", to_stage="offer") == 1
+
+
+def test_the_gap_is_longer_than_400_days_to_the_microsecond(ask: Ask) -> None:
+    for fraction, leads in (("", 0), (".000001", 1)):
+        again = event("a", "offer", f"2025-06-06T08:00:00{fraction}Z")
+        f = ask([again, event("a", "won", "2024-05-02T08:00:00Z")])
+        assert (f("leads"), f("offers_sent")) == (leads, 1)
+
+
+def test_to_say_again_how_a_deal_ended_starts_nothing(ask: Ask) -> None:
+    """A CRM saves old deals again; what else happens then is a new deal with its attributes."""
+    closed, later = "2024-01-01T00:00:00Z", "2025-06-01T08:00:00Z"
+    f = ask(
+        [
+            event("saved", "lost", closed, lost_reason="price"),
+            event("saved", "lost", later, channel="web"),
+            event("back", "won", closed),
+            event("back", "won", later, channel="web"),
+            event("back", "lead", "06-02"),
+            event("other", "won", closed),
+            event("other", "lost", later),
+        ]
+    )
+    assert f("leads") == 2
+    assert f.labelled("deals_closed", "outcome", window="30d") == {"won": 0, "lost": 1}
+    assert f.labelled("lost_deals", "reason", window="30d") == {"__none__": 1}
+    assert f.now("open_deals", stage="lead") == 1
+    assert f("leads_breakdown", dimension="channel", value="web") == 1
+    assert f("transitions", from_stage="won", to_stage="lead") == 0
+
+
+def test_what_was_never_in_a_stage_is_over_as_well(ask: Ask) -> None:
+    """A bulk edit long before the first contact tells nothing about it."""
+    f = ask(
+        [
+            event("a", "updated", "2024-01-01T00:00:00Z", channel="web"),
+            event("a", "lead", "2025-06-01T08:00:00Z"),
+        ]
+    )
+    assert f.labelled("leads_breakdown", "value", window="30d", dimension="channel") == {
+        "__none__": 1
+    }

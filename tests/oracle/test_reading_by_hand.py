@@ -1,13 +1,9 @@
 """What counts as an event at all: broken lines, contradictions, erasures, aliases."""
 
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.oracle import oracle
-from tests.oracle.asking import NOON, Ask
-from tests.oracle.funnels import Line, event, life, spend, write
+from tests.oracle.asking import Ask
+from tests.oracle.funnels import Line, event, life, spend
 
 EUR = {"currency": "EUR"}
 
@@ -115,14 +111,22 @@ def test_an_erased_deal_vanishes_and_no_duplicate_brings_it_back(ask: Ask) -> No
         assert f("spend", currency="EUR") == 5
 
 
-def test_what_the_file_cannot_tell_of_an_erasure_is_refused(tmp_path: Path) -> None:
+def test_an_erasure_takes_what_occurred_up_to_its_time_wherever_it_stands(ask: Ask) -> None:
+    erasure = {"type": "deal_erased", "deal_id": "a"}
     lines: list[Line] = [
         event("a", "lead", "06-01"),
-        {"type": "deal_erased", "deal_id": "a"},
-        event("a", "offer", "06-02"),
+        event("a", "offer", "06-02 10:00"),
+        event("a", "won", "06-03"),
+        event("b", "lead", "06-01"),
     ]
-    with pytest.raises(oracle.UndecidableError):
-        oracle.figures(write(tmp_path / "events.ndjson", lines), NOON)
+    timed = erasure | {"occurred_at": "2025-06-02T10:00:00Z"}
+    for place in (0, 2, 4):
+        f = ask([*lines[:place], timed, *lines[place:]])
+        assert (f("leads"), f("deals_closed", outcome="won"), f("offers_sent")) == (2, 1, 0)
+        f = ask([*lines[:place], erasure, *lines[place:]])
+        assert (f("leads"), f("deals_closed", outcome="won")) == (1, 0)
+        f = ask([*lines[:place], erasure | {"occurred_at": "soon"}, *lines[place:]])
+        assert f("offers_sent") == 1, "a time that cannot be read erases nothing"
 
 
 def test_aliases_are_those_of_the_events_own_pipeline_and_the_common_ones(ask: Ask) -> None:
