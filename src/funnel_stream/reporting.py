@@ -62,6 +62,12 @@ class Operations:
     """Records re-published to the partition that their key belongs to."""
     late: int
     erased_dropped: int
+    expired: int
+    """Deals and spends that were over and left the state."""
+    expired_dropped: int
+    """Events of deals that had left."""
+    repeated_outcomes: int
+    stubs_evicted: int
     ticks: int
     """Batches of changed facts that were published to the panes topic."""
     invariant_violations: int
@@ -73,6 +79,10 @@ class Operations:
     """By partition of the events topic: records that the state does not contain yet."""
     state_rows: Mapping[int, int]
     """By partition of the events topic: journeys and spend rows held."""
+    stubs: Mapping[int, int]
+    """By partition: deals that are remembered since they have left."""
+    untouched: Mapping[int, int]
+    """By partition: open deals without an event for as long as closed ones are kept."""
     recovery_seconds: float
     """From the last assignment of partitions until they were recovered, 0 before the first."""
     assignments: int
@@ -158,6 +168,8 @@ class Reporter:
         self._latency = _Tally(LATENCY_BOUNDS)
         self._lag: dict[int, int] = {}
         self._state_rows: dict[int, int] = {}
+        self._stubs: dict[int, int] = {}
+        self._untouched: dict[int, int] = {}
         self._recovery_seconds = 0.0
         self._deals: Mapping[int, Deals] = {}
         self._partitions = 0
@@ -225,12 +237,18 @@ class Reporter:
                 misrouted=counts["misrouted"],
                 late=counts["late"],
                 erased_dropped=counts["erased_dropped"],
+                expired=counts["expired"],
+                expired_dropped=counts["expired_dropped"],
+                repeated_outcomes=counts["repeated_outcomes"],
+                stubs_evicted=counts["stubs_evicted"],
                 ticks=counts["ticks"],
                 invariant_violations=counts["invariant_violations"],
                 batch_size=self._batch_size.reading(),
                 latency=self._latency.reading(),
                 lag=dict(self._lag),
                 state_rows=dict(self._state_rows),
+                stubs=dict(self._stubs),
+                untouched=dict(self._untouched),
                 recovery_seconds=self._recovery_seconds,
                 assignments=counts["assignments"],
                 reporting=self._shown() is not None,
@@ -259,8 +277,8 @@ class Reporter:
         """Partitions are being revoked, assigned or recovered."""
         with self._lock:
             self._reason = reason
-            self._lag.clear()
-            self._state_rows.clear()
+            for known in (self._lag, self._state_rows, self._stubs, self._untouched):
+                known.clear()
 
     def assigned(self, *, owner: bool, seconds: float) -> None:
         """All is recovered; ``owner``: this worker has the panes."""
@@ -322,7 +340,11 @@ class Reporter:
         with self._lock:
             self._latency.observe(seconds)
 
-    def observe_partition(self, partition: int, *, lag: int, rows: int) -> None:
+    def observe_partition(
+        self, partition: int, *, lag: int, rows: int, stubs: int = 0, untouched: int = 0
+    ) -> None:
         with self._lock:
             self._lag[partition] = lag
             self._state_rows[partition] = rows
+            self._stubs[partition] = stubs
+            self._untouched[partition] = untouched

@@ -71,6 +71,18 @@ OWN: Final = (
         lambda operations: operations.erased_dropped,
     ),
     Own(
+        "funnel_events_expired",
+        "counter",
+        "Events dropped because their deal was over and had left the state.",
+        lambda operations: operations.expired_dropped,
+    ),
+    Own(
+        "funnel_events_repeated_outcome",
+        "counter",
+        "Events that only say again how a deal ended that was over; they start no new one.",
+        lambda operations: operations.repeated_outcomes,
+    ),
+    Own(
         "funnel_batch_size_records",
         "histogram",
         "Records folded into the state at once.",
@@ -92,6 +104,32 @@ OWN: Final = (
         lambda operations: _by_partition(operations.state_rows),
         label="partition",
         unit="rows",
+    ),
+    Own(
+        "funnel_state_expired",
+        "counter",
+        "Deals and spends that were over and left the state.",
+        lambda operations: operations.expired,
+    ),
+    Own(
+        "funnel_stubs",
+        "gauge",
+        "Deals that left the state and are remembered, so that no late event brings them back.",
+        lambda operations: _by_partition(operations.stubs),
+        label="partition",
+    ),
+    Own(
+        "funnel_stubs_evicted",
+        "counter",
+        "Deals that left and are forgotten, as there were too many (FUNNEL_MAX_STUBS).",
+        lambda operations: operations.stubs_evicted,
+    ),
+    Own(
+        "funnel_untouched_deals",
+        "gauge",
+        "Open deals without any event for as long as closed ones are kept.",
+        lambda operations: _by_partition(operations.untouched),
+        label="partition",
     ),
     Own(
         "funnel_recovery_seconds",

@@ -104,7 +104,7 @@ class Partition:
         self._reporter = reporter
         self._on_foreign_write = on_foreign_write
         self._batches: asyncio.Queue[Batch] = asyncio.Queue(maxsize=1)
-        self._stopping = self._abandoned = False
+        self._stopping = self._abandoned = self._warned = False
         self._folding = False
         self._writing: asyncio.Task[None] | None = None
         self._highwater = self.position
@@ -219,6 +219,13 @@ class Partition:
             return
         self.acknowledged = group.position
         counts = {**group.counts, "misrouted": len(group.strays)}
+        if group.counts["stubs_evicted"] and not self._warned:
+            self._warned = True
+            log.warning(
+                "partition %d: more deals have left than are remembered (FUNNEL_MAX_STUBS); a late "
+                "event of one that is forgotten counts as a new deal",
+                self.number,
+            )
         reasons = Counter(str(rejection.reason) for _, rejection in group.rejected)
         self._reporter.count_batch(group.records, counts, reasons)
 

@@ -61,6 +61,9 @@ def _facts(snapshot: Snapshot, reporter: Reporter, operations: Operations) -> It
         of = f"{len(held.deals)} of {held.partitions}"
         yield Fact("Partitions held here", of, part if every else f"{numbers}; {part}")
         yield Fact("Deals held here", human.count(sum(operations.state_rows.values())))
+        untouched = sum(operations.untouched.values())
+        more = "open, and without any event for closed_retention_days" if untouched else ""
+        yield Fact("Untouched deals held here", human.count(untouched), more)
     wrong = operations.invariant_violations
     yield Fact(
         "Figures that do not add up", human.count(wrong), "" if wrong else "every deal has one fate"
