@@ -29,14 +29,14 @@ FAULTS = (
     Fault(
         "repeat-is-an-entry",
         _FILE,
-        "            elif kind == before:\n                continue\n",
+        "            elif kind == before or (before is None and kind == outcome):\n                continue\n",
         "",
         "A stage that is reported twice is entered twice: two rounds where there was one.",
     ),
     Fault(
         "repeat-shifts-the-closing",
         _FILE,
-        "            elif kind == before:\n                continue\n",
+        "            elif kind == before or (before is None and kind == outcome):\n                continue\n",
         "            elif kind == before:\n"
         "                self.since = at\n"
         "                continue\n",
@@ -68,8 +68,8 @@ FAULTS = (
     Fault(
         "closing-is-the-first",
         _FILE,
-        "self.closed_at = self.since",
-        "self.closed_at = self.entered[before][0]",
+        "self.outcome, self.closed_at = before, self.since",
+        "self.outcome, self.closed_at = before, self.entered[before][0]",
         "A deal that was reopened and won again counts at its first win.",
     ),
     Fault(
