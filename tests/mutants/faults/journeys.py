@@ -29,14 +29,16 @@ FAULTS = (
     Fault(
         "repeat-is-an-entry",
         _FILE,
-        "            elif kind == before or (before is None and kind == outcome):\n                continue\n",
+        "            elif kind == before or (before is None and kind == outcome):\n"
+        "                continue\n",
         "",
         "A stage that is reported twice is entered twice: two rounds where there was one.",
     ),
     Fault(
         "repeat-shifts-the-closing",
         _FILE,
-        "            elif kind == before or (before is None and kind == outcome):\n                continue\n",
+        "            elif kind == before or (before is None and kind == outcome):\n"
+        "                continue\n",
         "            elif kind == before:\n"
         "                self.since = at\n"
         "                continue\n",
