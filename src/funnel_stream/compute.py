@@ -50,8 +50,8 @@ def as_record(number: int, line: bytes, now_ms: int) -> Line:
     """The record that publishing a line of a file makes: its key, and ``null`` for an erasure.
 
     An erasure has the time that it names, which is what it erases up to. A line without a name is
-    given no key, and an erasure whose time cannot be read stays what it is: it is for the decoder
-    to say what is wrong with them.
+    given no key, and an erasure whose time cannot be read or is to come stays what it is: it is for
+    the decoder to say what is wrong with them.
     """
     try:
         named = _decode_named(line)
@@ -64,10 +64,12 @@ def as_record(number: int, line: bytes, now_ms: int) -> Line:
     if named.occurred_at is None:
         return Line(number, now_ms, key, None)
     try:
-        erased_ms = timestamps.micros(named.occurred_at) // 1000
+        until_ms = timestamps.micros(named.occurred_at) // 1000
     except ValueError:
         return Line(number, now_ms, key, line)
-    return Line(number, erased_ms, key, None)
+    return (
+        Line(number, until_ms, key, None) if until_ms <= now_ms else Line(number, now_ms, key, line)
+    )
 
 
 def batches(lines: Iterable[bytes], now_ms: int) -> Iterator[list[Line]]:

@@ -105,7 +105,7 @@ CREATE TABLE seen AS SELECT * FROM parsed WHERE valid AND at_us <= getvariable('
 CREATE TABLE events AS
 WITH erasures AS (
     SELECT deal_id, max(coalesce(at_us, getvariable('now_us')) // 1000 * 1000 + 999) AS until_us
-    FROM parsed WHERE type = 'deal_erased' AND of_a_deal AND (at_us IS NOT NULL OR kind_of(j, 'occurred_at') = 'NULL') GROUP BY deal_id
+    FROM parsed WHERE type = 'deal_erased' AND of_a_deal AND (at_us // 1000 <= getvariable('now_us') // 1000 OR kind_of(j, 'occurred_at') = 'NULL') GROUP BY deal_id
 )
 SELECT deal_id, event_id, at_us, CASE WHEN type = 'stage_changed' THEN rank END AS rank,
     CASE WHEN type = 'activity_recorded' THEN j->>'activity' END AS activity, coalesce(j->>'outcome', 'held') AS held, pipeline,

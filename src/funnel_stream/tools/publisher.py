@@ -53,7 +53,7 @@ def publish(
         line = line.strip()
         if not line:
             continue
-        record = as_record(count, line, 0)
+        record = as_record(count, line, time.time_ns() // 1_000_000)
         without_key += record.key is None
         try:
             _produce(producer, topic, record, delivered)
@@ -120,7 +120,7 @@ def _produce(
                 record.value,
                 record.key,
                 on_delivery=delivered,
-                timestamp=record.timestamp,  # 0: now
+                timestamp=record.timestamp,
             )
         except BufferError:
             producer.poll(0.1)
