@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from funnel_stream.contract import Rejection
+from funnel_stream.contract import Amendment, Rejection
 from funnel_stream.deals import Deals
 from funnel_stream.definition import Definition
 from funnel_stream.windows import Snapshot, WindowTables
@@ -33,6 +33,7 @@ class Computed:
     snapshot: Snapshot
     rejected: list[tuple[int, Rejection]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    amended: Counter[Amendment] = field(default_factory=Counter)
 
 
 class _Named(msgspec.Struct):
@@ -77,6 +78,7 @@ def compute(
     for records in batches(lines, now_ms):
         fold = deals.fold(records, until=as_of)
         computed.counts.update(fold.counts)
+        computed.amended.update(fold.amended)
         computed.rejected += [(record.offset, why) for record, why in fold.rejected]
     tables = WindowTables(definition)
     tables.replace(0, deals.snapshot())

@@ -10,7 +10,7 @@ import msgspec
 
 from funnel_stream import journey
 from funnel_stream.blocks import FactBlock, FactBlockBuilder
-from funnel_stream.contract import Decoder, Reason, Rejection
+from funnel_stream.contract import Amendment, Decoder, Reason, Rejection
 from funnel_stream.contract.event import SPEND, WON, Event
 from funnel_stream.definition import Definition
 from funnel_stream.errors import StateError
@@ -65,13 +65,15 @@ class Fold:
     ``changed``: changelog rows to write, ``None`` for a tombstone; ``fence``: the fence row's
     value after them. ``misrouted``: records that belong elsewhere, with their right key.
     ``counts``: ``accepted``, ``duplicates``, ``late`` (accepted more than a minute behind the
-    watermark), ``erasures``, ``erased_dropped``, ``expired``.
+    watermark), ``erasures``, ``erased_dropped``, ``expired``. ``amended``: how many accepted events
+    were amended, by reason.
     """
 
     changed: dict[bytes, bytes | None] = field(default_factory=dict)
     rejected: list[tuple[Record, Rejection]] = field(default_factory=list)
     misrouted: list[tuple[Record, bytes]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    amended: Counter[Amendment] = field(default_factory=Counter)
     fence: bytes = b""
 
 
@@ -133,10 +135,14 @@ class Deals:
                 self._erase(record, result)
                 continue
             outcome = next(decoded)
-            if type(outcome) is Rejection:
+            reasons: tuple[Amendment, ...] = ()
+            if type(outcome) is tuple:
+                name, event = outcome  # type: ignore[misc]
+            elif isinstance(outcome, Rejection):
                 result.rejected.append((record, outcome))
                 continue
-            name, event = outcome  # type: ignore[misc]
+            else:
+                name, event, reasons = outcome  # type: ignore[misc]
             if until is not None and event.at > until:
                 continue
             key = name.encode()
@@ -145,16 +151,23 @@ class Deals:
             ):
                 self._misroute(record, key, result)
             elif event.kind == SPEND:
-                self._add(_SPEND + key + b"/" + event.id.encode(), event, record, result)
+                self._add(_SPEND + key + b"/" + event.id.encode(), event, reasons, record, result)
             elif self._erased and self._was_erased(key, event):
                 result.counts["erased_dropped"] += 1
             else:
-                self._add(_DEAL + key, event, record, result)
+                self._add(_DEAL + key, event, reasons, record, result)
         self.fence = records[-1].offset
         result.fence = msgspec.msgpack.encode(Fence(self.fence, self.watermark))
         return result
 
-    def _add(self, key: bytes, event: Event, record: Record, result: Fold) -> None:
+    def _add(
+        self,
+        key: bytes,
+        event: Event,
+        reasons: tuple[Amendment, ...],
+        record: Record,
+        result: Fold,
+    ) -> None:
         row = self._rows.get(key)
         at = event.at
         if row and (at > self._safe_until or self.watermark > self._safe_until):
@@ -176,6 +189,8 @@ class Deals:
             return
         self._put(key, changed, result)
         result.counts["accepted"] += 1
+        if reasons:
+            result.amended.update(reasons)
         if at + self._retention_us < self._safe_until:
             self._safe_until = at + self._retention_us
         if at > self.watermark:
