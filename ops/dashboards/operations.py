@@ -133,11 +133,13 @@ def _unusual() -> Panel:
         "late": "late",
         "misrouted": "on the wrong partition",
         "erased": "of erased deals",
+        "amended": "amended",
     }
     shown = Look(
         "Unusual events",
         "Known already: they change nothing. Late: they count like all. On the wrong partition: "
-        "re-published to the right one. Of erased deals: dropped.",
+        "re-published to the right one. Of erased deals: dropped. Amended: an amount was rounded "
+        "or left out, the rest counts.",
         "cps",
     )
     queries = [
