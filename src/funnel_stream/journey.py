@@ -207,10 +207,15 @@ class Journey:
         return next((move.before for move in reversed(self.moves) if move.after == LOST), LEAD)
 
 
+def _as_given(history: list[Event]) -> list[Event]:
+    """In the order of attributes; in the history a tie in time is sorted by rank."""
+    return sorted(history, key=lambda event: (event.at, event.id))
+
+
 def _attributes(history: list[Event]) -> dict[str, Any]:
-    """Last value given by ``(at, id)``; a tie in time is sorted by rank in the history."""
+    """The last value given of each that was not cleared since."""
     known: dict[str, Any] = {}
-    for event in sorted(history, key=lambda event: (event.at, event.id)):
+    for event in _as_given(history):
         if event.attributes:
             known.update(event.attributes)
             for name in known.pop("cleared", ()):
@@ -225,7 +230,7 @@ def _reason_since(left: Event, history: list[Event]) -> str | None:
     """
     reason: str | None = None
     moved_out = left.at, left.kind, left.id
-    for event in sorted(history, key=lambda event: (event.at, event.id)):
+    for event in _as_given(history):
         given = event.attributes or {}
         if "lost_reason" in given.get("cleared", ()):
             reason = None
