@@ -77,6 +77,14 @@ _texts = st.sampled_from(["a", "b", "c", "Ω", ""])
 _amounts = st.sampled_from(
     [(0, "EUR"), (10, "EUR"), (12.5, "EUR"), ("99.99", "USD"), (10, "JPY"), (3, "USD")]
 )
+_AMENDED = st.sampled_from(
+    [(12.345, "EUR"), ("0.125", "eur"), (1500.5, "JPY"), ("1,5", "EUR"), (-1, "USD"), (10, None)]
+)
+"""Amounts that a deal is not lost over."""
+_CLEARED = st.lists(
+    st.sampled_from(["owner", "lost_reason", "amount", "currency", "problems", "pipeline", "x"]),
+    max_size=3,
+)
 _NAMES = ("channel", "source", "product", "owner", "pipeline", "lost_reason", "closing_document")
 _LISTS = st.lists(st.sampled_from(["price", "time", "trust", "size"]), max_size=3)
 
@@ -96,7 +104,7 @@ def attributes(draw: st.DrawFn) -> dict[str, Any]:
     given: dict[str, Any] = {
         name: draw(_texts) for name in draw(st.lists(st.sampled_from(_NAMES), max_size=2))
     }
-    match draw(st.integers(0, 9)):
+    match draw(st.integers(0, 11)):
         case 0 | 1 | 2:
             given["amount"], given["currency"] = draw(_amounts)
         case 3:
@@ -108,6 +116,10 @@ def attributes(draw: st.DrawFn) -> dict[str, Any]:
         case 6:
             name = draw(st.sampled_from(["first_touch_at", "offer_requested_at"]))
             given[name] = draw(moments())
+        case 7:
+            given[draw(st.sampled_from(["amount", "cost"]))], given["currency"] = draw(_AMENDED)
+        case 8:
+            given["cleared"] = draw(_CLEARED)
         case _:
             pass
     return {name: value for name, value in given.items() if value != ""}

@@ -135,12 +135,14 @@ def _unusual() -> Panel:
         "erased": "of erased deals",
         "expired": "of deals that had left",
         "repeated_outcome": "an outcome said again",
+        "amended": "amended",
     }
     shown = Look(
         "Unusual events",
         "Known already: they change nothing. Late: they count like all. On the wrong partition: "
         "re-published to the right one. Of erased deals, or of deals that had left: dropped. An "
-        "outcome said again, long after the deal was over: it starts no new one.",
+        "outcome said again, long after the deal was over: it starts no new one. Amended: an "
+        "amount was rounded or left out, the rest counts.",
         "cps",
     )
     queries = [

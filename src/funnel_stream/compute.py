@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from funnel_stream.contract import Rejection, timestamps
+from funnel_stream.contract import Amendment, Rejection, timestamps
 from funnel_stream.deals import FOREVER, Deals
 from funnel_stream.definition import Definition
 from funnel_stream.windows import Snapshot, WindowTables
@@ -34,6 +34,7 @@ class Computed:
     snapshot: Snapshot
     rejected: list[tuple[int, Rejection]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    amended: Counter[Amendment] = field(default_factory=Counter)
 
 
 class _Named(msgspec.Struct):
@@ -117,6 +118,7 @@ def _fold(
     for records in batches(lines, now_ms):
         fold = deals.fold(records, until=until)
         computed.counts.update(fold.counts)
+        computed.amended.update(fold.amended)
         computed.rejected += [(record.offset, why) for record, why in fold.rejected]
         if fold.counts["expired_dropped"]:
             break

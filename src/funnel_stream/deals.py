@@ -10,7 +10,7 @@ import msgspec
 
 from funnel_stream import journey
 from funnel_stream.blocks import FactBlock
-from funnel_stream.contract import Decoder, Reason, Rejection
+from funnel_stream.contract import Amendment, Decoder, Reason, Rejection
 from funnel_stream.contract.event import LOST, SPEND, WON, Event
 from funnel_stream.definition import Definition
 from funnel_stream.errors import StateError
@@ -71,12 +71,14 @@ class Fold:
     watermark), ``repeated_outcomes`` (accepted, but they say again how a deal ended that is over:
     they start nothing), ``erasures``, ``erased_dropped``, ``expired`` (deals and spends that left
     the state), ``expired_dropped`` (events of deals that had left), ``stubs_evicted``.
+    ``amended``: how many accepted events were amended, by reason.
     """
 
     changed: dict[bytes, bytes | None] = field(default_factory=dict)
     rejected: list[tuple[Record, Rejection]] = field(default_factory=list)
     misrouted: list[tuple[Record, bytes]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    amended: Counter[Amendment] = field(default_factory=Counter)
     fence: bytes = b""
 
 
@@ -158,10 +160,14 @@ class Deals:
                 self._erase(record, result)
                 continue
             outcome = next(decoded)
-            if type(outcome) is Rejection:
+            reasons: tuple[Amendment, ...] = ()
+            if type(outcome) is tuple:
+                name, event = outcome  # type: ignore[misc]
+            elif isinstance(outcome, Rejection):
                 result.rejected.append((record, outcome))
                 continue
-            name, event = outcome  # type: ignore[misc]
+            else:
+                name, event, reasons = outcome  # type: ignore[misc]
             if until is not None and event.at > until:
                 continue
             key = name.encode()
@@ -170,18 +176,27 @@ class Deals:
             ):
                 self._misroute(record, key, result)
             elif event.kind == SPEND:
-                self._add(SPEND_KEY + key + b"/" + event.id.encode(), event, record, result)
+                self._add(
+                    SPEND_KEY + key + b"/" + event.id.encode(), event, reasons, record, result
+                )
             elif self._erased and self._was_erased(key, event):
                 result.counts["erased_dropped"] += 1
             else:
-                self._add(DEAL_KEY + key, event, record, result)
+                self._add(DEAL_KEY + key, event, reasons, record, result)
             if self._due.over:
                 self._look_after(result)
         self.fence = records[-1].offset
         result.fence = msgspec.msgpack.encode(Fence(self.fence, self.watermark))
         return result
 
-    def _add(self, key: bytes, event: Event, record: Record, result: Fold) -> None:
+    def _add(
+        self,
+        key: bytes,
+        event: Event,
+        reasons: tuple[Amendment, ...],
+        record: Record,
+        result: Fold,
+    ) -> None:
         row = self._rows.get(key)
         at = event.at
         changed: bytes | None
@@ -216,6 +231,8 @@ class Deals:
             return
         self._put(key, changed, result)
         result.counts["accepted"] += 1
+        if reasons:
+            result.amended.update(reasons)
         if at > self.watermark:
             self._pass(at, result)
         elif at < self.watermark - _LATE_US:

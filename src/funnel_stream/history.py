@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from funnel_stream.compute import Line, batches
-from funnel_stream.contract import Decoder, Rejection
+from funnel_stream.contract import Amended, Amendment, Decoder, Rejection
 from funnel_stream.contract.decode import Decoded
 from funnel_stream.contract.event import SPEND, Event
 from funnel_stream.deals import (
@@ -39,9 +39,17 @@ _UNCONTESTED, _CONTESTED = 0, 1
 """Sources of the windowed tables: what is folded from instant to instant, and what is anew."""
 
 _pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder(tuple[str, Event]).decode
 
 Ints = npt.NDArray[np.int64]
+
+
+class _Packed(msgspec.Struct, array_like=True):
+    name: str
+    event: Event
+    reasons: tuple[Amendment, ...] = ()
+
+
+_unpack = msgspec.msgpack.Decoder(_Packed).decode
 
 
 def instants(first: int, last: int, every: int) -> range:
@@ -59,7 +67,7 @@ class History:
 
     ``first`` and ``last``: when the earliest and the latest event occurred (µs; ``None`` if there
     is none). ``rejected``: lines that are no event, and after ``snapshots`` also those that
-    contradict an earlier one. ``counts``: as ``Fold.counts``, of what ``snapshots`` saw.
+    contradict an earlier one. ``counts``, ``amended``: as in ``Fold``, of what ``snapshots`` saw.
     ``contested``: number of lines that every instant has to fold anew.
     """
 
@@ -67,6 +75,7 @@ class History:
         self.definition = definition
         self.rejected: list[tuple[int, Rejection]] = []
         self.counts: Counter[str] = Counter()
+        self.amended: Counter[Amendment] = Counter()
         self._now_ms = now_ms
         reading = _Reading()
         reader = _Replay(definition)
@@ -105,6 +114,7 @@ class History:
 
     def _note(self, fold: Fold) -> None:
         self.counts.update(fold.counts)
+        self.amended.update(fold.amended)
         self.rejected += [(record.offset, why) for record, why in fold.rejected]
 
 
@@ -116,7 +126,7 @@ class _Replay(Deals):
         self._of_contract = self._decoder
         self._decoder = _Unpacker()
 
-    def read(self, records: Sequence[Record]) -> list[Decoded | Rejection | None]:
+    def read(self, records: Sequence[Record]) -> list[Decoded | Amended | Rejection | None]:
         """The events of a batch of records as they were published; ``None`` for an erasure."""
         given = [record for record in records if record.value is not None]
         decoded = iter(
@@ -133,8 +143,11 @@ class _Unpacker(Decoder):
 
     def decode(
         self, values: Sequence[bytes], timestamps_ms: Sequence[int]
-    ) -> list[Decoded | Rejection]:
-        return [_unpack(value) for value in values]
+    ) -> list[Decoded | Amended | Rejection]:
+        return [
+            Amended(one.name, one.event, one.reasons) if one.reasons else (one.name, one.event)
+            for one in map(_unpack, values)
+        ]
 
 
 class _Group:
@@ -168,7 +181,7 @@ class _Reading:
         self._contents: list[int] = []
 
     def take(
-        self, records: Sequence[Line], events: Sequence[Decoded | Rejection | None]
+        self, records: Sequence[Line], events: Sequence[Decoded | Amended | Rejection | None]
     ) -> list[tuple[int, Rejection]]:
         """Take a batch in; which of its lines are no events, and why."""
         rejected = []
@@ -202,8 +215,11 @@ class _Reading:
         self._ids.append(of_id)
         self._contents.append(content)
 
-    def _add(self, record: Line, name: str, event: Event) -> None:
-        packed = _pack((name, event))
+    def _add(
+        self, record: Line, name: str, event: Event, reasons: tuple[Amendment, ...] = ()
+    ) -> None:
+        content = _pack((name, event))
+        packed = _pack((name, event, reasons)) if reasons else content
         owner = self._owner((name, event.id) if event.kind == SPEND else name)
         group = self._groups[owner]
         group.events += 1
@@ -211,7 +227,7 @@ class _Reading:
         if group.events > MAX_EVENTS or group.bytes >= MAX_ROW_BYTES:
             group.contested = True
         self._append(
-            record._replace(value=packed), event.at, owner, hash((owner, event.id)), hash(packed)
+            record._replace(value=packed), event.at, owner, hash((owner, event.id)), hash(content)
         )
 
     def settled(self) -> npt.NDArray[np.int8]:

@@ -147,7 +147,9 @@ class Journey:
     it anew. ``reached``: per stage before ``won`` the earliest time at which the deal entered it or
     a later one, and for ``won`` the closing if the outcome now is won; microseconds or ``None``.
     ``entered``: times of the explicit entries, per stage (``offer``: of every offer sent).
-    ``closed_at``: time of the closing in force. ``attributes``: the last of each that was given.
+    ``closed_at``: time of the closing in force. ``attributes``: the last of each that was given
+    and not cleared since; a ``lost_reason`` only if it was given after the deal's last move out of
+    ``won`` or ``lost``.
     ``first_at`` and ``last_at``: when its first and last event occurred. ``outcome``: ``won`` or
     ``lost``, ``None`` while it is open; where it has no stage, that of the deal before it.
     """
@@ -185,6 +187,7 @@ class Journey:
         self.activities: list[Activity] = []
         offers: list[Event] = []
         before: int | None = None
+        left: Event | None = None  # by which the deal last moved out of a closing
         for event in history:
             kind, at, given = event.kind, event.at, event.attributes
             if given and not tied:
@@ -201,8 +204,18 @@ class Journey:
             if kind != before:
                 if before is not None:
                     self.moves.append(Move(at, before, kind))
+                    if before >= WON:
+                        left = event
                 self.since = at
                 before = kind
+        if "cleared" in self.attributes:
+            self.attributes = _attributes(history)
+        if left is not None and "lost_reason" in self.attributes:
+            reason = _reason_since(left, history)
+            if reason is None:
+                del self.attributes["lost_reason"]
+            else:
+                self.attributes["lost_reason"] = reason
         self.stage = before
         if before is None:
             self.outcome = outcome
@@ -275,21 +288,45 @@ def _split(history: list[Event], tied: bool, gap: int) -> Iterator[Journey]:
     yield Journey(history[start:], tied=tied, outcome=outcome)
 
 
+def _as_given(history: list[Event]) -> list[Event]:
+    """In the order of attributes; in the history a tie in time is sorted by rank."""
+    return sorted(history, key=lambda event: (event.at, event.id))
+
+
 def _attributes(history: list[Event]) -> dict[str, Any]:
-    """Last value given by ``(at, id)``; a tie in time is sorted by rank in the history."""
+    """The last value given of each that was not cleared since."""
     known: dict[str, Any] = {}
-    for event in sorted(history, key=lambda event: (event.at, event.id)):
+    for event in _as_given(history):
         if event.attributes:
             known.update(event.attributes)
+            for name in known.pop("cleared", ()):
+                known.pop(name, None)
     return known
 
 
+def _reason_since(left: Event, history: list[Event]) -> str | None:
+    """The last reason for a loss that sorts behind the event by which the deal left its closing.
+
+    Whatever that event or one before it gave was the reason of something else.
+    """
+    reason: str | None = None
+    moved_out = left.at, left.kind, left.id
+    for event in _as_given(history):
+        given = event.attributes or {}
+        if "lost_reason" in given.get("cleared", ()):
+            reason = None
+        elif (event.at, event.kind, event.id) > moved_out:
+            reason = given.get("lost_reason", reason)
+    return reason
+
+
 def _offers(offers: list[Event], history: list[Event]) -> list[Offer]:
-    """Each with the last amount that sorts at or before it by ``(at, id)``."""
+    """Each with the last amount that sorts at or before it by ``(at, id)``; none if cleared."""
     amounts = [
-        (event.at, event.id, event.attributes["amount"])
+        (event.at, event.id, event.attributes.get("amount"))
         for event in history
-        if event.attributes and "amount" in event.attributes
+        if event.attributes
+        and ("amount" in event.attributes or "amount" in event.attributes.get("cleared", ()))
     ]
     amounts.sort(key=lambda given: given[:2])
     found = []

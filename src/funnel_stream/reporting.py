@@ -57,6 +57,8 @@ class Operations:
     """Records taken from the events topic, good and bad, and contained in the state."""
     rejected: Mapping[str, int]
     """Records sent to the dead letters, by reason."""
+    amended: Mapping[str, int]
+    """Events that were accepted but not quite as they were written, by reason."""
     duplicates: int
     misrouted: int
     """Records re-published to the partition that their key belongs to."""
@@ -164,6 +166,7 @@ class Reporter:
         self._beat = self._progress = clock()
         self._counts: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
+        self._amended: Counter[str] = Counter()
         self._batch_size = _Tally(BATCH_SIZE_BOUNDS)
         self._latency = _Tally(LATENCY_BOUNDS)
         self._lag: dict[int, int] = {}
@@ -233,6 +236,7 @@ class Reporter:
             return Operations(
                 events=counts["events"],
                 rejected=dict(self._rejected),
+                amended=dict(self._amended),
                 duplicates=counts["duplicates"],
                 misrouted=counts["misrouted"],
                 late=counts["late"],
@@ -317,14 +321,20 @@ class Reporter:
             self._owner_reason = reason
 
     def count_batch(
-        self, records: int, counts: Mapping[str, int], rejected: Mapping[str, int]
+        self,
+        records: int,
+        counts: Mapping[str, int],
+        rejected: Mapping[str, int],
+        amended: Mapping[str, int],
     ) -> None:
-        """A batch is contained in the state and written; ``counts`` as in ``Fold``."""
+        """A batch is contained in the state and written; ``counts`` as in ``Fold``, what was
+        rejected and amended by reason."""
         with self._lock:
             self._progress = self._clock()
             self._counts["events"] += records
             self._counts.update(counts)
             self._rejected.update(rejected)
+            self._amended.update(amended)
             self._batch_size.observe(records)
 
     def count_tick(self) -> None:

@@ -19,6 +19,8 @@ LAYERS: Final[dict[str, tuple[str, ...]]] = {
         "unit/test_panes.py",
         "unit/test_past.py",
         "unit/contract/test_decode.py",
+        "unit/contract/test_amendments.py",
+        "unit/contract/test_money.py",
     ),
     "oracle": (
         "oracle/test_stages_by_hand.py",

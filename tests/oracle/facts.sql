@@ -36,26 +36,38 @@ SELECT deal, at_us, rank, event_id, lag(rank) OVER ordered AS previous,
     previous IS DISTINCT FROM rank AS is_entry
 FROM journal WHERE rank IS NOT NULL WINDOW ordered AS (PARTITION BY deal ORDER BY at_us, rank, event_id);
 
-CREATE MACRO latest(x) AS last(x ORDER BY at_us, event_id) FILTER (x IS NOT NULL);
+-- The last that was given; what an event clears it does not know, unless the event gives it too.
+CREATE MACRO latest(x, name) AS last(x ORDER BY at_us, event_id) FILTER (x IS NOT NULL OR list_contains(cleared, name));
 CREATE MACRO label_of(s) AS left(s, 120);
 
-CREATE TABLE attributes AS
-SELECT deal, coalesce(label_of(latest(pipeline)), 'default') AS pipeline,
-    latest(channel) AS channel, latest(source) AS source, latest(contact_trigger) AS contact_trigger,
-    latest(product) AS product, latest(industry) AS industry, latest(segment) AS segment,
-    latest(owner) AS owner, latest(closing_document) AS closing_document,
-    coalesce(label_of(latest(lost_reason)), '__none__') AS reason,
-    latest(problems) AS problems, latest(desired_outcomes) AS desired_outcomes,
-    latest(amount) AS amount, latest(cost) AS cost, latest(score) AS score,
-    latest(first_touch_at) AS first_touch_at, latest(offer_requested_at) AS offer_requested_at
-FROM journal GROUP BY deal;
+-- The last move out of won or lost: what was given as a reason until then was that of another loss.
+CREATE TABLE departures AS
+SELECT deal, max({'at': at_us, 'rank': rank, 'id': event_id}) AS moved FROM moves WHERE is_entry AND previous >= 5 GROUP BY deal;
 
--- Every offer with the last amount at or before it.
+CREATE TABLE attributes AS
+WITH reasoned AS (
+    SELECT journal.*, CASE WHEN coalesce({'at': at_us, 'rank': coalesce(rank, 7), 'id': event_id} > moved, true)
+        THEN lost_reason END AS reason_now
+    FROM journal LEFT JOIN departures USING (deal)
+)
+SELECT deal, coalesce(label_of(latest(pipeline, 'pipeline')), 'default') AS pipeline,
+    latest(channel, 'channel') AS channel, latest(source, 'source') AS source,
+    latest(contact_trigger, 'contact_trigger') AS contact_trigger, latest(product, 'product') AS product,
+    latest(industry, 'industry') AS industry, latest(segment, 'segment') AS segment,
+    latest(owner, 'owner') AS owner, latest(closing_document, 'closing_document') AS closing_document,
+    coalesce(label_of(last(reason_now ORDER BY at_us, event_id)
+        FILTER (reason_now IS NOT NULL OR (lost_reason IS NULL AND list_contains(cleared, 'lost_reason')))), '__none__') AS reason,
+    latest(problems, 'problems') AS problems, latest(desired_outcomes, 'desired_outcomes') AS desired_outcomes,
+    latest(amount, 'amount') AS amount, latest(cost, 'cost') AS cost, latest(score, 'score') AS score,
+    latest(first_touch_at, 'first_touch_at') AS first_touch_at, latest(offer_requested_at, 'offer_requested_at') AS offer_requested_at
+FROM reasoned GROUP BY deal;
+
+-- Every offer with the last amount at or before it, if it was not cleared since.
 CREATE TABLE offers AS
 SELECT *, row_number() OVER (PARTITION BY deal ORDER BY at_us, event_id) AS nth
 FROM (
     SELECT o.deal, o.at_us, o.event_id, last(a.amount ORDER BY a.at_us, a.event_id) AS amount
-    FROM moves o LEFT JOIN (FROM journal WHERE amount IS NOT NULL) a
+    FROM moves o LEFT JOIN (FROM journal WHERE amount IS NOT NULL OR list_contains(cleared, 'amount')) a
         ON a.deal = o.deal AND (a.at_us < o.at_us OR (a.at_us = o.at_us AND a.event_id <= o.event_id))
     WHERE o.rank = 3 GROUP BY ALL
 );

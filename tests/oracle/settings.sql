@@ -13,6 +13,9 @@ CREATE TABLE odd_units AS
 SELECT unnest(string_split('BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF', ' ')) AS code, 1 AS unit
 UNION ALL SELECT unnest(string_split('BHD IQD JOD KWD LYD OMR TND', ' ')), 1000
 UNION ALL SELECT unnest(['CLF', 'UYW']), 10000;
+-- ISO 4217: codes without minor units. Any other three letters are taken for a currency here.
+CREATE TABLE no_currencies AS
+SELECT unnest(string_split('XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU XTS XUA XXX', ' ')) AS code;
 
 CREATE TABLE pipelines (pipeline VARCHAR);
 CREATE TABLE aliases (pipeline VARCHAR, alias VARCHAR, stage VARCHAR);

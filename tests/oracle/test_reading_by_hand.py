@@ -5,8 +5,6 @@ from typing import Any
 from tests.oracle.asking import Ask
 from tests.oracle.funnels import Line, event, life, spend
 
-EUR = {"currency": "EUR"}
-
 
 def lead(**fields: Any) -> dict[str, Any]:
     """A lead of whatever deal, with something wrong."""
@@ -33,19 +31,19 @@ def test_what_is_no_event_does_not_count(ask: Ask) -> None:
         lead(score=1_000_000_001),
         lead(first_touch_at="2025-05-01"),
         lead(offer_requested_at="soon"),
-        lead(amount=1),
-        lead(amount="0.001", **EUR),
-        lead(amount="1e400", **EUR),
-        lead(amount=-1, **EUR),
-        lead(amount=10**13, **EUR),
-        lead(cost=1),
-        lead(cost="0.001", **EUR),
+        lead(cleared="owner"),
+        lead(cleared=["owner", 1]),
         lead(note="x" * 65_536),
         event("x", "call", "06-01", outcome="late"),
         event("x", "call", "06-01", activity="party"),
         spend("web", "06-01", -1),
         spend("web", "06-01", None),
+        spend("web", "06-01", -0.001),
+        spend("web", "06-01", "1,5"),
+        spend("web", "06-01", 10**13),
+        spend("web", "06-01", True),
         spend("web", "06-01", 1, "EURO"),
+        spend("web", "06-01", 1, "xau"),
         spend("", "06-01", 1),
         spend("web", "06-01", 1, period_start="2025-06-01T00:00:00Z"),
         spend("web", "06-01", 1, period_start="2025-06-01T00:00:00Z",
@@ -61,6 +59,48 @@ def test_what_is_no_event_does_not_count(ask: Ask) -> None:
     assert owners == {"__none__": 1}
     assert f.total("activities", window="365d") == 0
     assert "funnel_spend" not in f.metrics()
+
+
+def test_a_deal_is_not_lost_over_its_amount(ask: Ask) -> None:
+    """In EUR 1234.57 + 100.10 + 0.12 + 0.14 + 0.10 + 0 of six deals, in JPY 1500 + 1502."""
+    amounts: list[tuple[Any, Any]] = [
+        ("1234.5678", "EUR"),
+        (100.10000000000001, "EUR"),
+        ("0.125", "EUR"),
+        (0.135, "eur"),
+        (0.1, "Eur"),
+        ("-0.00", "EUR"),
+        (1500.5, "JPY"),
+        ("1501.5", "JPY"),
+        # Left out.
+        ("1,234.00", "EUR"),
+        (-0.001, "EUR"),
+        (10**13, "EUR"),
+        ([5], "EUR"),
+        (True, "EUR"),
+        (5, None),
+        (5, "XAU"),
+        (5, "EURO"),
+        (5, 978),
+    ]
+    f = ask(
+        [
+            event(f"deal {i}", "won", "06-10", amount=amount, cost=amount, currency=currency)
+            for i, (amount, currency) in enumerate(amounts)
+        ]
+    )
+    assert f("deals_closed", outcome="won") == len(amounts)
+    assert f.labelled("deal_value", "currency", window="30d", outcome="won") == {
+        "EUR": 1335.03,
+        "JPY": 3002,
+    }
+    assert f.parts("margin_ratio", currency="JPY") == (0, 3002)
+
+
+def test_a_spend_is_rounded_and_its_currency_read(ask: Ask) -> None:
+    f = ask([spend("web", "06-01", "10.005", "eur"), spend("tv", "06-01", 1.5, "JPY")])
+    assert f("spend", currency="EUR") == 10
+    assert f("spend", currency="JPY") == 2
 
 
 def test_of_two_events_with_one_id_the_first_seen_wins(ask: Ask) -> None:

@@ -70,6 +70,22 @@ def test_duplicates_count_once_and_conflicts_are_rejected() -> None:
     assert "type or stage" in why.message
 
 
+def test_amended_events_are_counted_once_they_are_accepted() -> None:
+    deals = Deals(Definition())
+    rounded = stage("d", "offer", at(), event_id="x", amount=1.005, currency="eur")
+    right = {**rounded, "amount": "1.00", "currency": "EUR"}
+    result = fold(deals, record(rounded), record(rounded), record(right))
+    assert result.counts == {"accepted": 1, "duplicates": 2}
+    assert result.amended == {"rounded_amount": 1, "currency_case": 1}
+    other = fold(deals, record({**rounded, "amount": 2.005}))
+    assert [why.reason for _, why in other.rejected] == [Reason.CONFLICTING_DUPLICATE]
+    left_out = fold(deals, record(stage("d", "won", at(days=1), amount="much", currency="EUR")))
+    spent = {"type": "spend_recorded", "event_id": "s", "channel": "c", "occurred_at": at()}
+    spending = fold(deals, record({**spent, "amount": "0.001", "currency": "EUR"}))
+    assert (other.amended, left_out.amended) == ({}, {"unreadable_amount": 1})
+    assert spending.amended == {"rounded_amount": 1}
+
+
 def test_an_event_under_a_wrong_key_is_sent_on_once() -> None:
     deals = Deals(Definition())
     body = stage("right", "lead", at())

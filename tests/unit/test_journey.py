@@ -116,6 +116,81 @@ def test_the_last_attribute_given_wins_by_time_then_id() -> None:
         }
 
 
+@pytest.mark.parametrize("at", [10, 11])
+def test_what_is_cleared_is_unknown_until_it_is_given_again(at: int) -> None:
+    """Among events of one instant the ids decide, as they do for what is given."""
+    given = Event(10, LEAD, "a", {"owner": "ann", "channel": "web", "amount": [1, "EUR"]})
+    taken = Event(at, UPDATE, "b", {"cleared": ["owner", "amount", "score"]})
+    again = Event(at, UPDATE, "c", {"owner": "bob", "cleared": ["channel"]})
+    for order in permutations([given, taken]):
+        assert deal_of(row(*order)).attributes == {"channel": "web"}
+    for order in permutations([given, taken, again]):
+        assert deal_of(row(*order)).attributes == {"owner": "bob"}
+
+
+def test_an_offer_after_the_amount_was_cleared_has_none() -> None:
+    events = [
+        Event(10, LEAD, "a", {"amount": [7, "EUR"]}),
+        Event(20, OFFER, "b"),
+        Event(30, UPDATE, "c", {"cleared": ["amount"]}),
+        Event(40, OFFER, "d"),
+        Event(50, UPDATE, "e", {"amount": [8, "EUR"]}),
+        Event(60, OFFER, "f"),
+        Event(60, UPDATE, "g", {"cleared": ["amount"]}),
+    ]
+    for order in (events, events[::-1]):
+        deal = deal_of(row(*order))
+        assert [offer.amount for offer in deal.offers] == [(7, "EUR"), None, (8, "EUR")]
+        assert "amount" not in deal.attributes
+
+
+def reason(*events: Event) -> str | None:
+    """Of the loss, whatever order the events arrive in."""
+    found = {deal_of(row(*order)).attributes.get("lost_reason") for order in permutations(events)}
+    assert len(found) == 1, found
+    return found.pop()
+
+
+PRICE: dict[str, Any] = {"lost_reason": "price"}
+TIME: dict[str, Any] = {"lost_reason": "time"}
+
+
+def test_a_reason_does_not_outlive_a_reopening() -> None:
+    lost, reopened = Event(10, LOST, "a", PRICE), Event(20, QUALIFIED, "b")
+    again = Event(30, LOST, "c")
+    assert reason(lost) == "price"
+    assert reason(lost, reopened) is None
+    assert reason(lost, reopened, again) is None
+    assert reason(lost, Event(20, QUALIFIED, "b", TIME), again) is None, "it left with a reason"
+    assert reason(lost, Event(20, WON, "b"), again) is None
+    assert reason(lost, reopened, Event(30, LOST, "c", TIME)) == "time"
+    assert reason(lost, reopened, Event(25, UPDATE, "u", TIME), again) == "time"
+    assert reason(lost, reopened, again, Event(40, UPDATE, "u", TIME)) == "time"
+
+
+def test_a_repeated_loss_and_a_correction_keep_the_reason() -> None:
+    lost = Event(10, LOST, "a", PRICE)
+    assert reason(lost, Event(20, LOST, "b")) == "price"
+    assert reason(lost, Event(20, UPDATE, "b", TIME)) == "time"
+    assert reason(Event(5, UPDATE, "z", TIME), Event(10, LOST, "a")) == "time"
+
+
+def test_at_the_instant_of_the_reopening_what_sorts_behind_it_counts() -> None:
+    lost, reopened = Event(10, LOST, "l", PRICE), Event(20, QUALIFIED, "m")
+    assert reason(lost, reopened, Event(20, UPDATE, "a", TIME)) == "time"
+    assert reason(lost, reopened, Event(20, OFFER, "a", TIME)) == "time"
+    assert reason(lost, reopened, Event(20, LEAD, "z", TIME)) is None, "that one reopened it"
+
+
+def test_a_reason_can_be_cleared() -> None:
+    cleared: dict[str, Any] = {"cleared": ["lost_reason"]}
+    lost, reopened = Event(10, LOST, "a", PRICE), Event(20, QUALIFIED, "b")
+    assert reason(lost, Event(20, UPDATE, "b", cleared)) is None
+    again = [lost, reopened, Event(30, LOST, "c", TIME)]
+    assert reason(*again, Event(40, UPDATE, "d", cleared)) is None
+    assert reason(*again, Event(25, UPDATE, "d", cleared)) == "time"
+
+
 def test_a_duplicate_changes_nothing_and_a_conflict_is_named() -> None:
     event = Event(10, LEAD, "a", {"channel": "web"})
     packed = row(event)

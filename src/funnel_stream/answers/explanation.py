@@ -267,7 +267,7 @@ def _notes(journey: Journey, definition: Definition, as_of: int) -> Iterator[str
     elif all(amount is None for _, amount in journey.offers):
         yield "No amount was known when the offers were sent: they add nothing to their value."
     if "amount" not in given:
-        yield "No amount was ever given: it adds nothing to any value."
+        yield "No amount is known: it adds nothing to any value."
     entered, reached = journey.entered, journey.reached
     passed = [
         STAGES[stage]

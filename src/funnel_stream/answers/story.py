@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any, Final
 
 from funnel_stream.contract.event import (
@@ -26,7 +27,10 @@ _MICROS: Final = 1_000_000
 
 @dataclass(frozen=True)
 class Given:
-    """An attribute that an event gave; ``before``: what it replaced, ``None`` if it was unknown."""
+    """An attribute that an event gave; ``before``: what it replaced, ``None`` if it was unknown.
+
+    ``value`` is ``None`` where the event cleared it.
+    """
 
     name: str
     value: Any
@@ -78,14 +82,28 @@ def _late(arrived: list[Event]) -> set[str]:
 def _given(arrived: list[Event]) -> dict[str, list[Given]]:
     """By event: its attributes, with what each replaced in the order in which the last one wins."""
     known: dict[str, Any] = {}
+    left = _left_a_closing(arrived)
     found: dict[str, list[Given]] = {}
     for event in sorted(arrived, key=lambda event: (event.at, event.id)):
         attributes = plain(event.attributes or {})
+        attributes |= dict.fromkeys(attributes.pop("cleared", ()))
         found[event.id] = [
             Given(name, value, known.get(name)) for name, value in attributes.items()
         ]
         known.update(attributes)
+        if event.id in left:
+            known.pop("lost_reason", None)
     return found
+
+
+def _left_a_closing(arrived: list[Event]) -> set[str]:
+    """Events by which the deal moved out of ``won`` or ``lost``: the reason was of that closing."""
+    stages = [event for event in sorted(arrived) if event.kind <= LOST]
+    return {
+        event.id
+        for before, event in pairwise(stages)
+        if before.kind >= WON and event.kind != before.kind
+    }
 
 
 def _move(before: int | None, stage: int, furthest: int) -> tuple[str, list[str]]:

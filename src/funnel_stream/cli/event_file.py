@@ -2,12 +2,12 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from funnel_stream.contract import Rejection
+from funnel_stream.contract import Amendment, Rejection
 from funnel_stream.errors import InputError, UsageError
 
 _LINES_PER_UPDATE: Final = 5_000
@@ -77,6 +77,14 @@ def explain_rejected(rejected: Sequence[tuple[int, Rejection]]) -> None:
         print(f"  line {number}: {why.reason}:{field} {why.message}", file=sys.stderr)
     if len(rejected) > _SHOWN:
         print(f"  … and {len(rejected) - _SHOWN:,} more", file=sys.stderr)
+
+
+def explain_amended(amended: Mapping[Amendment, int]) -> None:
+    """Say on stderr how many events count otherwise than they were written, and why."""
+    for reason in Amendment:
+        if number := amended.get(reason):
+            events = "event" if number == 1 else "events"
+            print(f"{number:,} {events} amended: {reason}: {reason.sentence}", file=sys.stderr)
 
 
 def no_events(path: Path) -> InputError:

@@ -34,6 +34,19 @@ DIMENSIONS: Final = (
 TEXT_ATTRIBUTES: Final = ("pipeline", *DIMENSIONS, "lost_reason")
 """Attributes that hold one text; ``pipeline`` stands in an event only where it was given."""
 
+CLEARABLE: Final = (
+    *DIMENSIONS,
+    "lost_reason",
+    "problems",
+    "desired_outcomes",
+    "amount",
+    "cost",
+    "score",
+    "first_touch_at",
+    "offer_requested_at",
+)
+"""What an event can take away from a deal by naming it in ``cleared``."""
+
 
 class Event(msgspec.Struct, array_like=True, frozen=True, order=True, gc=False):
     """One thing that happened to one deal (or one amount spent on a channel).
@@ -44,7 +57,8 @@ class Event(msgspec.Struct, array_like=True, frozen=True, order=True, gc=False):
     activity kind or ``SPEND``. ``attributes`` holds what was given and was not null: texts,
     ``problems`` / ``desired_outcomes`` (lists of texts), ``amount`` and ``cost`` as
     ``[minor units, currency]``, ``score`` in millionths, ``first_touch_at``,
-    ``offer_requested_at``, ``period_start`` and ``period_end`` in microseconds.
+    ``offer_requested_at``, ``period_start`` and ``period_end`` in microseconds. ``cleared`` lists
+    what was taken away and not given again, in the order of ``CLEARABLE``.
     """
 
     at: int

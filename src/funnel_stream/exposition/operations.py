@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, Literal
 
-from funnel_stream.contract.rejections import Reason
+from funnel_stream.contract import Amendment, Reason
 from funnel_stream.reporting import Histogram, Operations
 
 Reading = float | Mapping[str, float] | Histogram
@@ -23,9 +24,9 @@ class Own:
     unit: str = ""
 
 
-def _by_reason(operations: Operations) -> Mapping[str, float]:
+def _by_reason(vocabulary: type[StrEnum], counted: Mapping[str, int]) -> Mapping[str, float]:
     """Every reason of the vocabulary from the start, so that the first one is an increase."""
-    return {**dict.fromkeys(map(str, Reason), 0), **operations.rejected}
+    return {**dict.fromkeys(map(str, vocabulary), 0), **counted}
 
 
 def _by_partition(of: Mapping[int, int]) -> Mapping[str, float]:
@@ -43,7 +44,14 @@ OWN: Final = (
         "funnel_events_rejected",
         "counter",
         "Records sent to the dead letters, by reason.",
-        _by_reason,
+        lambda operations: _by_reason(Reason, operations.rejected),
+        label="reason",
+    ),
+    Own(
+        "funnel_events_amended",
+        "counter",
+        "Events that count, but not quite as they were written, by reason.",
+        lambda operations: _by_reason(Amendment, operations.amended),
         label="reason",
     ),
     Own(

@@ -3,9 +3,10 @@
 from typing import Final
 
 from tests.mutants.fault import Fault
-from tests.mutants.faults import deals, facts, figures, journeys, money, windows
+from tests.mutants.faults import contract, deals, facts, figures, journeys, money, windows
 
 FAULTS: Final[tuple[Fault, ...]] = (
+    *contract.FAULTS,
     *journeys.FAULTS,
     *facts.FAULTS,
     *money.FAULTS,

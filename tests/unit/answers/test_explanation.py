@@ -268,7 +268,7 @@ def test_a_stuck_deal_is_told_beforehand() -> None:
     ("events", "note"),
     [
         ([stage("a", "lead", at())], "No closing: it is still open in lead."),
-        ([stage("a", "lead", at())], "No amount was ever given: it adds nothing to any value."),
+        ([stage("a", "lead", at())], "No amount is known: it adds nothing to any value."),
         ([stage("a", "lost", at())], f"No reason was given for the loss: it counts under {NONE}."),
         ([stage("a", "lost", at()), stage("a", "offer", at(days=1))],
          "It was closed and is open again: the former closing no longer counts."),

@@ -87,6 +87,9 @@ def test_own_metrics_in_full() -> None:
     assert all(line.endswith(" 0.0") for line in rejected[1:])
     assert [line for line in lines if line not in rejected] == [
         "funnel_events_consumed_total 607.0",
+        'funnel_events_amended_total{reason="rounded_amount"} 2.0',
+        'funnel_events_amended_total{reason="currency_case"} 0.0',
+        'funnel_events_amended_total{reason="unreadable_amount"} 0.0',
         "funnel_events_duplicate_total 2.0",
         "funnel_events_misrouted_total 1.0",
         "funnel_events_late_total 3.0",

@@ -52,6 +52,8 @@ def _facts(snapshot: Snapshot, reporter: Reporter, operations: Operations) -> It
     refused = sum(operations.rejected.values())
     more = "kept in the dead letters with the reason" if refused else "nothing was refused"
     yield Fact("Dead letters", human.count(refused), more)
+    if amended := sum(operations.amended.values()):
+        yield Fact("Amended", human.count(amended), "an amount was rounded, left out or the like")
     yield Fact("Events consumed", human.count(operations.events), "since this worker started")
     yield Fact("Duplicates", human.count(operations.duplicates), "known already, changed nothing")
     if held := reporter.held():
