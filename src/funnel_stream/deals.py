@@ -14,7 +14,7 @@ from funnel_stream.contract import Decoder, Reason, Rejection
 from funnel_stream.contract.event import SPEND, WON, Event
 from funnel_stream.definition import Definition
 from funnel_stream.errors import StateError
-from funnel_stream.facts import FactRules, combination, difference
+from funnel_stream.facts import FactRules, difference
 from funnel_stream.journey import Journey
 from funnel_stream.spend import Spend
 
@@ -333,16 +333,17 @@ class Deals:
     ) -> None:
         if key.startswith(_SPEND):
             if before:
-                to.add_spend(_spend(key, before), -1)
+                to.add_spend(self._spend(key, before), -1)
             if after:
-                to.add_spend(_spend(key, after))
+                to.add_spend(self._spend(key, after))
             return
-        old = Journey(before) if before else None
-        new = Journey(after) if after else None
+        first = self._rules.keep_first
+        old = Journey(before, first) if before else None
+        new = Journey(after, first) if after else None
         old_facts = self._rules.facts(old) if old else {}
         new_facts = self._rules.facts(new) if new else {}
-        old_owner = combination(old) if old_facts and old else None
-        new_owner = combination(new) if new_facts and new else None
+        old_owner = self._rules.combination(old) if old_facts and old else None
+        new_owner = self._rules.combination(new) if new_facts and new else None
         if old_owner == new_owner:
             retract, add = difference(old_facts, new_facts)
         else:
@@ -352,19 +353,18 @@ class Deals:
         if new_owner:
             to.add(new_owner, add)
 
+    def _spend(self, key: bytes, row: bytes) -> Spend:
+        """The one event of a spend's row; its key names the channel, then the event's id."""
+        [event] = journey.events(row)
+        channel = key[len(_SPEND) : -len(event.id.encode()) - 1].decode()
+        return Spend.of(self._rules.spellings["channel"][channel], event)
+
 
 def _last_at(row: bytes) -> int:
     """When the last event of a row occurred; a spend lasts as long as its period."""
     events = journey.events(row)
     ends: list[int] = [(event.attributes or {}).get("period_end", 0) for event in events]
     return max(*ends, *(event.at for event in events))
-
-
-def _spend(key: bytes, row: bytes) -> Spend:
-    """The one event of a spend's row; the row's key names the channel, then the event's id."""
-    [event] = journey.events(row)
-    channel = key[len(_SPEND) : -len(event.id.encode()) - 1]
-    return Spend.of(channel.decode(), event)
 
 
 def _digest(key: bytes) -> bytes:

@@ -5,6 +5,7 @@ append; what the journey means is derived from the sorted events, so arrival ord
 """
 
 from bisect import bisect_right
+from collections.abc import Set
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -110,7 +111,8 @@ class Journey:
     it anew. ``reached``: per stage before ``won`` the earliest time at which the deal entered it or
     a later one, and for ``won`` the closing if the outcome now is won; microseconds or ``None``.
     ``entered``: times of the explicit entries, per stage (``offer``: of every offer sent).
-    ``closed_at``: time of the closing in force. ``attributes``: the last of each that was given.
+    ``closed_at``: time of the closing in force. ``attributes``: the last of each that was given,
+    or the first of those in ``keep_first``.
     """
 
     __slots__ = (
@@ -125,7 +127,7 @@ class Journey:
         "stage",
     )
 
-    def __init__(self, row: bytes) -> None:
+    def __init__(self, row: bytes, keep_first: Set[str] = frozenset()) -> None:
         history = events(row)
         last = -(1 << 63)
         tied = False
@@ -164,6 +166,8 @@ class Journey:
                     self.moves.append(Move(at, before, kind))
                 self.since = at
                 before = kind
+        if keep_first:
+            self.attributes.update(_first_given(history, keep_first))
         self.stage = before
         if before is not None and before >= WON:
             self.closed_at = self.since
@@ -200,6 +204,18 @@ def _attributes(history: list[Event]) -> dict[str, Any]:
     for event in sorted(history, key=lambda event: (event.at, event.id)):
         if event.attributes:
             known.update(event.attributes)
+    return known
+
+
+def _first_given(history: list[Event], names: Set[str]) -> dict[str, Any]:
+    """First value given by ``(at, id)`` of each of the attributes, since it was last cleared."""
+    known: dict[str, Any] = {}
+    for event in sorted(history, key=lambda event: (event.at, event.id)):
+        if given := event.attributes:
+            for name in names & set(given.get("cleared", ())):
+                known.pop(name, None)
+            for name in names & given.keys():
+                known.setdefault(name, given[name])
     return known
 
 

@@ -27,8 +27,9 @@ from funnel_stream.contract.event import (
 )
 from funnel_stream.contract.timestamps import LAST_MICROS, moment
 from funnel_stream.definition import DAY, HOUR, MINUTE, Definition, Pipeline
-from funnel_stream.facts import NONE, FactRules, combination
+from funnel_stream.facts import ATTRIBUTES, NONE, FactRules
 from funnel_stream.journey import Journey, events
+from funnel_stream.values import spelled
 
 _PANE_NAMES: Final = {MINUTE: "minute", HOUR: "hour", DAY: "day"}
 
@@ -121,11 +122,11 @@ class Explanation:
 
 def explain(deal_id: str, row: bytes, definition: Definition, as_of: int) -> Explanation:
     """What the events of a deal mean and add up to, as of an instant (µs)."""
-    journey = Journey(row)
-    owner = combination(journey)
+    rules = FactRules(definition)
+    journey = Journey(row, rules.keep_first)
+    owner = rules.combination(journey)
     pipeline = definition.pipelines.get(owner[0], Pipeline())
-    facts = FactRules(definition).facts(journey)
-    added = contributions(facts, definition, owner[0], as_of)
+    added = contributions(rules.facts(journey), definition, owner[0], as_of)
     original = journey.offers[0].amount if journey.offers else None
     final = journey.attributes.get("amount")
     return Explanation(
@@ -135,19 +136,19 @@ def explain(deal_id: str, row: bytes, definition: Definition, as_of: int) -> Exp
         pipeline_title=pipeline.title,
         stage=None if journey.stage is None else STAGES[journey.stage],
         since=None if journey.stage is None else moment(journey.since),
-        journey=list(told(events(row))),
+        journey=list(told(events(row), rules.keep_first)),
         reached=list(_reached(journey)),
         closing=_closing(journey),
         offers=[SentOffer(moment(at), amount and money(*amount)) for at, amount in journey.offers],
         original_amount=original and money(*original),
         final_amount=final and money(*final),
-        attributes=plain(journey.attributes),
+        attributes=plain(spelled(journey.attributes, rules.spellings)),
         counts_under={
             dimension.name: value_under(dimension.parts, owner)
             for dimension in definition.dimension_list()
         },
         contributions=list(_counted(added, as_of)),
-        notes=list(_notes(journey, definition, as_of)),
+        notes=list(_notes(journey, owner, definition, as_of)),
         titles=dict(pipeline.stage_titles),
     )
 
@@ -239,7 +240,9 @@ def _instant(at: int) -> datetime:
     return moment(at) if at <= LAST_MICROS else datetime.max.replace(tzinfo=UTC)
 
 
-def _notes(journey: Journey, definition: Definition, as_of: int) -> Iterator[str]:
+def _notes(
+    journey: Journey, owner: tuple[str, ...], definition: Definition, as_of: int
+) -> Iterator[str]:
     """Answers to the usual doubts: why something does not count."""
     given = journey.attributes
     if journey.stage is None:
@@ -267,7 +270,7 @@ def _notes(journey: Journey, definition: Definition, as_of: int) -> Iterator[str
     if touched is not None and lead_at is not None and touched > lead_at:
         yield "The first touch is later than the lead: there is no time to acquire it."
     parts = dict.fromkeys(part for each in definition.dimension_list() for part in each.parts)
-    if missing := [part for part in parts if not given.get(part)]:
+    if missing := [part for part in parts if not owner[ATTRIBUTES.index(part)]]:
         yield f"Not given: {', '.join(missing)}. By these it counts under {NONE}."
     newest = max(move.at for move in journey.moves) if journey.moves else lead_at
     if newest is not None and newest > as_of:

@@ -1,6 +1,6 @@
 """A deal's journey as people tell it: what happened when, and what is remarkable about it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -26,11 +26,13 @@ _MICROS: Final = 1_000_000
 
 @dataclass(frozen=True)
 class Given:
-    """An attribute that an event gave; ``before``: what it replaced, ``None`` if it was unknown."""
+    """An attribute that an event gave; ``before``: what it replaced, ``None`` if it was unknown.
+    ``kept``: the value given first, where that one counts on."""
 
     name: str
     value: Any
     before: Any = None
+    kept: Any = None
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,13 @@ class Step:
     given: list[Given]
 
 
-def told(arrived: list[Event]) -> Iterator[Step]:
-    """The events of a deal, given in the order of their arrival, in the order of the journey."""
+def told(arrived: list[Event], keep_first: Set[str] = frozenset()) -> Iterator[Step]:
+    """The events of a deal, given in the order of their arrival, in the order of the journey.
+
+    ``keep_first``: attributes of which the value that was given first counts.
+    """
     late = _late(arrived)
-    given = _given(arrived)
+    given = _given(arrived, keep_first)
     before: int | None = None
     furthest = -1
     for event in sorted(arrived):
@@ -75,16 +80,23 @@ def _late(arrived: list[Event]) -> set[str]:
     return late
 
 
-def _given(arrived: list[Event]) -> dict[str, list[Given]]:
-    """By event: its attributes, with what each replaced in the order in which the last one wins."""
+def _given(arrived: list[Event], keep_first: Set[str]) -> dict[str, list[Given]]:
+    """By event: its attributes, with what each replaced, or left as it was."""
     known: dict[str, Any] = {}
     found: dict[str, list[Given]] = {}
     for event in sorted(arrived, key=lambda event: (event.at, event.id)):
         attributes = plain(event.attributes or {})
         found[event.id] = [
-            Given(name, value, known.get(name)) for name, value in attributes.items()
+            Given(name, value, kept=known[name])
+            if name in keep_first and name in known
+            else Given(name, value, known.get(name))
+            for name, value in attributes.items()
         ]
-        known.update(attributes)
+        known = attributes | {
+            name: value
+            for name, value in known.items()
+            if name in keep_first or name not in attributes
+        }
     return found
 
 

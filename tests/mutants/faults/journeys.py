@@ -15,8 +15,9 @@ FAULTS = (
     Fault(
         "attributes-by-arrival",
         _FILE,
-        "sorted(history, key=lambda event: (event.at, event.id))",
-        "history",
+        "    for event in sorted(history, key=lambda event: (event.at, event.id)):\n"
+        "        if event.attributes:",
+        "    for event in history:\n        if event.attributes:",
         "Of two values of one instant the one of the higher stage wins, not of the later id.",
     ),
     Fault(

@@ -14,7 +14,7 @@ from funnel_stream.compute import as_record
 from funnel_stream.contract.timestamps import micros_of
 from funnel_stream.deals import Deals
 from funnel_stream.definition import Definition
-from funnel_stream.facts import NONE, FactRules, combination
+from funnel_stream.facts import NONE, FactRules
 from funnel_stream.journey import Journey
 from funnel_stream.samples import Sample, samples
 from tests.funnels import NOW, at, computed, event, funnels, instants, lines, micros, stage
@@ -59,9 +59,10 @@ def summed(deals: Deals, as_of: int, definition: Definition) -> dict[Any, float]
         row = deals.row(name)
         assert row is not None
         explanation = explain(name.decode(), row, definition, as_of)
-        journey = Journey(row)
+        rules = FactRules(definition)
+        journey = Journey(row, rules.keep_first)
         exact = contributions(
-            FactRules(definition).facts(journey), definition, combination(journey)[0], as_of
+            rules.facts(journey), definition, rules.combination(journey)[0], as_of
         )
         for counted, contribution in zip(explanation.contributions, exact, strict=True):
             assert counted.value == contribution.value
