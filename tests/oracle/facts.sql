@@ -25,13 +25,16 @@ SELECT deal, at_us, rank, event_id, lag(rank) OVER ordered AS previous,
 FROM journal WHERE rank IS NOT NULL WINDOW ordered AS (PARTITION BY deal ORDER BY at_us, rank, event_id);
 
 CREATE MACRO latest(x) AS last(x ORDER BY at_us, event_id) FILTER (x IS NOT NULL);
+CREATE MACRO kept(name, x) AS CASE WHEN name IN (SELECT attribute FROM first_touched)
+    THEN first(x ORDER BY at_us, event_id) FILTER (x IS NOT NULL) ELSE latest(x) END;
 CREATE MACRO label_of(s) AS left(s, 120);
 
 CREATE TABLE attributes AS
 SELECT deal, coalesce(label_of(latest(pipeline)), 'default') AS pipeline,
-    latest(channel) AS channel, latest(source) AS source, latest(contact_trigger) AS contact_trigger,
-    latest(product) AS product, latest(industry) AS industry, latest(segment) AS segment,
-    latest(owner) AS owner, latest(closing_document) AS closing_document,
+    kept('channel', channel) AS channel, kept('source', source) AS source,
+    kept('contact_trigger', contact_trigger) AS contact_trigger, kept('product', product) AS product,
+    kept('industry', industry) AS industry, kept('segment', segment) AS segment, kept('owner', owner) AS owner,
+    kept('closing_document', closing_document) AS closing_document,
     coalesce(label_of(latest(lost_reason)), '__none__') AS reason,
     latest(problems) AS problems, latest(desired_outcomes) AS desired_outcomes,
     latest(amount) AS amount, latest(cost) AS cost, latest(score) AS score,
