@@ -62,6 +62,8 @@ class Values(BaseModel):
                 continue
             if key in _RESERVED:
                 yield alias, f"{key} is what is shown for none or the rest; remove the alias"
+            if self.compared(value) in _RESERVED and value not in _RESERVED:
+                yield alias, f"{value!r} is {self.compared(value)}; write it like that"
             if aliases.setdefault(key, value) != value:
                 yield (
                     alias,

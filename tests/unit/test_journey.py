@@ -111,6 +111,30 @@ def test_the_last_attribute_given_wins_by_time_then_id() -> None:
         }
 
 
+def test_the_first_attribute_given_wins_where_it_is_to_be_kept() -> None:
+    """By time, then id, whatever the stage and the order of arrival; all others stay the last."""
+    events = [
+        Event(20, WON, "b", {"channel": "late", "owner": "last"}),
+        Event(10, LEAD, "d", {"channel": "second", "owner": "first"}),
+        Event(10, UPDATE, "c", {"channel": "first"}),
+        Event(5, UPDATE, "a", {"product": "gtx"}),
+    ]
+    for arrived in permutations(events):
+        deal = Journey(row(*arrived), frozenset({"channel", "segment"}))
+        assert deal.attributes == {"channel": "first", "owner": "last", "product": "gtx"}
+
+
+def test_after_a_clearing_the_first_attribute_given_since_is_kept() -> None:
+    events = [
+        Event(10, LEAD, "a", {"channel": "web"}),
+        Event(20, UPDATE, "b", {"cleared": ["channel", "owner"], "channel": "fair"}),
+        Event(30, WON, "c", {"channel": "tv", "cleared": ["owner"]}),
+    ]
+    for arrived in permutations(events):
+        deal = Journey(row(*arrived), frozenset({"channel"}))
+        assert deal.attributes["channel"] == "fair"
+
+
 def test_a_duplicate_changes_nothing_and_a_conflict_is_named() -> None:
     event = Event(10, LEAD, "a", {"channel": "web"})
     packed = row(event)

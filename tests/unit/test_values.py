@@ -83,6 +83,7 @@ def test_other_attributes_stay_what_they_are() -> None:
         ({"www": "\u00a0"}, False, "www", "its value is an empty text"),
         ({"__none__": "web"}, False, "__none__", "what is shown for none or the rest"),
         ({"__OTHER__": "web"}, True, "__OTHER__", "what is shown for none or the rest"),
+        ({"n/a": "__None__"}, True, "n/a", "'__None__' is __none__; write it like that"),
         ({"a b": "web", "a  b": "fair"}, False, "a  b", "means 'web' already"),
         ({"www": "web", "WWW": "fair"}, True, "WWW", "cannot mean 'fair' too"),
         ({"www": "web", "web": "online"}, False, "www", "write 'online'"),

@@ -65,4 +65,12 @@ FAULTS = (
         "The channel that brought a deal loses it to the one that was named last.",
         ("oracle/test_values_by_hand.py",),
     ),
+    Fault(
+        "first-touch-outlives-a-clearing",
+        "journey.py",
+        'given.get("cleared", ())):\n                known.pop(name, None)\n',
+        'given.get("cleared", ())):\n                pass\n',
+        "A first channel that was taken back counts on.",
+        ("unit/test_journey.py",),
+    ),
 )
