@@ -73,7 +73,7 @@ def figure(
 
 # --- strategies ---------------------------------------------------------------------------------
 
-_texts = st.sampled_from(["a", "b", "c", "Ω", ""])
+_texts = st.sampled_from(["a", "b", "c", "Ω", "", "A", " b", "ω\u3000", "a  b"])
 _amounts = st.sampled_from(
     [(0, "EUR"), (10, "EUR"), (12.5, "EUR"), ("99.99", "USD"), (10, "JPY"), (3, "USD")]
 )
@@ -149,7 +149,7 @@ def spends(draw: st.DrawFn, number: int, days: int = 60) -> dict[str, Any]:
         "type": "spend_recorded",
         "event_id": f"id{number}",
         "occurred_at": draw(moments(days)),
-        "channel": draw(st.sampled_from(["a", "b", "paid"])),
+        "channel": draw(st.sampled_from(["a", "b", "paid", " A", "a b"])),
         "amount": amount,
         "currency": currency,
     }
@@ -182,6 +182,21 @@ _RATES = st.dictionaries(
 )
 
 
+_VALUES = st.dictionaries(
+    st.sampled_from(["channel", "owner", "product"]),
+    st.fixed_dictionaries(
+        {
+            "fold_case": st.booleans(),
+            "keep": st.sampled_from(["first", "last"]),
+            "aliases": st.sampled_from(
+                [{}, {"c": "a"}, {"c": "B", "paid": "B"}, {"ω": "__none__", "a b": "Ab"}]
+            ),
+        }
+    ),
+    max_size=2,
+)
+
+
 @st.composite
 def definitions(draw: st.DrawFn) -> Definition:
     """Configurations that differ in all that decides what a figure is."""
@@ -191,6 +206,7 @@ def definitions(draw: st.DrawFn) -> Definition:
     limited = st.sampled_from([*dimensions, "reason", "problem", "outcome"])
     parts: dict[str, Any] = {
         "dimensions": dimensions,
+        "values": draw(_VALUES),
         "windows": draw(
             st.lists(
                 st.sampled_from(["5m", "1h", "2h", "6h", "24h", "7d", "30d", "60d", "365d"]),

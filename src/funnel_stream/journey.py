@@ -9,7 +9,7 @@ comes later is a new deal. What left the state is remembered by a ``Former`` at 
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -148,8 +148,8 @@ class Journey:
     a later one, and for ``won`` the closing if the outcome now is won; microseconds or ``None``.
     ``entered``: times of the explicit entries, per stage (``offer``: of every offer sent).
     ``closed_at``: time of the closing in force. ``attributes``: the last of each that was given
-    and not cleared since; a ``lost_reason`` only if it was given after the deal's last move out of
-    ``won`` or ``lost``.
+    (of those in ``keep_first`` the first) and not cleared since; a ``lost_reason`` only if it was
+    given after the deal's last move out of ``won`` or ``lost``.
     ``first_at`` and ``last_at``: when its first and last event occurred. ``outcome``: ``won`` or
     ``lost``, ``None`` while it is open; where it has no stage, that of the deal before it.
     """
@@ -170,7 +170,12 @@ class Journey:
     )
 
     def __init__(
-        self, history: list[Event], *, tied: bool = True, outcome: int | None = None
+        self,
+        history: list[Event],
+        *,
+        tied: bool = True,
+        outcome: int | None = None,
+        keep_first: Set[str] = frozenset(),
     ) -> None:
         """``history``: its events, sorted; ``tied``: some may have occurred at the same time.
 
@@ -210,6 +215,8 @@ class Journey:
                 before = kind
         if "cleared" in self.attributes:
             self.attributes = _attributes(history)
+        if keep_first:
+            self.attributes.update(_first_given(history, keep_first))
         if left is not None and "lost_reason" in self.attributes:
             reason = _reason_since(left, history)
             if reason is None:
@@ -255,7 +262,7 @@ class Journey:
         return next((move.before for move in reversed(self.moves) if move.after == LOST), LEAD)
 
 
-def lives(row: bytes, gap: int) -> list[Journey]:
+def lives(row: bytes, gap: int, keep_first: Set[str] = frozenset()) -> list[Journey]:
     """The deals that a row tells of, in order of time: a new one begins where the one before is
     over and nothing happened for more than ``gap`` microseconds."""
     history = _decode_events(row)
@@ -269,11 +276,14 @@ def lives(row: bytes, gap: int) -> list[Journey]:
             break
         last = at
     if history[-1].at - history[0].at <= gap:
-        return [Journey(history, tied=tied)]
-    return list(_split(history, tied, gap))
+        return [Journey(history, tied=tied, keep_first=keep_first)]
+    return list(_split(history, tied, gap, keep_first))
 
 
-def _split(history: list[Event], tied: bool, gap: int) -> Iterator[Journey]:
+def _split(history: list[Event], tied: bool, gap: int, keep_first: Set[str]) -> Iterator[Journey]:
+    def told(some: list[Event]) -> Journey:
+        return Journey(some, tied=tied, outcome=outcome, keep_first=keep_first)
+
     outcome = None
     if history[0].kind == FORMER:
         first, *history = history
@@ -281,11 +291,11 @@ def _split(history: list[Event], tied: bool, gap: int) -> Iterator[Journey]:
     start = 0
     for place in range(1, len(history)):
         if history[place].at - history[place - 1].at > gap:
-            life = Journey(history[start:place], tied=tied, outcome=outcome)
+            life = told(history[start:place])
             if life.stage is None or life.stage >= WON:
                 yield life
                 start, outcome = place, life.outcome
-    yield Journey(history[start:], tied=tied, outcome=outcome)
+    yield told(history[start:])
 
 
 def _as_given(history: list[Event]) -> list[Event]:
@@ -297,10 +307,11 @@ def _attributes(history: list[Event]) -> dict[str, Any]:
     """The last value given of each that was not cleared since."""
     known: dict[str, Any] = {}
     for event in _as_given(history):
-        if event.attributes:
-            known.update(event.attributes)
-            for name in known.pop("cleared", ()):
+        if given := event.attributes:
+            for name in given.get("cleared", ()):
                 known.pop(name, None)
+            known.update(given)
+            known.pop("cleared", None)
     return known
 
 
@@ -318,6 +329,18 @@ def _reason_since(left: Event, history: list[Event]) -> str | None:
         elif (event.at, event.kind, event.id) > moved_out:
             reason = given.get("lost_reason", reason)
     return reason
+
+
+def _first_given(history: list[Event], names: Set[str]) -> dict[str, Any]:
+    """First value given by ``(at, id)`` of each of the attributes, since it was last cleared."""
+    known: dict[str, Any] = {}
+    for event in _as_given(history):
+        if given := event.attributes:
+            for name in names & set(given.get("cleared", ())):
+                known.pop(name, None)
+            for name in names & given.keys():
+                known.setdefault(name, given[name])
+    return known
 
 
 def _offers(offers: list[Event], history: list[Event]) -> list[Offer]:

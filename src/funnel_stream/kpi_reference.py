@@ -299,7 +299,9 @@ off by at most 2 %. An exact 0 is exact. They cannot be combined across pipeline
 `funnel_win_ratio_breakdown_numerator`. Dimensions are
 {_listed(definition.dimensions)}
 and what `funnel.yaml` combines: `dimension="channel+product"`, `value="fair + gtx"`. Values are as
-known now: a corrected attribute moves the deal's figures, past ones too.
+known now: a corrected attribute moves the deal's figures, past ones too – unless `funnel.yaml` says
+that the first value holds. White space around and doubled within a value is not part of it, and
+`funnel.yaml` may say which other spellings are one.
 
 Shown are the top N values (default {definition.top_n}) by leads in the longest window, one set for
 all KPIs and windows. The rest is `__other__`, computed from summed parts. A missing value is

@@ -6,7 +6,7 @@ from typing import Final
 from funnel_stream import journey
 from funnel_stream.blocks import FactBlock, FactBlockBuilder
 from funnel_stream.definition import Definition
-from funnel_stream.facts import FactRules, Facts, combination, difference
+from funnel_stream.facts import FactRules, Facts, difference
 from funnel_stream.spend import Spend
 
 DEAL_KEY: Final = b"deal/"
@@ -20,7 +20,6 @@ class Ledger:
     def __init__(self, definition: Definition, rows: Mapping[bytes, bytes]) -> None:
         self._rows = rows
         self._rules = FactRules(definition)
-        self._retention_us = definition.retention_us
         self._before: dict[bytes, bytes | None] = {}
 
     def touch(self, key: bytes) -> None:
@@ -61,9 +60,9 @@ class Ledger:
     ) -> None:
         if key.startswith(SPEND_KEY):
             if before:
-                to.add_spend(_spend(key, before), -1)
+                to.add_spend(self._spend(key, before), -1)
             if after:
-                to.add_spend(_spend(key, after))
+                to.add_spend(self._spend(key, after))
             return
         old, new = self._told(before), self._told(after)
         if len(old) == len(new) == 1 and old[0][0] == new[0][0]:
@@ -79,12 +78,12 @@ class Ledger:
 
     def _told(self, row: bytes | None) -> list[tuple[tuple[str, ...], Facts]]:
         """The facts of a row's deals that have any, with what they are broken down by."""
-        lives = journey.lives(row, self._retention_us) if row else ()
-        return [(combination(life), facts) for life in lives if (facts := self._rules.facts(life))]
+        lives = self._rules.lives(row) if row else ()
+        facts, combination = self._rules.facts, self._rules.combination
+        return [(combination(life), found) for life in lives if (found := facts(life))]
 
-
-def _spend(key: bytes, row: bytes) -> Spend:
-    """The one event of a spend's row; the row's key names the channel, then the event's id."""
-    [event] = journey.events(row)
-    channel = key[len(SPEND_KEY) : -len(event.id.encode()) - 1]
-    return Spend.of(channel.decode(), event)
+    def _spend(self, key: bytes, row: bytes) -> Spend:
+        """The one event of a spend's row; its key names the channel, then the event's id."""
+        [event] = journey.events(row)
+        channel = key[len(SPEND_KEY) : -len(event.id.encode()) - 1].decode()
+        return Spend.of(self._rules.spellings["channel"][channel], event)

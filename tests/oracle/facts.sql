@@ -38,23 +38,33 @@ FROM journal WHERE rank IS NOT NULL WINDOW ordered AS (PARTITION BY deal ORDER B
 
 -- The last that was given; what an event clears it does not know, unless the event gives it too.
 CREATE MACRO latest(x, name) AS last(x ORDER BY at_us, event_id) FILTER (x IS NOT NULL OR list_contains(cleared, name));
+-- Where the first one holds: the first since it was last cleared (an event clears first, then gives).
+CREATE MACRO kept(x, name) AS CASE WHEN name IN (SELECT attribute FROM first_touched)
+    THEN first(x ORDER BY at_us, event_id) FILTER (x IS NOT NULL AND {'at': at_us, 'id': event_id} >= coalesce(cleared_last[name], {'at': -1, 'id': ''}))
+    ELSE latest(x, name) END;
 CREATE MACRO label_of(s) AS left(s, 120);
 
 -- The last move out of won or lost: what was given as a reason until then was that of another loss.
 CREATE TABLE departures AS
 SELECT deal, max({'at': at_us, 'rank': rank, 'id': event_id}) AS moved FROM moves WHERE is_entry AND previous >= 5 GROUP BY deal;
 
+-- When each attribute was cleared last.
+CREATE TABLE clearings AS
+SELECT deal, map_from_entries(list({'name': name, 'moment': moment})) AS cleared_last FROM (
+    SELECT deal, name, max({'at': at_us, 'id': event_id}) AS moment FROM journal, unnest(cleared) u(name) GROUP BY ALL
+) GROUP BY deal;
+
 CREATE TABLE attributes AS
 WITH reasoned AS (
-    SELECT journal.*, CASE WHEN coalesce({'at': at_us, 'rank': coalesce(rank, 7), 'id': event_id} > moved, true)
+    SELECT journal.*, cleared_last, CASE WHEN coalesce({'at': at_us, 'rank': coalesce(rank, 7), 'id': event_id} > moved, true)
         THEN lost_reason END AS reason_now
-    FROM journal LEFT JOIN departures USING (deal)
+    FROM journal LEFT JOIN departures USING (deal) LEFT JOIN clearings USING (deal)
 )
 SELECT deal, coalesce(label_of(latest(pipeline, 'pipeline')), 'default') AS pipeline,
-    latest(channel, 'channel') AS channel, latest(source, 'source') AS source,
-    latest(contact_trigger, 'contact_trigger') AS contact_trigger, latest(product, 'product') AS product,
-    latest(industry, 'industry') AS industry, latest(segment, 'segment') AS segment,
-    latest(owner, 'owner') AS owner, latest(closing_document, 'closing_document') AS closing_document,
+    kept(channel, 'channel') AS channel, kept(source, 'source') AS source,
+    kept(contact_trigger, 'contact_trigger') AS contact_trigger, kept(product, 'product') AS product,
+    kept(industry, 'industry') AS industry, kept(segment, 'segment') AS segment,
+    kept(owner, 'owner') AS owner, kept(closing_document, 'closing_document') AS closing_document,
     coalesce(label_of(last(reason_now ORDER BY at_us, event_id)
         FILTER (reason_now IS NOT NULL OR (lost_reason IS NULL AND list_contains(cleared, 'lost_reason')))), '__none__') AS reason,
     latest(problems, 'problems') AS problems, latest(desired_outcomes, 'desired_outcomes') AS desired_outcomes,

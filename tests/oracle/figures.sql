@@ -53,18 +53,30 @@ SELECT subject, "window", cells.id, minor FROM shares JOIN cells USING (currency
 CREATE TABLE subjects AS
 SELECT deal AS subject, pipeline FROM attributes UNION ALL SELECT subject, pipeline FROM spend_subjects;
 
+-- An alias and what it stands for are found by what they look alike; other texts mean themselves.
+CREATE TABLE spellings AS
+SELECT attribute, alike(attribute, alias) AS text, tidy(value) AS value FROM value_aliases
+UNION SELECT attribute, alike(attribute, value), tidy(value) FROM value_aliases;
+
 -- The parts of a combination are joined; one with nothing in it is as missing as a single one.
 CREATE TABLE named AS
-WITH parts AS (
-    SELECT deal AS subject, attribute, label_of(v) AS part
+WITH written AS (
+    SELECT deal AS subject, attribute, alike(attribute, v) AS text
     FROM attributes UNPIVOT INCLUDE NULLS (v FOR attribute IN (channel, source, contact_trigger,
         product, industry, segment, owner, closing_document))
+    UNION ALL SELECT subject, 'channel', alike('channel', channel) FROM spend_subjects
+), read AS (
+    SELECT subject, attribute, label_of(coalesce(value, nullif(text, ''))) AS part
+    FROM written LEFT JOIN spellings USING (attribute, text)
+), parts AS (
+    FROM read WHERE subject > 0
 )
 SELECT subject, dimension, CASE WHEN count(part) = 0 THEN '__none__'
     ELSE label_of(string_agg(coalesce(part, '__none__'), ' + ' ORDER BY position)) END AS value
 FROM parts JOIN dimensions USING (attribute) GROUP BY subject, dimension
 UNION ALL
-SELECT subject, 'channel', label_of(channel) FROM spend_subjects WHERE 'channel' IN (SELECT dimension FROM dimensions);
+SELECT subject, 'channel', coalesce(part, '__none__') FROM read
+WHERE subject < 0 AND 'channel' IN (SELECT dimension FROM dimensions);
 
 CREATE TABLE members AS
 WITH present AS (

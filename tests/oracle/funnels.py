@@ -66,14 +66,17 @@ def occurred(line: Event) -> datetime:
 
 VALUES: dict[str, tuple[str | None, ...]] = {
     "channel": ("web", "paid_search", "fair", "Über uns", LONG + "ab", LONG + "ac", "", " ",
-                "__other__", "__none__", *(f"partner {i}" for i in range(20))),
+                "__other__", "__none__", *(f"partner {i}" for i in range(20)),
+                "Web", "WEB ", "www", "Paid  Search", "paid\u00a0search", "SEM", "The\tfair",
+                "über uns", "ÜBER  UNS", "STRASSE", "Straße", "\u2003", "N/A", "__NONE__",
+                "Partner 3", LONG + "AB", LONG + " ab"),
     "source": ("friend", "press"),
     "contact_trigger": ("newsletter", None),
-    "product": ("gtx", 'quo"te\\n', "emoji ☂", "mg"),
+    "product": ("gtx", 'quo"te\\n', "emoji ☂", "mg", "GTX", " mg", "geforce gtx", "emoji\u3000☂"),
     "industry": ("retail", "medical"),
-    "segment": ("smb",),
-    "owner": tuple(f"owner {i:02}" for i in range(30)),
-    "closing_document": ("contract", "pro forma invoice"),
+    "segment": ("smb", "enterprise", " smb"),
+    "owner": (*(f"owner {i:02}" for i in range(30)), "Owner 01", " OWNER  02"),
+    "closing_document": ("contract", "pro forma invoice", "signed  contract", "Contract"),
     "lost_reason": (None, "", LONG + "ab", LONG + "ac", "__other__", "__none__",
                     *(f"reason {i:02}" for i in range(25))),
 }  # fmt: skip
@@ -314,7 +317,10 @@ class RandomFunnel:
     def spend(self) -> Event:
         """Odd amounts; without a period, or with one that begins or ends anywhere."""
         at = self.instant()
-        channels = ("web", "paid_search", "fair", "nobody came", LONG + "ad", "partner 3")
+        channels = (
+            "web", "paid_search", "fair", "nobody came", LONG + "ad", "partner 3",
+            "Web", " www", "paid\u00a0search", "The fair", "PARTNER  3", "\u2003",
+        )  # fmt: skip
         amount, currency = self.random.choice(
             ((10, "EUR"), ("333.33", "EUR"), (0.01, "EUR"), (0, "EUR"), ("1000.01", "USD"),
              (99999, "JPY"), ("7.001", "KWD"), ("12345678901.23", "PLN"),

@@ -93,6 +93,7 @@ def figures(events: Path, as_of: str, config: Mapping[str, Any] | None = None) -
     """
     settings = Settings(config or {})
     with duckdb.connect() as database:
+        database.create_function("casefold", casefold)
         database.execute("SET VARIABLE events_path = $1", [str(events)])
         database.execute("SET VARIABLE as_of_us = $1::BIGINT", [microseconds(as_of)])
         database.execute("SET VARIABLE now_us = $1::BIGINT", [time.time_ns() // 1000])
@@ -104,6 +105,11 @@ def figures(events: Path, as_of: str, config: Mapping[str, Any] | None = None) -
         exact = read_figures(database)
     exact |= targets(exact, settings)
     return {name: Figure(q.top / q.bottom, q.precision) for name, q in exact.items()}
+
+
+def casefold(text: str) -> str:
+    """Without the difference between upper and lower case; DuckDB knows ``lower`` alone."""
+    return text.casefold()
 
 
 def run(database: duckdb.DuckDBPyConnection, script: str) -> None:

@@ -10,6 +10,7 @@ ROOT = Path(funnel_stream.__file__).parent
 FLOORS = [
     {"errors"},
     {"contract", "cells", "documents", "human"},
+    {"values"},
     {"definition"},
     {"rates", "journey"},
     {"spend"},

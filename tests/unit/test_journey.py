@@ -27,8 +27,8 @@ def row(*events: Event) -> bytes:
     return packed
 
 
-def deal_of(packed: bytes) -> Journey:
-    [deal] = lives(packed, 1 << 62)
+def deal_of(packed: bytes, keep_first: frozenset[str] = frozenset()) -> Journey:
+    [deal] = lives(packed, 1 << 62, keep_first)
     return deal
 
 
@@ -189,6 +189,30 @@ def test_a_reason_can_be_cleared() -> None:
     again = [lost, reopened, Event(30, LOST, "c", TIME)]
     assert reason(*again, Event(40, UPDATE, "d", cleared)) is None
     assert reason(*again, Event(25, UPDATE, "d", cleared)) == "time"
+
+
+def test_the_first_attribute_given_wins_where_it_is_to_be_kept() -> None:
+    """By time, then id, whatever the stage and the order of arrival; all others stay the last."""
+    events = [
+        Event(20, WON, "b", {"channel": "late", "owner": "last"}),
+        Event(10, LEAD, "d", {"channel": "second", "owner": "first"}),
+        Event(10, UPDATE, "c", {"channel": "first"}),
+        Event(5, UPDATE, "a", {"product": "gtx"}),
+    ]
+    for arrived in permutations(events):
+        deal = deal_of(row(*arrived), frozenset({"channel", "segment"}))
+        assert deal.attributes == {"channel": "first", "owner": "last", "product": "gtx"}
+
+
+def test_after_a_clearing_the_first_attribute_given_since_is_kept() -> None:
+    events = [
+        Event(10, LEAD, "a", {"channel": "web"}),
+        Event(20, UPDATE, "b", {"cleared": ["channel", "owner"], "channel": "fair"}),
+        Event(30, WON, "c", {"channel": "tv", "cleared": ["owner"]}),
+    ]
+    for arrived in permutations(events):
+        deal = deal_of(row(*arrived), frozenset({"channel"}))
+        assert deal.attributes["channel"] == "fair"
 
 
 def test_a_duplicate_changes_nothing_and_a_conflict_is_named() -> None:

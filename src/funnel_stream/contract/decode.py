@@ -13,6 +13,7 @@ from funnel_stream.contract.event import (
     ACTIVITY,
     ACTIVITY_OUTCOMES,
     CLEARABLE,
+    DIMENSIONS,
     SPEND,
     STAGES,
     UPDATE,
@@ -254,9 +255,12 @@ def _amount(
 
 
 def _cleared(names: list[str], record: Mapping[str, Any]) -> list[str]:
-    """What these names take away, in one order; not what the same event gives again."""
+    """What these names take away, in one order. What the same event gives again is not taken away,
+    but of a dimension it is told: where the first value holds, one of them begins anew."""
     cleared = {"amount" if name == "currency" else name for name in names}
-    return [name for name in CLEARABLE if name in cleared and name not in record]
+    return [
+        name for name in CLEARABLE if name in cleared and (name not in record or name in DIMENSIONS)
+    ]
 
 
 def _says(found: object) -> bool:

@@ -32,9 +32,9 @@ FAULTS = (
     ),
     Fault(
         "cleared-after-given",
-        _DECODE,
-        "if name in cleared and name not in record",
-        "if name in cleared",
+        "journey.py",
+        '            known.update(given)\n            known.pop("cleared", None)\n',
+        "            known = given | known\n",
         "An event that clears the owner and names the new one leaves the deal without.",
         _UNIT,
     ),

@@ -59,7 +59,7 @@ FAULTS = (
     Fault(
         "expired-spend-stays",
         _LEDGER,
-        "                to.add_spend(_spend(key, before), -1)\n",
+        "                to.add_spend(self._spend(key, before), -1)\n",
         "                pass\n",
         "Money spent counts although its record has expired.",
         ("unit/test_spend.py",),

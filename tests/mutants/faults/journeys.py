@@ -15,8 +15,8 @@ FAULTS = (
     Fault(
         "attributes-by-arrival",
         _FILE,
-        "sorted(history, key=lambda event: (event.at, event.id))",
-        "history",
+        "    return sorted(history, key=lambda event: (event.at, event.id))\n",
+        "    return history\n",
         "Of two values of one instant the one of the higher stage wins, not of the later id.",
     ),
     Fault(
@@ -176,8 +176,8 @@ FAULTS = (
     Fault(
         "clearing-says-nothing",
         _FILE,
-        "                known.pop(name, None)\n",
-        "                pass\n",
+        '            for name in given.get("cleared", ()):\n                known.pop(name, None)\n',
+        "",
         "An owner who left keeps the deal for ever.",
     ),
     Fault(

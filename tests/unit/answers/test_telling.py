@@ -8,6 +8,7 @@ from funnel_stream.answers import telling
 from funnel_stream.answers.question import question
 from funnel_stream.answers.telling import text
 from funnel_stream.definition import Definition
+from funnel_stream.values import Values
 from tests.funnels import at, event, stage
 from tests.unit.answers.test_explanation import explained
 
@@ -70,6 +71,19 @@ def test_a_reason_after_a_reopening_corrects_none() -> None:
         "corrected lost reason price → size",
         "lost reason time",
     ]
+
+
+def test_a_later_value_is_no_correction_where_the_first_holds() -> None:
+    events = [
+        stage("a", "lead", at(), owner="ann"),
+        stage("a", "offer", at(days=1), owner="bob"),
+        stage("a", "won", at(days=2), owner="ann"),
+    ]
+    first = Definition(values={"owner": Values(keep="first")})
+    found = explained(events, definition=first)
+    told = [text(detail) for step in found.journey for detail in telling.details(step)]
+    assert told == ["owner ann", "owner bob, ann was first", "owner ann"]
+    assert found.counts_under["owner"] == found.attributes["owner"] == "ann"
 
 
 def test_every_time_in_a_text_is_known_as_one() -> None:

@@ -114,8 +114,13 @@ def test_names_that_mean_nothing_are_ignored(names: list[str] | None) -> None:
 
 
 def test_what_the_same_event_gives_is_not_cleared() -> None:
+    """Of a dimension both are kept: where the first value holds, this is a new first one."""
     value = record(cleared=["owner", "amount", "cost"], owner="Anna", cost=1, currency="EUR")
-    assert attributes(value) == {"owner": "Anna", "cost": [100, "EUR"], "cleared": ["amount"]}
+    assert attributes(value) == {
+        "owner": "Anna",
+        "cost": [100, "EUR"],
+        "cleared": ["owner", "amount"],
+    }
     blank = record(cleared=["owner", "problems"], owner=" ", problems=[])
     assert attributes(blank) == {"problems": [], "cleared": ["owner"]}
 
