@@ -22,6 +22,7 @@ from funnel_stream.contract.event import (
 from funnel_stream.definition import OPEN_STAGES, Definition
 from funnel_stream.facts import DISCOUNT_PARTS, EFFECTS, MATURED_TARGETS
 from funnel_stream.shapes import (
+    FEWEST_WON,
     Ages,
     Amounts,
     CellIds,
@@ -138,6 +139,9 @@ def _fixed(*series: Ratio) -> Callable[[tuple[str, ...]], tuple[Ratio, ...]]:
 _FIRST_OFFERS = cell_id("first_offer", "true"), cell_id("first_offer", "false")
 _OPEN: Final[dict[tuple[str, ...], CellIds]] = {
     (stage,): (cell_id("open", stage),) for stage in OPEN_STAGES
+}
+_STUCK: Final[dict[tuple[str, ...], CellIds]] = {
+    (stage,): (cell_id("stuck", stage),) for stage in OPEN_STAGES
 }
 _LOST_LABELS = ("reason", "lost_from", "offered")
 _LOST_KNOWN = {"lost_from": len(_PIPELINE_STAGES), "offered": 2}
@@ -565,7 +569,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         "deals open in the stage now for longer than stuck_after says",
         "deals",
         LimitedCounts(
-            series={(stage,): (cell_id("stuck", stage),) for stage in OPEN_STAGES},
+            series=_STUCK,
             labels=("stage",),
             of_now=True,
         ),
@@ -601,11 +605,13 @@ KPIS: Final[tuple[Kpi, ...]] = (
         "pipeline_velocity",
         0,
         "Pipeline velocity",
-        "What the open deals are worth per day of a sales cycle.",
-        "open deals now × win ratio × mean won value ÷ mean time to close of won deals in days",
+        "What the open deals that move are worth per day of a sales cycle.",
+        "open deals now that are not stuck × win ratio × mean won value ÷ mean time to close of "
+        f"won deals in days; no series for fewer than {FEWEST_WON} deals won in the window",
         "money a day",
         Velocity(
             open=tuple(cell for ids in _OPEN.values() for cell in ids),
+            stuck=tuple(cell for ids in _STUCK.values() for cell in ids),
             won=_closed(("won",)),
             closed=_closed(_BOTH),
             valued=(cell_id("valued_won"),),

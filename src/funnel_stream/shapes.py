@@ -539,12 +539,20 @@ def _at_rank(counted: list[tuple[float, int]], rank: int) -> float:
     raise AssertionError("a histogram holds as many as it counts")
 
 
+FEWEST_WON: Final = 5
+"""Won deals of a window whose mean value and time say anything about the open ones."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Velocity(Shape):
     """Open deals × win ratio × mean won value ÷ mean time to close of won deals in days: what the
-    pipeline earns a day, per currency, in major units."""
+    pipeline earns a day if it goes on like that, per currency, in major units.
+
+    Stuck deals are left out: they are open, but nobody expects them to go on like the others.
+    """
 
     open: CellIds
+    stuck: CellIds
     won: CellIds
     closed: CellIds
     valued: CellIds
@@ -554,9 +562,11 @@ class Velocity(Shape):
     def figures(self, place: Place) -> Iterator[Figure]:
         won, closed, valued = (place.sum(ids) for ids in (self.won, self.closed, self.valued))
         spent_us = place.cells.get(self.time_to_close, 0)
-        if not (won and closed and valued and spent_us):
+        if won < FEWEST_WON or not (valued and spent_us):
             return
-        deals = sum([place.now.get(cell, 0) for cell in self.open])
+        now = place.now
+        deals = sum([now.get(cell, 0) for cell in self.open])
+        deals -= sum([now.get(cell, 0) for cell in self.stuck])
         days = spent_us / won / 86_400_000_000
         for (outcome, currency), minor in sorted(place.of("deal_value")):
             if outcome == "won":

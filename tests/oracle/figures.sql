@@ -215,10 +215,10 @@ WITH counted AS (
         JOIN sums a ON a.place = v.place AND a.cell = 'won with amount'
         JOIN sums t ON t.place = v.place AND t.cell = 'time won'
         LEFT JOIN (
-            SELECT struct_update(place, "window" := NULL) AS row_of, sum(n) AS n
-            FROM sums WHERE cell LIKE 'open %' AND currency = '' GROUP BY ALL
+            SELECT struct_update(place, "window" := NULL) AS row_of, sum(if(cell LIKE 'stuck %', -n, n)) AS n
+            FROM sums WHERE (cell LIKE 'open %' OR cell LIKE 'stuck %') AND currency = '' GROUP BY ALL
         ) o ON o.row_of IS NOT DISTINCT FROM struct_update(v.place, "window" := NULL)
-    WHERE v.cell = 'value won' AND v.n <> 0 AND t.n <> 0
+    WHERE v.cell = 'value won' AND v.n <> 0 AND t.n <> 0 AND w.n >= 5
 ), open_labels AS (
     SELECT place, 'funnel_problems' AS kpi, MAP {'problem': label} AS labels, n FROM sums WHERE cell = 'problem'
     UNION ALL

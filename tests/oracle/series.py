@@ -165,7 +165,7 @@ class Velocity(NamedTuple):
 
     def show(self, row: Row, *values: Any) -> None:
         open_now, won, lost, value, priced, seconds = values
-        if value and seconds:
+        if value and seconds and won >= 5:
             mean_value, mean_days = value / 100 / priced, seconds / 86_400 / won
             velocity = open_now * (won / (won + lost)) * mean_value / mean_days
             row.add("pipeline_velocity", "", self.labels, velocity, "relative")

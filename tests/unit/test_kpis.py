@@ -100,8 +100,8 @@ FIGURES: list[tuple[str, dict[str, str], float | None]] = [
     ("lead_score", {"qualified": "true"}, 50.0),
     ("lead_score", {"qualified": "false"}, None),
     ("margin_ratio", {"currency": "EUR"}, 0.75),
-    # 2 open deals × ½ won × 1,800 a won deal ÷ 9 days
-    ("pipeline_velocity", {"currency": "EUR"}, 200.0),
+    # One won deal is too few to say anything about the two that are open.
+    ("pipeline_velocity", {"currency": "EUR"}, None),
 ]
 
 
@@ -137,6 +137,23 @@ def test_a_figure_of_now(kpi: str, labels: dict[str, str], value: float | None) 
     limits = Definition(stuck_after={"lead": "16d", "negotiation": "9d"})
     result = computed(STORY, micros(days=20, hours=12), limits)
     assert figure(result, f"funnel_{kpi}", window=None, **labels) == value
+
+
+def test_velocity_is_what_moves_by_what_five_won_deals_were_like() -> None:
+    """3 open of which 1 is stuck × 5 of 6 won × 1,800 a won deal ÷ 9 days."""
+    closed = [(f"won {i}", "won") for i in range(5)] + [("lost", "lost")]
+    events = [
+        *(stage(deal, "lead", at(days=1), amount=1800, currency="EUR") for deal, _ in closed),
+        *(stage(deal, outcome, at(days=10)) for deal, outcome in closed),
+        *(stage(f"open {day}", "lead", at(days=day)) for day in (1, 15, 19)),
+    ]
+    limits = Definition(stuck_after={"lead": "10d"})
+    result = computed(events, micros(days=20), limits)
+    velocity = figure(result, "funnel_pipeline_velocity", currency="EUR")
+    assert velocity == pytest.approx(2 * 5 / 6 * 1800 / 9)
+    of_four = [each for each in events if each["deal_id"] != "won 0"]
+    result = computed(of_four, micros(days=20), limits)
+    assert figure(result, "funnel_pipeline_velocity", currency="EUR") is None
 
 
 def test_a_deal_is_stuck_from_the_minute_after_its_limit() -> None:
