@@ -23,8 +23,12 @@ _READABLE: Final = 8
 _MANY: Final = 1_000
 _RANKS: Final = 12
 
-_ASKED_INSTEAD: Final = {"cost_per_lead": "leads", "pipeline_velocity": "open_deals"}
-"""KPIs that are not made of deals, and the ones whose deals are the best answer."""
+_ASKED_INSTEAD: Final = {
+    "cost_per_lead": {"kpi": "leads"},
+    "pipeline_velocity": {"kpi": "open_deals"},
+    "won_value_per_day": {"kpi": "deal_value", "outcome": "won"},
+}
+"""KPIs that are not made of deals, and the figures whose deals are the best answer."""
 _WITHOUT_DEALS: Final = ("spend",)
 
 
@@ -230,8 +234,9 @@ def deals(kpi: Kpi, of: Figure, **at: str) -> tuple[Link, ...]:
     """
     if kpi.id in _WITHOUT_DEALS:
         return ()
-    asked = BY_ID[_ASKED_INSTEAD[kpi.id]] if kpi.id in _ASKED_INSTEAD else kpi
-    given = {"kpi": asked.id, "pipeline": "${pipeline:percentencode}"}
+    instead = _ASKED_INSTEAD.get(kpi.id)
+    asked = BY_ID[instead["kpi"]] if instead else kpi
+    given = {"kpi": asked.id, **(instead or {}), "pipeline": "${pipeline:percentencode}"}
     if of.window and not asked.of_now:
         given["window"] = "${__field.labels.window}"
     else:

@@ -25,6 +25,7 @@ from funnel_stream.shapes import (
     FEWEST_WON,
     Ages,
     Amounts,
+    AmountsPerDay,
     CellIds,
     CostPer,
     Counts,
@@ -617,6 +618,16 @@ KPIS: Final[tuple[Kpi, ...]] = (
             valued=(cell_id("valued_won"),),
             time_to_close=cell_id("time_to_close", "won"),
         ),
+    ),
+    Kpi(
+        "won_value_per_day",
+        0,
+        "Value won per day",
+        "What was really won per day: hold the pipeline velocity against it.",
+        "Σ final amounts of the deals won in the window ÷ the time of the window that has passed, "
+        "in days",
+        "money a day",
+        AmountsPerDay(measure="deal_value", of=("won",)),
     ),
 )
 

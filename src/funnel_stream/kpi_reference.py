@@ -13,7 +13,15 @@ from typing import Final
 from funnel_stream.catalogue import ATTAINMENT, BY_ID, KPIS, TARGET, Kpi
 from funnel_stream.contract.event import STAGES
 from funnel_stream.definition import BREAKDOWN_KPIS, OPEN_STAGES, Definition, Window
-from funnel_stream.shapes import QUANTILES, CostPer, LimitedCounts, OpenCounts, Place, Velocity
+from funnel_stream.shapes import (
+    QUANTILES,
+    AmountsPerDay,
+    CostPer,
+    LimitedCounts,
+    OpenCounts,
+    Place,
+    Velocity,
+)
 
 STAGE_TITLES: Final = {
     1: "Stage 1: lead",
@@ -164,6 +172,8 @@ def _basis(kpi: Kpi) -> str:
         return "`period`, `cohort`"
     if isinstance(kpi.shape, Velocity):
         return "period, times the open deals of now"
+    if isinstance(kpi.shape, AmountsPerDay):
+        return "period; it moves with the clock, as the current pane passes"
     return "period"
 
 

@@ -11,7 +11,7 @@ from funnel_stream.cells import CELLS, Cell, cell_id, histogram, histogram_value
 from funnel_stream.contract.money import major
 from funnel_stream.definition import DAY, Definition, Window
 from funnel_stream.facts import NONE
-from funnel_stream.windows import Cells
+from funnel_stream.windows import MINUTE_US, Cells
 
 OTHER: Final = "__other__"
 CellIds = tuple[int, ...]
@@ -108,6 +108,13 @@ class Place:
     @property
     def total(self) -> bool:
         return not self.dimension
+
+    @property
+    def days(self) -> float:
+        """How much of the window has passed, in days of 24 hours: the pane in progress in part."""
+        assert self.window is not None
+        since = self.as_of // (self.window.pane * MINUTE_US) + 1 - self.window.panes
+        return (self.as_of - since * self.window.pane * MINUTE_US) / (DAY * MINUTE_US)
 
     def sum(self, ids: CellIds) -> int:
         """Total weight of cells."""
@@ -572,6 +579,35 @@ class Velocity(Shape):
             if outcome == "won":
                 value = major(minor, currency) / valued
                 yield "", own(self.labels, (currency,)), deals * (won / closed) * value / days
+
+    def contributions(self, cell: Cell, horizons: tuple[str, ...]) -> list[Contribution]:
+        return []
+
+    def size(self, place: Place) -> int:
+        return open_values(place.definition, "currency")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AmountsPerDay(Shape):
+    """Sums of money ÷ the days of the window that have passed, in major units, per currency.
+
+    ``of``: the labels of the measure's cells that are summed, without the currency.
+    """
+
+    measure: str
+    of: tuple[str, ...]
+    labels: tuple[str, ...] = ("currency",)
+
+    def __post_init__(self) -> None:
+        OPEN_MEASURES.add(self.measure)
+
+    def figures(self, place: Place) -> Iterator[Figure]:
+        # A window of one pane has not begun to pass at the first instant of its pane.
+        if not (days := place.days):
+            return
+        for (*labels, currency), minor in sorted(place.of(self.measure)):
+            if tuple(labels) == self.of:
+                yield "", own(self.labels, (currency,)), major(minor, currency) / days
 
     def contributions(self, cell: Cell, horizons: tuple[str, ...]) -> list[Contribution]:
         return []

@@ -219,6 +219,10 @@ WITH counted AS (
             FROM sums WHERE (cell LIKE 'open %' OR cell LIKE 'stuck %') AND currency = '' GROUP BY ALL
         ) o ON o.row_of IS NOT DISTINCT FROM struct_update(v.place, "window" := NULL)
     WHERE v.cell = 'value won' AND v.n <> 0 AND t.n <> 0 AND w.n >= 5
+), won_per_day AS (
+    SELECT place, currency, n::HUGEINT * 86400000000 AS top, unit * (getvariable('as_of_us') - begins) AS base
+    FROM valued v JOIN spans s ON s."window" = v.place."window"
+    WHERE cell = 'value won' AND n <> 0 AND getvariable('as_of_us') > begins
 ), open_labels AS (
     SELECT place, 'funnel_problems' AS kpi, MAP {'problem': label} AS labels, n FROM sums WHERE cell = 'problem'
     UNION ALL
@@ -264,4 +268,6 @@ FROM (SELECT v.*, coalesce(l.n, 0) AS leads FROM valued v LEFT JOIN sums l ON l.
     (VALUES ('', s.n, leads * unit, 'relative'), ('_numerator', s.n, unit, 'exact'), ('_denominator', leads, 1, 'exact')) t(suffix, top, base, precision)
 WHERE base <> 0
 UNION ALL
-SELECT place, 'funnel_pipeline_velocity', '', MAP {'currency': currency}, coalesce(top, 0), base, 'relative' FROM velocity;
+SELECT place, 'funnel_pipeline_velocity', '', MAP {'currency': currency}, coalesce(top, 0), base, 'relative' FROM velocity
+UNION ALL
+SELECT place, 'funnel_won_value_per_day', '', MAP {'currency': currency}, top, base, 'relative' FROM won_per_day;

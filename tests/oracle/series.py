@@ -169,3 +169,21 @@ class Velocity(NamedTuple):
             mean_value, mean_days = value / 100 / priced, seconds / 86_400 / won
             velocity = open_now * (won / (won + lost)) * mean_value / mean_days
             row.add("pipeline_velocity", "", self.labels, velocity, "relative")
+
+
+class WonPerDay(NamedTuple):
+    """The value of the deals won in the window by the days of it that have passed."""
+
+    labels: dict[str, str]
+
+    def columns(self) -> Sequence[str]:
+        return (
+            f"coalesce(sum(value) FILTER ({inside('won')}), 0)",
+            "max(epoch_us(as_of) - epoch_us(begins))",
+        )
+
+    def show(self, row: Row, *values: Any) -> None:
+        value, passed = values
+        if value:
+            per_day = value / 100 / (passed / 86_400_000_000)
+            row.add("won_value_per_day", "", self.labels, per_day, "relative")

@@ -35,7 +35,7 @@ KPIS = {
     # Beyond the article
     "stage_entries", "stage_duration_seconds", "transitions", "open_deals", "open_value",
     "open_age_seconds", "stuck_deals", "target", "target_attainment_ratio", "lead_score",
-    "margin_ratio", "pipeline_velocity",
+    "margin_ratio", "pipeline_velocity", "won_value_per_day",
 }  # fmt: skip
 """Every metric of the KPI catalogue, copied by hand."""
 BASES = {

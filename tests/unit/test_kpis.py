@@ -102,6 +102,9 @@ FIGURES: list[tuple[str, dict[str, str], float | None]] = [
     ("margin_ratio", {"currency": "EUR"}, 0.75),
     # One won deal is too few to say anything about the two that are open.
     ("pipeline_velocity", {"currency": "EUR"}, None),
+    # The day in progress has passed by an hour.
+    ("won_value_per_day", {"currency": "EUR"}, 1800 / (364 + 1 / 24)),
+    ("won_value_per_day", {"currency": "USD"}, None),
 ]
 
 

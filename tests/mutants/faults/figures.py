@@ -4,6 +4,7 @@ from tests.mutants.fault import Fault
 
 _CELLS, _SHAPES, _CATALOGUE, _SAMPLES = "cells.py", "shapes.py", "catalogue.py", "samples.py"
 _NOW = ("unit/test_kpis.py", "oracle/test_now_by_hand.py")
+_MONEY = ("unit/test_kpis.py", "oracle/test_money_by_hand.py")
 
 FAULTS = (
     Fault(
@@ -171,6 +172,31 @@ FAULTS = (
         'if outcome == "lost":',
         "What was lost is what the pipeline earns.",
         _NOW,
+    ),
+    Fault(
+        "per-day-of-the-whole-window",
+        _SHAPES,
+        "        since = self.as_of // (self.window.pane * MINUTE_US) + 1 - self.window.panes\n"
+        "        return (self.as_of - since * self.window.pane * MINUTE_US) / (DAY * MINUTE_US)\n",
+        "        return self.window.minutes / DAY\n",
+        "In the first hour of a day less is won per day than the day before.",
+        _MONEY,
+    ),
+    Fault(
+        "per-day-with-a-pane-too-many",
+        _SHAPES,
+        "(self.window.pane * MINUTE_US) + 1 - self.window.panes",
+        "(self.window.pane * MINUTE_US) - self.window.panes",
+        "What is won in a window is spread over a pane that it does not hold.",
+        _MONEY,
+    ),
+    Fault(
+        "per-day-of-all-that-closed",
+        _SHAPES,
+        "            if tuple(labels) == self.of:\n",
+        "            if labels:\n",
+        "What was lost is won per day.",
+        _MONEY,
     ),
     Fault(
         "money-ratio-of-one-currency",

@@ -27,7 +27,7 @@ DEFINITION = Definition(
     base_currency="EUR",
     rates={"JPY": {"2026-03-01": "0.00613", "2026-03-20": "0.00598", "2026-05-01": "0.0061"}},
 )
-NOT_OF_DEALS = ("spend", "cost_per_lead", "pipeline_velocity", "target")
+NOT_OF_DEALS = ("spend", "cost_per_lead", "pipeline_velocity", "won_value_per_day", "target")
 """Beginnings of the names of figures that are of no deals."""
 
 
