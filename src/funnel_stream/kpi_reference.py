@@ -302,7 +302,8 @@ Where no basis is said, it is the period: what happened in the window.
 {suffixes}
 
 Quantiles are taken from histograms that can be added up: the answer is the value at rank ⌈q·n⌉,
-off by at most 2 %. An exact 0 is exact. They cannot be combined across pipelines in PromQL.
+off by at most 2 % and never beyond what the sum leaves room for. An exact 0 is exact, and so is the
+only sample. They cannot be combined across pipelines in PromQL.
 
 **Breakdowns.** A total and its breakdown are two families, so that a sum never counts twice:
 `funnel_leads` and `funnel_leads_breakdown{{dimension="channel",value="fair"}}`. Suffixes come last:

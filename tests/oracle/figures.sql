@@ -248,7 +248,8 @@ SELECT place, kpi, '_sum', labels, total, unit, precision FROM means WHERE sampl
 UNION ALL
 SELECT place, kpi, '_count', labels, samples, 1, 'exact' FROM means WHERE samples <> 0 OR place.dimension = ''
 UNION ALL
-SELECT place, kpi, '_quantile', map_concat(labels, MAP {'quantile': q}), durations[((samples * tenths + 9) // 10)::INT], unit, 'quantile'
+SELECT place, kpi, '_quantile', map_concat(labels, MAP {'quantile': q}), durations[((samples * tenths + 9) // 10)::INT], unit,
+    if(samples = 1, 'relative', 'quantile')
 FROM means, (VALUES ('0.5', 5), ('0.9', 9)) t(q, tenths) WHERE durations IS NOT NULL
 UNION ALL
 SELECT place, kpi, '', labels, n, 1, 'exact' FROM open_labels WHERE n <> 0

@@ -93,7 +93,8 @@ class Mean(NamedTuple):
             for quantile, tenths in (("0.5", 5), ("0.9", 9)):
                 labels = self.labels | {"quantile": quantile}
                 ranked = found[-(-tenths * n // 10) - 1]
-                row.add(self.name, "_quantile", labels, ranked / self.unit, "quantile")
+                precision = "relative" if n == 1 else "quantile"
+                row.add(self.name, "_quantile", labels, ranked / self.unit, precision)
 
 
 class Money(NamedTuple):

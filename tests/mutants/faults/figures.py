@@ -4,6 +4,7 @@ from tests.mutants.fault import Fault
 
 _CELLS, _SHAPES, _CATALOGUE, _SAMPLES = "cells.py", "shapes.py", "catalogue.py", "samples.py"
 _NOW = ("unit/test_kpis.py", "oracle/test_now_by_hand.py")
+_TIMES = ("properties/test_quantiles.py", "oracle/test_windows_by_hand.py")
 _MONEY = ("unit/test_kpis.py", "oracle/test_money_by_hand.py")
 
 FAULTS = (
@@ -31,9 +32,41 @@ FAULTS = (
     Fault(
         "quantile-below-the-rank",
         _SHAPES,
-        "        if seen >= rank:\n",
-        "        if seen > rank or value == counted[-1][0]:\n",
+        "        if seen + count >= rank:\n",
+        "        if seen + count > rank or value == counted[-1][0]:\n",
         "The p50 of four deals is that of the third.",
+    ),
+    Fault(
+        "quantile-of-one-sample-is-its-cell's",
+        _SHAPES,
+        "    return min(max(value, least), most)\n",
+        "    return value\n",
+        "The only deal took 19.0 days, and half of them took 18.7.",
+        _TIMES,
+    ),
+    Fault(
+        "quantile-bounded-by-values",
+        _SHAPES,
+        "(exact - below * LOWEST) / (number - rank + 1)",
+        "(exact - below) / (number - rank + 1)",
+        "Small durations above their cells' values push the p90 away from its sample.",
+        _TIMES,
+    ),
+    Fault(
+        "quantile-bounded-by-the-lower-ends",
+        _SHAPES,
+        "least = (exact - above * HIGHEST) / rank",
+        "least = (exact - above * LOWEST) / rank",
+        "Long durations push the p50 away from its sample.",
+        _TIMES,
+    ),
+    Fault(
+        "quantile-bounded-by-too-few",
+        _SHAPES,
+        "most = (exact - below * LOWEST) / (number - rank + 1)",
+        "most = (exact - below * LOWEST) / number",
+        "The p90 is never above the mean by much.",
+        _TIMES,
     ),
     Fault(
         "quantiles-of-unsorted-cells",
