@@ -180,8 +180,10 @@ KPIS: Final[tuple[Kpi, ...]] = (
         "conversion_ratio",
         1,
         "Conversion between stages",
-        "Share of deals that get from one stage to a later one.",
-        "period: reached(to) ÷ reached(from), both in the window; cohort: of the deals "
+        "Deals of a later stage per deal of an earlier one (period), or the share of those who "
+        "were there that got there (cohort, matured).",
+        "period: reached(to) per reached(from), both in the window, of the same deals or not; "
+        "cohort: of the deals "
         "that reached from in the window, the share that has reached to; matured: the same, each "
         "deal counted when its horizon has passed, as converted if it got there within it",
         "ratio",
@@ -205,8 +207,9 @@ KPIS: Final[tuple[Kpi, ...]] = (
         "qualified_leads",
         2,
         "Qualified leads",
-        "Deals that were qualified.",
-        "deals whose reached(qualified) is in the window",
+        "Deals that were qualified in the window, leads of earlier windows too.",
+        "deals whose reached(qualified) is in the window (period); how many of the window's leads "
+        "were qualified so far is the numerator of the cohort's lead_quality_ratio",
         "deals",
         Counts(series={(): _reached(QUALIFIED)}),
     ),
@@ -214,8 +217,10 @@ KPIS: Final[tuple[Kpi, ...]] = (
         "lead_quality_ratio",
         2,
         "Lead quality",
-        "Share of leads that were qualified: how good marketing's leads are.",
-        "qualified ÷ leads, of the window's facts (period) or of the window's leads (cohort)",
+        "How good marketing's leads are: qualified per lead (period), or the share of the leads "
+        "that were qualified (cohort).",
+        "period: qualified in the window per lead of the window, of the same deals or not; cohort: "
+        "of the leads of the window, the share qualified so far",
         "ratio",
         Ratios(
             rule=_fixed(*_by_period_and_cohort(LEAD, QUALIFIED)),
@@ -419,8 +424,9 @@ KPIS: Final[tuple[Kpi, ...]] = (
         "sales_conversion_ratio",
         6,
         "Sales conversion",
-        "Share of leads that became customers.",
-        "won ÷ leads, of the window's facts (period) or of the window's leads (cohort)",
+        "Won per lead (period), or the share of the leads that became customers (cohort).",
+        "period: won in the window per lead of the window, of the same deals or not; cohort: of "
+        "the leads of the window, the share won so far",
         "ratio",
         Ratios(
             rule=_fixed(*_by_period_and_cohort(LEAD, WON)),
@@ -489,8 +495,9 @@ KPIS: Final[tuple[Kpi, ...]] = (
         "stage_entries",
         0,
         "Stage entries",
-        "Deals that reached a stage; a skipped stage counts as passed.",
-        "deals whose reached(stage) is in the window",
+        "Deals that reached a stage in the window, leads of earlier windows too; a skipped stage "
+        "counts as passed.",
+        "deals whose reached(stage) is in the window (period)",
         "deals",
         Counts(
             series={(name,): _reached(s) for s, name in enumerate(_PIPELINE_STAGES)},
