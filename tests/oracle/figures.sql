@@ -227,10 +227,14 @@ WITH counted AS (
         JOIN sums a ON a.place = v.place AND a.cell = 'won with amount'
         JOIN sums t ON t.place = v.place AND t.cell = 'time won'
         LEFT JOIN (
-            SELECT struct_update(place, "window" := NULL) AS row_of, sum(n) AS n
-            FROM sums WHERE cell LIKE 'open %' AND currency = '' GROUP BY ALL
+            SELECT struct_update(place, "window" := NULL) AS row_of, sum(if(cell LIKE 'stuck %', -n, n)) AS n
+            FROM sums WHERE (cell LIKE 'open %' OR cell LIKE 'stuck %') AND currency = '' GROUP BY ALL
         ) o ON o.row_of IS NOT DISTINCT FROM struct_update(v.place, "window" := NULL)
-    WHERE v.cell = 'value won' AND v.n <> 0 AND t.n <> 0
+    WHERE v.cell = 'value won' AND v.n <> 0 AND t.n <> 0 AND w.n >= 5
+), won_per_day AS (
+    SELECT place, currency, n::HUGEINT * 86400000000 AS top, unit * (getvariable('as_of_us') - begins) AS base
+    FROM valued v JOIN spans s ON s."window" = v.place."window"
+    WHERE cell = 'value won' AND n <> 0 AND getvariable('as_of_us') > begins
 ), open_labels AS (
     SELECT place, 'funnel_problems' AS kpi, MAP {'problem': label} AS labels, n FROM sums WHERE cell = 'problem'
     UNION ALL
@@ -256,7 +260,8 @@ SELECT place, kpi, '_sum', labels, total, unit, precision FROM means WHERE sampl
 UNION ALL
 SELECT place, kpi, '_count', labels, samples, 1, 'exact' FROM means WHERE samples <> 0 OR place.dimension = ''
 UNION ALL
-SELECT place, kpi, '_quantile', map_concat(labels, MAP {'quantile': q}), durations[((samples * tenths + 9) // 10)::INT], unit, 'quantile'
+SELECT place, kpi, '_quantile', map_concat(labels, MAP {'quantile': q}), durations[((samples * tenths + 9) // 10)::INT], unit,
+    if(samples = 1, 'relative', 'quantile')
 FROM means, (VALUES ('0.5', 5), ('0.9', 9)) t(q, tenths) WHERE durations IS NOT NULL
 UNION ALL
 SELECT place, kpi, '', labels, n, 1, 'exact' FROM open_labels WHERE n <> 0
@@ -276,4 +281,6 @@ FROM (SELECT v.*, coalesce(l.n, 0) AS leads FROM valued v LEFT JOIN sums l ON l.
     (VALUES ('', s.n, leads * unit, 'relative'), ('_numerator', s.n, unit, 'exact'), ('_denominator', leads, 1, 'exact')) t(suffix, top, base, precision)
 WHERE base <> 0
 UNION ALL
-SELECT place, 'funnel_pipeline_velocity', '', MAP {'currency': currency}, coalesce(top, 0), base, 'relative' FROM velocity;
+SELECT place, 'funnel_pipeline_velocity', '', MAP {'currency': currency}, coalesce(top, 0), base, 'relative' FROM velocity
+UNION ALL
+SELECT place, 'funnel_won_value_per_day', '', MAP {'currency': currency}, top, base, 'relative' FROM won_per_day;

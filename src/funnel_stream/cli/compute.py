@@ -165,7 +165,7 @@ def _print(computed: Computed, wanted: Wanted, *, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    from funnel_stream.cli.kpi_table import TOO_MANY, kpi_tables
+    from funnel_stream.cli.kpi_table import BASES, TOO_MANY, kpi_tables
 
     counts = computed.counts
     console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
@@ -178,11 +178,14 @@ def _print(computed: Computed, wanted: Wanted, *, as_json: bool) -> None:
         wanted.definition,
         wanted.windows,
         by=wanted.dimension or None,
+        console=console,
         brief=not wanted.named,
     )
     for table in tables:
         console.print(table)
         console.print()
+    if any("basis" in sample.labels for sample in found):
+        console.print(BASES, style="dim")
     if not wanted.named:
         more = " ".join(f"-k {name}" for name in (*TOO_MANY, "lost_deals", "conversion_ratio"))
         console.print(f"Every line of a KPI: {more}", style="dim")

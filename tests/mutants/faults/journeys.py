@@ -176,7 +176,8 @@ FAULTS = (
     Fault(
         "clearing-says-nothing",
         _FILE,
-        '            for name in given.get("cleared", ()):\n                known.pop(name, None)\n',
+        '            for name in given.get("cleared", ()):\n'
+        "                known.pop(name, None)\n",
         "",
         "An owner who left keeps the deal for ever.",
     ),

@@ -36,7 +36,7 @@ SPELLED = DEFINITION.model_copy(
         }
     }
 )
-NOT_OF_DEALS = ("spend", "cost_per_lead", "pipeline_velocity", "target")
+NOT_OF_DEALS = ("spend", "cost_per_lead", "pipeline_velocity", "won_value_per_day", "target")
 """Beginnings of the names of figures that are of no deals."""
 
 

@@ -79,9 +79,9 @@ def test_the_table_is_for_people(events: Path) -> None:
     assert "Pipeline default" in lines
     for line in (
         "Leads 3",
-        "Win ratio 50.0 % of 2",
+        "Win ratio 50.0 % of 2 9.5–90.5 %",
         "won · EUR 1,250.00",
-        "matured 7d 50.0 % of 2",
+        "matured 7d 50.0 % of 2 9.5–90.5 %",
     ):
         assert line in lines, done.stdout
 
@@ -90,7 +90,7 @@ def test_the_table_of_all_windows_has_a_column_each(events: Path) -> None:
     lines = [" ".join(line.split()) for line in compute(events).stdout.splitlines()]
     assert "KPI 1h 24h 7d 30d 365d" in lines
     assert "Leads 1 1 1 1 3" in lines
-    assert "Win ratio – – – – 50.0 %" in lines
+    assert "Win ratio – – – – 50.0 % of 2" in lines
 
 
 def test_the_table_by_a_dimension_has_a_row_for_each_value(events: Path) -> None:

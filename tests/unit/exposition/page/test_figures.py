@@ -199,7 +199,6 @@ def test_what_a_figure_is_made_of() -> None:
     beneath = {kpi: only(seen, kpi).beneath for kpi in (
         "leads", "spend", "cost_per_lead", "lead_quality_ratio", "offer_value", "discount_ratio",
         "value_retention_ratio", "negotiation_rounds", "negotiation_seconds", "margin_ratio",
-        "pipeline_velocity",
     )}  # fmt: skip
     assert beneath == {
         "leads": "",
@@ -212,7 +211,6 @@ def test_what_a_figure_is_made_of() -> None:
         "negotiation_rounds": "1 sample",
         "negotiation_seconds": "half within 1.0 d · 90 % within 1.0 d · 1 sample",
         "margin_ratio": "600.00 of 900.00",
-        "pipeline_velocity": "",
     }
     assert only(seen, "cost_per_lead").value == 15_002.25
     assert only(seen, "negotiation_seconds").quantiles.keys() == {"0.5", "0.9"}

@@ -321,9 +321,8 @@ def test_what_is_not_of_deals_leads_nowhere(kpi: str) -> None:
     given = event("spend_recorded", "", at(days=39), channel="web", amount=9, currency="EUR")
     del given["deal_id"]
     events = [
-        stage("a", "lead", at(days=38)),
-        stage("a", "won", at(days=39), amount=9, currency="EUR"),
-        stage("b", "lead", at(days=39)),
+        *(stage(f"d{n}", "lead", at(days=38)) for n in range(6)),
+        *(stage(f"d{n}", "won", at(days=39), amount=9, currency="EUR") for n in range(5)),
         given,
     ]
     [reading] = readings(look(events), kpi).values()

@@ -14,7 +14,7 @@ from funnel_stream.exposition.page.trends import ShownTrend, Trends
 from funnel_stream.samples import Places
 from funnel_stream.windows import Snapshot
 from tests.funnels import at, computed, micros, stage
-from tests.unit.exposition.page.looks import NOW, Look, funnel_of_six, look
+from tests.unit.exposition.page.looks import NOW, Look, defined, funnel_of_six, look
 
 MONTH, DAY = Window.named("30d"), Window.named("24h")
 
@@ -88,10 +88,11 @@ def test_where_there_is_no_series_nothing_was_counted() -> None:
 def test_the_present_has_no_past(kpi: str) -> None:
     events = [
         stage("a", "lead", at(days=20), amount=4, currency="EUR"),
-        stage("b", "lead", at(days=20)),
-        stage("b", "won", at(days=22), amount=4, currency="EUR"),
+        *(stage(f"b{n}", "lead", at(days=20)) for n in range(5)),
+        *(stage(f"b{n}", "won", at(days=22), amount=4, currency="EUR") for n in range(5)),
     ]
-    seen = look(events)
+    seen = look(events, defined(stuck_after={"lead": "7d"}))
+    assert seen.by_kpi[kpi]
     for figure in seen.by_kpi[kpi]:
         assert seen.trend is not None
         assert not seen.trend.values(figure)
