@@ -83,7 +83,10 @@ def test_a_paused_worker_wakes_up_after_it_was_replaced(
                 other.wait_consumed(other.consumed() + 500)
                 wake_up(zombie)
             wait_until(lambda: zombie.ready() and other.ready(), "both to be members")
-            reporter = next(worker for worker in (zombie, other) if worker.reports())
+            workers = zombie, other
+            reporter = wait_until(
+                lambda: next((w for w in workers if w.reports()), None), "a reporter"
+            )
             reporter.wait_figures(story.figures)
         assert other.port in watch.seen
         assert outdated_rows(broker) > 0, "the paused worker had nothing left to write"
