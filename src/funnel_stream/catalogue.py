@@ -72,6 +72,7 @@ class Kpi:
 
 _PIPELINE_STAGES = STAGES[:LOST]
 _BOTH = ("won", "lost")
+_YES_OR_NO = ("true", "false")
 
 
 def _reached(stage: int) -> CellIds:
@@ -88,8 +89,8 @@ def _closed(
     return tuple(
         cell_id("closed", outcome, offered, negotiated)
         for outcome in outcomes
-        for offered in (("true",) if offered_only else ("true", "false"))
-        for negotiated in (("true",) if negotiated_only else ("true", "false"))
+        for offered in (("true",) if offered_only else _YES_OR_NO)
+        for negotiated in (("true",) if negotiated_only else _YES_OR_NO)
     )
 
 
@@ -135,7 +136,7 @@ _OPEN: Final[dict[tuple[str, ...], CellIds]] = {
     (stage,): (cell_id("open", stage),) for stage in OPEN_STAGES
 }
 _LOST_LABELS = ("reason", "lost_from", "offered")
-_LOST_KNOWN = {"lost_from": len(_PIPELINE_STAGES), "offered": 2}
+_LOST_KNOWN = {"lost_from": _PIPELINE_STAGES, "offered": _YES_OR_NO}
 
 KPIS: Final[tuple[Kpi, ...]] = (
     # --- stage 1: lead --------------------------------------------------------------------------
@@ -440,7 +441,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         "Value of the deals won and lost.",
         "Σ final amounts of the deals closed in the window",
         "money",
-        Amounts(measure="deal_value", labels=("outcome", "currency"), known={"outcome": 2}),
+        Amounts(measure="deal_value", labels=("outcome", "currency"), known={"outcome": _BOTH}),
     ),
     Kpi(
         "lost_deals",
@@ -521,7 +522,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         Amounts(
             measure="open_value",
             labels=("stage", "currency"),
-            known={"stage": len(OPEN_STAGES)},
+            known={"stage": OPEN_STAGES},
             of_now=True,
         ),
     ),
@@ -566,7 +567,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
                     ((cell_id("lead_score", known), 1_000_000),),
                     (cell_id("lead_scores", known),),
                 )
-                for known in ("true", "false")
+                for known in _YES_OR_NO
             },
             labels=("qualified",),
         ),
