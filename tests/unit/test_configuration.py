@@ -304,6 +304,19 @@ TARGET = (
             ".labels.stage: 'won' is not one of lead, qualified, potential, offer, negotiation",
         ),
         (
+            "{kpi: lead_score, value: 1, window: 30d, labels: {qualified: maybe}}",
+            ".labels.qualified: 'maybe' is not one of true, false",
+        ),
+        (
+            "{kpi: activities, value: 1, window: 30d, labels: {activity: call, outcome: won}}",
+            ".labels.outcome: 'won' is not one of held, no_show",
+        ),
+        (
+            "{kpi: transitions, value: 1, window: 30d, labels: {from_stage: won, to_stage: won}}",
+            ".labels.to_stage: 'won' is not one of "
+            "lead, qualified, potential, offer, negotiation, lost",
+        ),
+        (
             "{kpi: deal_value, value: 1, window: 30d, labels: {outcome: won}}",
             ".labels.currency: is missing; write a code like EUR",
         ),
