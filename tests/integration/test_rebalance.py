@@ -99,7 +99,8 @@ def test_a_paused_worker_wakes_up_after_it_was_replaced(
 
 
 def lead_changelog(broker: EmbeddedBroker, *, there: bool) -> None:
-    """Without a leader workers go on reading and folding events, and write nothing."""
+    """Without a leader workers go on reading and folding events, and write nothing; after 40 s
+    they give up."""
     for partition in range(PARTITIONS):
         broker.set_leader(CHANGELOG, partition, there=there)
 
