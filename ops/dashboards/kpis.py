@@ -224,7 +224,7 @@ def _series(kpi: Kpi, where: Mapping[str, str] | None = None) -> int:
             known = [dict.fromkeys(shape.labels, value) for value in shape.values]
         case OpenCounts():
             free = [name for name in shape.labels if name != "currency" and name not in fixed]
-            return prod(shape.known.get(name, _MANY) for name in free)
+            return prod(len(shape.known[name]) if name in shape.known else _MANY for name in free)
         case _:
             return 1
     return sum(

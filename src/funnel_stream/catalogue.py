@@ -79,6 +79,7 @@ class Kpi:
 
 _PIPELINE_STAGES = STAGES[:LOST]
 _BOTH = ("won", "lost")
+_YES_OR_NO = ("true", "false")
 
 
 def _reached(stage: int) -> CellIds:
@@ -95,8 +96,8 @@ def _closed(
     return tuple(
         cell_id("closed", outcome, offered, negotiated)
         for outcome in outcomes
-        for offered in (("true",) if offered_only else ("true", "false"))
-        for negotiated in (("true",) if negotiated_only else ("true", "false"))
+        for offered in (("true",) if offered_only else _YES_OR_NO)
+        for negotiated in (("true",) if negotiated_only else _YES_OR_NO)
     )
 
 
@@ -145,7 +146,7 @@ _STUCK: Final[dict[tuple[str, ...], CellIds]] = {
     (stage,): (cell_id("stuck", stage),) for stage in OPEN_STAGES
 }
 _LOST_LABELS = ("reason", "lost_from", "offered")
-_LOST_KNOWN = {"lost_from": len(_PIPELINE_STAGES), "offered": 2}
+_LOST_KNOWN = {"lost_from": _PIPELINE_STAGES, "offered": _YES_OR_NO}
 
 KPIS: Final[tuple[Kpi, ...]] = (
     # --- stage 1: lead --------------------------------------------------------------------------
@@ -468,7 +469,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         "Value of the deals won and lost.",
         "Σ final amounts of the deals closed in the window",
         "money",
-        Amounts(measure="deal_value", labels=("outcome", "currency"), known={"outcome": 2}),
+        Amounts(measure="deal_value", labels=("outcome", "currency"), known={"outcome": _BOTH}),
     ),
     Kpi(
         "lost_deals",
@@ -550,7 +551,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         Amounts(
             measure="open_value",
             labels=("stage", "currency"),
-            known={"stage": len(OPEN_STAGES)},
+            known={"stage": OPEN_STAGES},
             of_now=True,
         ),
     ),
@@ -595,7 +596,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
                     ((cell_id("lead_score", known), 1_000_000),),
                     (cell_id("lead_scores", known),),
                 )
-                for known in ("true", "false")
+                for known in _YES_OR_NO
             },
             labels=("qualified",),
         ),

@@ -8,29 +8,19 @@ from typing import Any, Final, NamedTuple
 from pydantic import ValidationError
 
 from funnel_stream.catalogue import BY_ID, Kpi
-from funnel_stream.contract.event import STAGES
 from funnel_stream.contract.money import DECIMALS
 from funnel_stream.definition import (
     LENIENT,
-    OPEN_STAGES,
     Definition,
     Target,
     Window,
 )
 from funnel_stream.documents import Document, Mistake, Place, read, suggest
-from funnel_stream.shapes import QUANTILES
+from funnel_stream.shapes import QUANTILES, OpenCounts
 from funnel_stream.shapes import Place as Row
 from funnel_stream.values import spellings
 
 HINT: Final = "docs/configuration.md explains every key."
-
-_VALUES: Final = {
-    "stage": OPEN_STAGES,
-    "lost_from": STAGES,
-    "outcome": ("won", "lost"),
-    "offered": ("true", "false"),
-}
-"""Values of the closed labels of KPIs that have open ones, too."""
 
 
 def load(path: Path | None) -> Definition:
@@ -250,7 +240,7 @@ def _own_labels(
 
 
 def _open_label(label: str, value: str | None, kpi: Kpi) -> Iterator[_Found]:
-    known = _VALUES[label] if label in getattr(kpi.shape, "known", ()) else ()
+    known = kpi.shape.known.get(label, ()) if isinstance(kpi.shape, OpenCounts) else ()
     if value is None:
         likely = ", ".join(known) or ("a code like EUR" if label == "currency" else "its text")
         yield _Found((label,), f"is missing; write {'one of ' if known else ''}{likely}")

@@ -16,10 +16,10 @@ from funnel_stream.cells import (
     cell_id,
 )
 from funnel_stream.contract.event import (
-    ACTIVITIES,
-    ACTIVITY,
-    ACTIVITY_OUTCOMES,
+    ACTIVITY_OF,
     DIMENSIONS,
+    HELD,
+    KINDS,
     LEAD,
     LOST,
     NEGOTIATION,
@@ -64,7 +64,7 @@ MATURED_TARGETS: Final = {
 
 _BOOL: Final = {False: "false", True: "true"}
 _NOT_GIVEN: Final = ("",) * len(DIMENSIONS)
-_HELD_ROUND: Final = ACTIVITY + 2 * ACTIVITIES.index("negotiation_round")
+_HELD_ROUND: Final = KINDS["activity_recorded", "negotiation_round", "held"]
 
 
 def _key(*cell: str) -> int:
@@ -110,11 +110,10 @@ _SCORE = {known: _key("lead_score", _BOOL[known]) for known in (False, True)}
 _SCORES = {known: _key("lead_scores", _BOOL[known]) for known in (False, True)}
 _ACQUISITION = _Duration("lead_acquisition")
 _PROBLEM, _OUTCOME = _Keys("problem"), _Keys("outcome")
-_ACTIVITY = [
-    {effect: _key("activity", activity, outcome, effect) for effect in EFFECTS}
-    for activity in ACTIVITIES
-    for outcome in ACTIVITY_OUTCOMES
-]
+_ACTIVITY = {
+    kind: {effect: _key("activity", activity, outcome, effect) for effect in EFFECTS}
+    for kind, (activity, outcome) in ACTIVITY_OF.items()
+}
 _OFFER_SENT = _key("offer_sent")
 _OFFER_VALUE, _OFFER_VALUES = _Keys("offer_value"), _Keys("offer_values")
 _FIRST_OFFER = {won: _key("first_offer", _BOOL[won]) for won in (False, True)}
@@ -215,11 +214,11 @@ class FactRules:
     def _activities(self, journey: Journey, found: Facts) -> None:
         for at, kind, stage in journey.activities:
             effect = "none"
-            if kind % 2 == ACTIVITY % 2 and stage is not None and stage < WON:
+            if kind in HELD and stage is not None and stage < WON:
                 entries = journey.entered[stage + 1 : LOST]
                 followed = _entered_between(entries, at, at + self._followed_within)
                 effect = "followed" if followed else "unfollowed"
-            _count(found, _ACTIVITY[kind - ACTIVITY][effect] | at // _MINUTE_US)
+            _count(found, _ACTIVITY[kind][effect] | at // _MINUTE_US)
 
     def _offers(self, journey: Journey, found: Facts) -> None:
         for at, amount in journey.offers:

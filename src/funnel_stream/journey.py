@@ -15,13 +15,12 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from funnel_stream.contract.event import (
-    ACTIVITY,
+    ACTIVITY_OF,
     FORMER,
     LEAD,
     LOST,
     NEGOTIATION,
     OFFER,
-    SPEND,
     WON,
     Event,
 )
@@ -198,7 +197,7 @@ class Journey:
             if given and not tied:
                 self.attributes.update(given)
             if kind > LOST:
-                if ACTIVITY <= kind < SPEND:
+                if kind in ACTIVITY_OF:
                     self.activities.append((at, kind, before))
                 continue
             if kind == OFFER:

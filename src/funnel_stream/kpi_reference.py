@@ -62,14 +62,6 @@ _ANY: Final = {
 }
 """What labels hold whose values are not known beforehand."""
 
-_KNOWN: Final = {
-    "stage": OPEN_STAGES,
-    "outcome": ("won", "lost"),
-    "lost_from": ("lead", "qualified", "potential", "offer", "negotiation", "won"),
-    "offered": ("true", "false"),
-}
-"""Values of closed labels that appear only when non-zero."""
-
 _UNITS: Final = {
     "ratio": "ratio, 0–1",
     "money": "money in major units of `currency`",
@@ -182,8 +174,8 @@ def _labels(kpi: Kpi) -> str:
     texts = ["`pipeline`"] + ([] if kpi.of_now else ["`window`"])
     closed = _closed_values(kpi)
     for name in kpi.shape.labels:
-        rare = isinstance(kpi.shape, OpenCounts) and name in kpi.shape.known
-        values = closed.get(name) or (_KNOWN[name] if rare else ())
+        rare = kpi.shape.known if isinstance(kpi.shape, OpenCounts) else {}
+        values = closed.get(name) or rare.get(name, ())
         said = ", ".join(f"`{value}`" for value in values) if values else _ANY[name]
         limited = (
             ", where `stuck_after` has a limit" if isinstance(kpi.shape, LimitedCounts) else ""

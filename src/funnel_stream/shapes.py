@@ -186,10 +186,12 @@ def open_values(definition: Definition, label: str) -> int:
     return definition.top_n_in(label) + 2
 
 
-def _product(definition: Definition, labels: tuple[str, ...], known: Mapping[str, int]) -> int:
+def _product(
+    definition: Definition, labels: tuple[str, ...], known: Mapping[str, tuple[str, ...]]
+) -> int:
     size = 1
     for label in labels:
-        size *= known.get(label) or open_values(definition, label)
+        size *= len(known[label]) if label in known else open_values(definition, label)
     return size
 
 
@@ -230,10 +232,13 @@ class LimitedCounts(Counts):
 @dataclass(frozen=True, kw_only=True)
 class OpenCounts(Shape):
     """Numbers of things by labels that anybody can invent, non-zero ones only; the first label
-    shows its top N, the rest as one."""
+    shows its top N, the rest as one.
+
+    ``known``: all values that a label can have, of the labels that nobody can invent.
+    """
 
     measure: str
-    known: Mapping[str, int] = field(default_factory=dict)
+    known: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         OPEN_MEASURES.add(self.measure)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.processes import Broker, Process, Worker
+from tests.integration.processes import Broker, HasAddress, Process, Worker
 from tests.integration.stories import Story, simulated
 
 REPLAY_SESSION_SECONDS = 3
@@ -36,7 +36,7 @@ def start_broker(tmp_path: Path, started: list[Process]) -> Callable[..., Broker
 def start_worker(tmp_path: Path, started: list[Process]) -> Callable[..., Worker]:
     """Start a worker against a broker; it is not waited for."""
 
-    def start(broker: Broker, *options: str, **environment: Any) -> Worker:
+    def start(broker: HasAddress, *options: str, **environment: Any) -> Worker:
         worker = Worker(tmp_path, broker.address, *options, **environment)
         started.append(worker)
         return worker
@@ -45,10 +45,10 @@ def start_worker(tmp_path: Path, started: list[Process]) -> Callable[..., Worker
 
 
 @pytest.fixture
-def start_replay(start_worker: Callable[..., Worker]) -> Callable[[Broker], Worker]:
+def start_replay(start_worker: Callable[..., Worker]) -> Callable[[HasAddress], Worker]:
     """Start a worker whose clock is the newest event, and whose death is noticed soon."""
 
-    def start(broker: Broker) -> Worker:
+    def start(broker: HasAddress) -> Worker:
         return start_worker(
             broker, "--clock", "event", FUNNEL_SESSION_TIMEOUT=str(REPLAY_SESSION_SECONDS)
         )

@@ -132,5 +132,5 @@ def figures(lines: Sequence[bytes], definition: Definition, as_of: int) -> Figur
 
 
 def wait_for(worker: Worker, expected: Figures, as_of: int) -> None:
-    worker.wait_figures(expected, deadline=30)
+    worker.wait_figures(expected)
     assert worker.metric("funnel_as_of_timestamp_seconds") == as_of / 1e6

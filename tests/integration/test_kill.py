@@ -20,14 +20,16 @@ def test_kill_9_at_several_points(
     long_story: Story,
 ) -> None:
     broker = start_broker(PARTITIONS)
-    publish(long_story.lines, broker.address)
+    most = len(long_story) * 9 // 10
+    publish(long_story.lines[:most], broker.address)
     consumed = 0
-    for share in (0.1, 0.4, 0.8):
-        worker = start_replay(broker)
-        worker.wait_consumed(int(share * len(long_story)) - consumed)
-        consumed += worker.consumed()
-        worker.kill9()
-        assert consumed < 0.95 * len(long_story), "the kill came too late"
+    # Something is left after each kill, however much of the backlog is gone by then.
+    with publishing(long_story.lines[most:], broker.address, rate=1_000):
+        for share in (0.1, 0.4, 0.8):
+            worker = start_replay(broker)
+            worker.wait_consumed(int(share * len(long_story)) - consumed)
+            consumed += worker.consumed()
+            worker.kill9()
     worker = start_replay(broker)
     worker.wait_figures(long_story.figures)
     # The last one went on where the others had ended, which may be further than was seen of it.
@@ -50,13 +52,13 @@ def test_sigterm_in_the_middle_then_nothing_new(
         worker.wait_consumed(len(story) // 4)
         consumed = worker.consumed()
         worker.sigterm()
-        assert worker.wait(deadline=10) == 0, worker.tail()
+        assert worker.wait() == 0, worker.tail()
     worker = start_replay(broker)
     worker.wait_figures(story.figures)
     assert 0 < worker.consumed() <= len(story) - consumed
 
     worker.sigterm()
-    assert worker.wait(deadline=10) == 0, worker.tail()
+    assert worker.wait() == 0, worker.tail()
     worker = start_replay(broker)
     first_shown = wait_until(worker.kpis, "figures")
     assert first_shown == story.figures, "figures were shown before they were whole"

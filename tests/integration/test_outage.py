@@ -25,7 +25,7 @@ def test_the_broker_is_down_for_12_seconds(
         up_at = time.monotonic() + OUTAGE_SECONDS
         broker.down()
         # Nobody can know any more who is a member: figures are not shown on suspicion.
-        wait_until(lambda: not worker.reports(), "the figures to be hidden", OUTAGE_SECONDS)
+        wait_until(lambda: not worker.reports(), "the figures to be hidden")
         while time.monotonic() < up_at:
             assert not worker.reports(), "figures were shown while the broker was away"
             time.sleep(0.2)

@@ -18,7 +18,8 @@ _QUIET: Final = (
     "--disable-component-update",
     "--disable-sync",
 )
-PATIENCE_MS: Final = 10_000
+PATIENCE_MS: Final = 60_000
+"""How long to wait for what will come: longer than it takes on any machine."""
 WIDE: Final = 1440
 WIDTHS: Final = (360, 768, WIDE)
 

@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.integration.conftest import start_broker, start_worker, started
 from tests.integration.processes import Worker
 from tests.ui import systems
-from tests.ui.browsing import browsing, launched
+from tests.ui.browsing import PATIENCE_MS, browsing, launched
 
 __all__ = ["start_broker", "start_worker", "started"]
 
@@ -31,6 +31,7 @@ def browser() -> Iterator[Browser]:
     # coroutines cannot run.
     with sync_playwright() as playwright:
         chromium = launched(playwright)
+        expect.set_options(timeout=PATIENCE_MS)
         yield chromium
         chromium.close()
 

@@ -21,7 +21,6 @@ from tests.unit.exposition.workers import AS_OF, EVENTS, idle, starting
 
 pytestmark = pytest.mark.ui
 
-WAIT_MS = 60_000
 HIDE = """hidden => {
   Object.defineProperty(document, "hidden", {configurable: true, get: () => hidden});
   Object.defineProperty(document, "visibilityState", {
@@ -62,7 +61,6 @@ def wait_leads(page: Page, number: int) -> None:
     page.wait_for_function(
         "number => Number(document.querySelector('#kpi-leads data')?.value) === number",
         arg=number,
-        timeout=WAIT_MS,
     )
 
 
@@ -94,7 +92,7 @@ def test_a_page_becomes_what_a_fresh_one_is(
             return bool(content != before and content == lived.evaluate(_CONTENT))
 
         try:
-            wait_until(same, "the page to be what a fresh one is", 30)
+            wait_until(same, "the page to be what a fresh one is")
         except AssertionError as error:
             error.add_note(difference(lived.evaluate(_CONTENT), fresh.evaluate(_CONTENT)))
             raise
@@ -143,7 +141,7 @@ def test_the_broker_goes_and_returns(
         page.evaluate("window.mark = 1")
         broker.down()
         banner = page.locator("#connection")
-        expect(banner).to_have_text(re.compile("no complete figures now"), timeout=WAIT_MS)
+        expect(banner).to_have_text(re.compile("no complete figures now"))
         expect(banner).to_be_visible()
         assert worker.get("/readyz")[0] == 503, "what it says is true"
         assert leads_on(page) == 5, "the last figures stay"
@@ -266,7 +264,7 @@ def test_two_workers_show_one_funnel(
         for page in (first, second):
             wait_leads(page, 15)
         reporter.kill9()
-        expect(second.locator("#connection")).not_to_be_empty(timeout=WAIT_MS)
+        expect(second.locator("#connection")).not_to_be_empty()
         send(leads(range(15, 17)), broker.address)
         wait_leads(second, 17)
         expect(second.locator("#connection")).to_be_empty()

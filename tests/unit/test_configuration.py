@@ -302,6 +302,34 @@ TARGET = (
             ".labels.outcome: 'win' is not one of won, lost; did you mean 'won'?",
         ),
         (
+            "{kpi: lost_deals, value: 1, window: 30d, "
+            "labels: {reason: price, lost_from: lost, offered: 'true'}}",
+            ".labels.lost_from: 'lost' is not one of "
+            "lead, qualified, potential, offer, negotiation, won",
+        ),
+        (
+            "{kpi: lost_value, value: 1, window: 30d, "
+            "labels: {reason: price, lost_from: won, offered: 'yes', currency: EUR}}",
+            ".labels.offered: 'yes' is not one of true, false",
+        ),
+        (
+            "{kpi: open_value, value: 1, labels: {stage: won, currency: EUR}}",
+            ".labels.stage: 'won' is not one of lead, qualified, potential, offer, negotiation",
+        ),
+        (
+            "{kpi: lead_score, value: 1, window: 30d, labels: {qualified: maybe}}",
+            ".labels.qualified: 'maybe' is not one of true, false",
+        ),
+        (
+            "{kpi: activities, value: 1, window: 30d, labels: {activity: call, outcome: won}}",
+            ".labels.outcome: 'won' is not one of held, no_show",
+        ),
+        (
+            "{kpi: transitions, value: 1, window: 30d, labels: {from_stage: won, to_stage: won}}",
+            ".labels.to_stage: 'won' is not one of "
+            "lead, qualified, potential, offer, negotiation, lost",
+        ),
+        (
             "{kpi: deal_value, value: 1, window: 30d, labels: {outcome: won}}",
             ".labels.currency: is missing; write a code like EUR",
         ),

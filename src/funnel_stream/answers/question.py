@@ -5,9 +5,8 @@ from typing import Final, NamedTuple
 
 from funnel_stream.catalogue import BY_ID, Kpi
 from funnel_stream.cells import MATURED
-from funnel_stream.contract.event import LOST, STAGES, WON
 from funnel_stream.contract.money import DECIMALS
-from funnel_stream.definition import DAY, OPEN_STAGES, Definition, Window
+from funnel_stream.definition import DAY, Definition, Window
 from funnel_stream.errors import UsageError
 from funnel_stream.facts import NONE
 from funnel_stream.shapes import OTHER, Counts, Durations, Means, OpenCounts, Ratios
@@ -22,14 +21,6 @@ _NOT_OF_DEALS: Final = {
     "target": "a target is set in funnel.yaml; ask for the KPI that it is set for",
     "target_attainment_ratio": "ask for the KPI that the target is set for",
 }
-_CLOSED_LABELS: Final = {
-    "stage": OPEN_STAGES,
-    "outcome": (STAGES[WON], STAGES[LOST]),
-    "lost_from": STAGES[:LOST],
-    "offered": ("true", "false"),
-}
-"""Values of the labels that an otherwise open label set has, where they are known."""
-
 _OWN_PARAMETERS: Final = ("kpi", "part", "window", "pipeline", "dimension", "value")
 
 
@@ -145,8 +136,8 @@ def _all_horizons(definition: Definition) -> tuple[str, ...]:
 def _check_open_labels(kpi: Kpi, labels: Mapping[str, str]) -> None:
     known = kpi.shape.known if isinstance(kpi.shape, OpenCounts) else {}
     for name, value in labels.items():
-        if name in known and value not in _CLOSED_LABELS[name]:
-            raise _refuse(name, f"there is no {value!r}", _CLOSED_LABELS[name])
+        if name in known and value not in known[name]:
+            raise _refuse(name, f"there is no {value!r}", known[name])
         if value == OTHER:
             raise _other(name)
     if "currency" in kpi.shape.labels:

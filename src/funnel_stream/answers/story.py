@@ -8,9 +8,8 @@ from itertools import pairwise
 from typing import Any, Final
 
 from funnel_stream.contract.event import (
-    ACTIVITIES,
-    ACTIVITY,
-    ACTIVITY_OUTCOMES,
+    ACTIVITY_OF,
+    HELD,
     LEAD,
     LOST,
     OFFER,
@@ -67,7 +66,7 @@ def told(arrived: list[Event], keep_first: Set[str] = frozenset()) -> Iterator[S
             before = event.kind
             if event.kind <= WON:
                 furthest = max(furthest, event.kind)
-        elif event.kind >= ACTIVITY:
+        elif event.kind in ACTIVITY_OF:
             what = _activity(event.kind)
         else:
             what = "details given"
@@ -145,9 +144,8 @@ def _move(before: int | None, stage: int, furthest: int) -> tuple[str, list[str]
 
 
 def _activity(kind: int) -> str:
-    activity, outcome = divmod(kind - ACTIVITY, len(ACTIVITY_OUTCOMES))
-    name = ACTIVITIES[activity].replace("_", " ")
-    return f"{name} held" if ACTIVITY_OUTCOMES[outcome] == "held" else f"{name}: no show"
+    name = ACTIVITY_OF[kind][0].replace("_", " ")
+    return f"{name} held" if kind in HELD else f"{name}: no show"
 
 
 # --- attributes to read ---------------------------------------------------------------------------

@@ -9,8 +9,7 @@ from pydantic import ValidationError
 from funnel_stream.contract import timestamps
 from funnel_stream.contract.amendments import Amended, Amendment
 from funnel_stream.contract.event import (
-    ACTIVITIES,
-    ACTIVITY,
+    ACTIVITY_OF,
     ACTIVITY_OUTCOMES,
     CLEARABLE,
     DIMENSIONS,
@@ -40,11 +39,7 @@ _RANKS: Final = {stage: rank for rank, stage in enumerate(STAGES)}
 _CONVERTED: Final = frozenset(
     ("amount", "cost", "currency", "score", "first_touch_at", "offer_requested_at", "cleared")
 )
-_ACTIVITY_KINDS: Final = {
-    (activity, outcome): ACTIVITY + 2 * i + j
-    for i, activity in enumerate(ACTIVITIES)
-    for j, outcome in enumerate(ACTIVITY_OUTCOMES)
-}
+_ACTIVITY_KINDS: Final = {said: kind for kind, said in ACTIVITY_OF.items()}
 _BLANKS: Final = "".join(map(chr, range(33)))
 """A text of nothing but spaces and control characters is blank."""
 _MILLION: Final = Decimal(1_000_000)

@@ -48,8 +48,11 @@ def _rejection(detail: Mapping[str, Any], value: bytes) -> Rejection:
         return Rejection(Reason.MISSING_FIELD, field, f"{field} is required and not null")
     if kind in ("string_too_long", "too_long"):
         return Rejection(Reason.TOO_LONG, field, _too_long(kind, field, found))
-    if kind == "string_pattern_mismatch" and field.endswith(("_at", "_start", "_end")):
-        return timestamps.refusal(found, field).rejection
+    if field.endswith(("_at", "_start", "_end")):
+        if isinstance(found, str):
+            return timestamps.refusal(found, field).rejection
+        text = f"{shown(found)} is no text; {timestamps.EXAMPLE}"
+        return Rejection(Reason.WRONG_TYPE, field, text)
     if kind.endswith("_type") or (kind == "literal_error" and not isinstance(found, str)):
         return Rejection(
             Reason.WRONG_TYPE, field, f"{shown(found)}: {_lowered(detail['msg'])} in JSON"

@@ -26,7 +26,7 @@ from pydantic import (
 )
 
 from funnel_stream.contract import timestamps
-from funnel_stream.contract.event import CLEARABLE, STAGES
+from funnel_stream.contract.event import ACTIVITIES, ACTIVITY_OUTCOMES, CLEARABLE, STAGES
 from funnel_stream.contract.money import (
     AMOUNT_PATTERN,
     MAX_MINOR_UNITS,
@@ -244,9 +244,9 @@ class ActivityRecorded(DealEvent):
     """An activity with the customer took place, or should have."""
 
     type: Literal["activity_recorded"] = "activity_recorded"
-    activity: Literal["meeting", "audit", "call", "negotiation_round"]
+    activity: Literal[ACTIVITIES]  # type: ignore[valid-type]
     """What took place."""
-    outcome: Literal["held", "no_show"] | None = None
+    outcome: Literal[ACTIVITY_OUTCOMES] | None = None  # type: ignore[valid-type]
     """`held` unless it says `no_show`."""
 
 

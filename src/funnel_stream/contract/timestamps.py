@@ -17,6 +17,9 @@ _LOCAL: Final = (
 PATTERN: Final = rf"^{_LOCAL}([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
 """RFC 3339 ``date-time``: the shape of a timestamp; whether the day exists is checked apart."""
 
+EXAMPLE: Final = "write it like 2026-03-01T09:30:00Z or 2026-03-01T10:30:00.25+01:00"
+"""What a message says that refuses a timestamp."""
+
 _NAIVE: Final = re.compile(_LOCAL.replace("[Tt]", "[Tt ]", 1))
 _EPOCH: Final = datetime(1970, 1, 1)
 _EPOCH_UTC: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -92,13 +95,12 @@ def parse(text: str, field: str) -> int:
 
 def refusal(text: str, field: str) -> RefusedError:
     """Why a text is not a timestamp."""
-    right = "write it like 2026-03-01T09:30:00Z or 2026-03-01T10:30:00.25+01:00"
     if _NAIVE.fullmatch(text):
         return RefusedError(
-            Reason.NAIVE_TIMESTAMP, field, f"{shown(text)} has no offset from UTC; {right}"
+            Reason.NAIVE_TIMESTAMP, field, f"{shown(text)} has no offset from UTC; {EXAMPLE}"
         )
     problem = "is no instant of the years 1970 to 9999" if _matches(text) else "is not RFC 3339"
-    return RefusedError(Reason.INVALID_TIMESTAMP, field, f"{shown(text)} {problem}; {right}")
+    return RefusedError(Reason.INVALID_TIMESTAMP, field, f"{shown(text)} {problem}; {EXAMPLE}")
 
 
 def moment(at: int) -> datetime:

@@ -73,7 +73,7 @@ FAULTS = (
     Fault(
         "no-show-counts-as-held",
         _FILE,
-        "if kind % 2 == ACTIVITY % 2 and stage is not None and stage < WON:",
+        "if kind in HELD and stage is not None and stage < WON:",
         "if stage is not None and stage < WON:",
         "Meetings to which nobody came are tried conversions.",
         excuse="Their cells say no_show as well, and no conversion is made of such cells.",
@@ -88,8 +88,8 @@ FAULTS = (
     Fault(
         "two-activities-in-a-minute-are-one",
         _FILE,
-        "            _count(found, _ACTIVITY[kind - ACTIVITY][effect] | at // _MINUTE_US)\n",
-        "            found[_ACTIVITY[kind - ACTIVITY][effect] | at // _MINUTE_US] = 1\n",
+        "            _count(found, _ACTIVITY[kind][effect] | at // _MINUTE_US)\n",
+        "            found[_ACTIVITY[kind][effect] | at // _MINUTE_US] = 1\n",
         "Of two calls in a minute one is not counted.",
     ),
     Fault(

@@ -279,15 +279,15 @@ FAULTS = (
     Fault(
         "acceptance-of-all-closed-deals",
         _CATALOGUE,
-        '(("true",) if offered_only else ("true", "false"))',
-        '(("true", "false") if offered_only else ("true", "false"))',
+        '(("true",) if offered_only else _YES_OR_NO)',
+        "(_YES_OR_NO if offered_only else _YES_OR_NO)",
         "Deals without an offer refuse it.",
     ),
     Fault(
         "success-of-all-closed-deals",
         _CATALOGUE,
-        '(("true",) if negotiated_only else ("true", "false"))',
-        '(("true", "false") if negotiated_only else ("true", "false"))',
+        '(("true",) if negotiated_only else _YES_OR_NO)',
+        "(_YES_OR_NO if negotiated_only else _YES_OR_NO)",
         "Deals that were never negotiated count as negotiations.",
     ),
     Fault(

@@ -6,8 +6,8 @@ import pytest
 from funnel_stream.contract import MAX_VALUE_BYTES, Decoder, Rejection
 from funnel_stream.contract.event import (
     ACTIVITIES,
-    ACTIVITY,
     ACTIVITY_OUTCOMES,
+    KINDS,
     SPEND,
     STAGES,
     UPDATE,
@@ -93,7 +93,7 @@ def test_an_update_holds_its_attributes() -> None:
 @pytest.mark.parametrize("outcome", [*ACTIVITY_OUTCOMES, None, ...])
 def test_an_activity_has_a_kind_for_each_outcome(activity: str, outcome: object) -> None:
     _, event = accepted(record("activity_recorded", activity=activity, outcome=outcome))
-    expected = ACTIVITY + 2 * ACTIVITIES.index(activity) + (outcome == "no_show")
+    expected = KINDS["activity_recorded", activity, "no_show" if outcome == "no_show" else "held"]
     assert event == Event(at=AT, kind=expected, id="e-1")
 
 

@@ -20,7 +20,8 @@ from funnel_stream.reporting import Peers, Reporter, monotonic
 from tests.unit.exposition.workers import idle, reporting, starting
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-SOON = 5.0
+SOON = 30.0
+"""Ends what would wait for ever; nothing takes as long, on a busy machine either."""
 OWN, OTHER = "http://10.0.0.1:6066", "http://10.0.0.2:6066"
 
 
