@@ -4,7 +4,7 @@ How figures come out of the cells of a place is the entry's shape; everything el
 breakdowns, windows, pipelines, names and suffixes) is the same for all and lives in ``samples``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Final, NamedTuple
@@ -66,6 +66,11 @@ class Kpi:
     def of_now(self) -> bool:
         """The KPI is of the present and has no window."""
         return self.shape.of_now
+
+    def is_proportion(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series, told by its own labels, is a share of what it is divided by: only then
+        is it between 0 and 1, with an interval."""
+        return self.shape.is_proportion(labels)
 
 
 # --- what the entries are made of ---------------------------------------------------------------
@@ -175,7 +180,11 @@ KPIS: Final[tuple[Kpi, ...]] = (
         "that reached from in the window, the share that has reached to; matured: the same, each "
         "deal counted when its horizon has passed, as converted if it got there within it",
         "ratio",
-        Ratios(rule=_conversions, labels=("from_stage", "to_stage", "basis", "horizon")),
+        Ratios(
+            rule=_conversions,
+            labels=("from_stage", "to_stage", "basis", "horizon"),
+            per=("period",),
+        ),
     ),
     Kpi(
         "lead_acquisition_seconds",
@@ -203,7 +212,11 @@ KPIS: Final[tuple[Kpi, ...]] = (
         "Share of leads that were qualified: how good marketing's leads are.",
         "qualified ÷ leads, of the window's facts (period) or of the window's leads (cohort)",
         "ratio",
-        Ratios(rule=_fixed(*_by_period_and_cohort(LEAD, QUALIFIED)), labels=("basis",)),
+        Ratios(
+            rule=_fixed(*_by_period_and_cohort(LEAD, QUALIFIED)),
+            labels=("basis",),
+            per=("period",),
+        ),
     ),
     # --- stage 3: potential ---------------------------------------------------------------------
     Kpi(
@@ -404,7 +417,11 @@ KPIS: Final[tuple[Kpi, ...]] = (
         "Share of leads that became customers.",
         "won ÷ leads, of the window's facts (period) or of the window's leads (cohort)",
         "ratio",
-        Ratios(rule=_fixed(*_by_period_and_cohort(LEAD, WON)), labels=("basis",)),
+        Ratios(
+            rule=_fixed(*_by_period_and_cohort(LEAD, WON)),
+            labels=("basis",),
+            per=("period",),
+        ),
     ),
     Kpi(
         "win_ratio",

@@ -154,6 +154,11 @@ class Shape(ABC):
     def contributions(self, cell: Cell, horizons: tuple[str, ...]) -> list[Contribution]:
         """The series that a cell adds to, in a pipeline with those horizons."""
 
+    def is_proportion(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series, told by its own labels, is a share: its numerator counts some of what
+        its denominator counts."""
+        return False
+
     @abstractmethod
     def size(self, place: Place) -> int:
         """How many series a place has at most; open labels counted as ``open_values`` says."""
@@ -272,12 +277,14 @@ class Ratio:
 
 @dataclass(frozen=True, kw_only=True)
 class Ratios(Shape):
-    """Shares of 0–1 (period conversions may exceed 1), with numerator and denominator.
+    """Quotients of counts, with numerator and denominator.
 
-    ``rule`` gives the series for the configured horizons.
+    ``rule`` gives the series for the configured horizons. ``per``: bases on which the one count is
+    not of the other, so that the quotient may exceed 1 (won per lead); all else are shares.
     """
 
     rule: Callable[[tuple[str, ...]], tuple[Ratio, ...]]
+    per: tuple[str, ...] = ()
     suffixes: ClassVar[tuple[str, ...]] = ("", "_numerator", "_denominator")
 
     def figures(self, place: Place) -> Iterator[Figure]:
@@ -307,6 +314,9 @@ class Ratios(Shape):
             )
             if wanted in ids
         ]
+
+    def is_proportion(self, labels: Mapping[str, str]) -> bool:
+        return labels.get("basis") not in self.per
 
     def size(self, place: Place) -> int:
         ratios = _ratios(self.rule, place.definition.horizons_of(place.pipeline))

@@ -9,7 +9,7 @@ ROOT = Path(funnel_stream.__file__).parent
 
 FLOORS = [
     {"errors"},
-    {"contract", "cells", "documents", "human"},
+    {"contract", "cells", "documents", "human", "intervals"},
     {"definition"},
     {"rates", "journey"},
     {"spend"},

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from funnel_stream.catalogue import BY_ID, KPIS
 from funnel_stream.definition import Definition
 from tests.funnels import Figures, at, computed, event, figure, figures, micros, stage
 
@@ -327,3 +328,24 @@ def test_a_deal_without_a_stage_counts_for_its_activities_alone() -> None:
     assert figure(result, "funnel_activities", activity="call", outcome="held") == 1
     assert figure(result, "funnel_activity_conversion_ratio_denominator", activity="call") == 0
     assert figure(result, "funnel_leads") == 0
+
+
+def test_ratios_of_counts_of_different_deals_are_no_proportions() -> None:
+    """Two deals of last month are won beside the one lead of today: two won per lead."""
+    events = [
+        *(stage(deal, "lead", at()) for deal in "ab"),
+        *(stage(deal, "won", at(days=40)) for deal in "ab"),
+        stage("c", "lead", at(days=40)),
+    ]
+    above_one = set()
+    for (metric, labels), value in figures(computed(events, micros(days=40, hours=1))).items():
+        kpi = BY_ID.get(metric.removeprefix("funnel_"))
+        if kpi and kpi.unit == "ratio" and value > 1:
+            above_one.add(kpi.id)
+            assert not kpi.is_proportion(dict(labels))
+    assert above_one == {"conversion_ratio", "lead_quality_ratio", "sales_conversion_ratio"}
+    money = {"discount_ratio", "value_retention_ratio", "margin_ratio"}
+    for basis, others in (("period", above_one), ("cohort", set()), ("matured", set())):
+        ratios = [kpi for kpi in KPIS if kpi.unit == "ratio"]
+        different = {kpi.id for kpi in ratios if not kpi.is_proportion({"basis": basis})}
+        assert different == money | others
