@@ -53,10 +53,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """What a series is for a value of the dimension. ``figure``: where it is one series."""
+    """What a series is for a value of the dimension. ``made_of`` in short, and ``beneath`` at
+    length. ``figure``: where it is one series."""
 
     value: float | None
     text: str
+    made_of: str
     beneath: str
     deals: str
     figure: Figure | None
@@ -190,6 +192,7 @@ def _cell(series: Series, value: str, at: list[Place], view: View, links: DealLi
     return Cell(
         value=total,
         text=written(kpi, total),
+        made_of=of[0].made_of if len(of) == 1 else "",
         beneath=of[0].beneath if len(of) == 1 else "",
         deals=links.of(kpi, series.labels, view, value=value) if known else "",
         figure=of[0] if len(of) == 1 else None,

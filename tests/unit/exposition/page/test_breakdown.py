@@ -66,7 +66,8 @@ def test_the_values_with_their_figures_most_of_it_first() -> None:
     }
     assert [line.width for line in shown.lines] == [100.0, 75.0, 25.0]
     assert shown.ordered_by == "Leads"
-    assert [cell.beneath for cell in shown.lines[1].cells] == ["", "1 of 2"]
+    assert [cell.made_of for cell in shown.lines[1].cells] == ["", "1 of 2"]
+    assert shown.lines[1].cells[1].beneath == "1 of 2 · 95 % interval 9.5–90.5 %"
 
 
 def test_figures_are_those_of_the_metrics() -> None:
