@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from funnel_stream.catalogue import KPIS, Kpi
-from funnel_stream.definition import Window
+from funnel_stream.definition import Window, minutes_of
 from funnel_stream.exposition.page import drawing
 from funnel_stream.exposition.page.figures import Figure, figures, time_to_win, written
 from funnel_stream.exposition.page.particulars import begins_at_once, counted_by, is_sample
@@ -125,7 +125,7 @@ class ShownTrend:
 
     def _change(self, figure: Figure) -> Change | None:
         """Between like and like only: windows of a funnel that was going, and enough in both."""
-        if self._before is None or figure.ripens or not self._was_going(figure.kpi):
+        if self._before is None or figure.ripens or not self._was_going(figure):
             return None
         now = self._sized(self._whole, figure)
         before = self._sized(self._before, figure)
@@ -133,12 +133,15 @@ class ShownTrend:
             return None
         return _change(figure.kpi, now.value, before.value)
 
-    def _was_going(self, kpi: Kpi) -> bool:
+    def _was_going(self, figure: Figure) -> bool:
         """Whether a figure was what it always is when the window before began: a funnel whose facts
-        begin has leads at once, but for a sales cycle too few that got any further."""
+        begin has leads at once, but for a sales cycle too few that got any further, and none that
+        is of an age."""
         if self._began is None:
             return False
-        lead_in = 0 if begins_at_once(kpi) else self._cycle
+        lead_in = 0 if begins_at_once(figure.kpi) else self._cycle
+        if horizon := figure.labels.get("horizon"):
+            lead_in += minutes_of(horizon)
         return self._began + lead_in <= self._before_from
 
 
