@@ -38,10 +38,10 @@ def _on_basis(view: View, won: Figure, definition: Definition) -> Iterator[Note]
     if view.basis == COHORT == view.usual_basis:
         if view.window.minutes < DAY:
             why = "matured figures need a window of 24 h or more."
-            yield Note(f"On basis cohort, for {why}")
+            yield Note(f"Shown on basis cohort: {why}")
         else:
             why = f"no horizon is as short as {view.window.name}."
-            yield Note(f"On basis cohort, for {why} Add one:", _setting(view, definition))
+            yield Note(f"Shown on basis cohort: {why} Add one:", _setting(view, definition))
     half = won.quantiles.get("0.5", 0.0)
     if view.basis_labels["basis"] == MATURED and horizons:
         longest = max(horizons, key=minutes_of)

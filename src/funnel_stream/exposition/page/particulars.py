@@ -23,7 +23,6 @@ _PERIOD_HELP: Final = {
 }
 _COUNTED_BY: Final = {
     "deal_value": "deals_closed",
-    "won_value_per_day": "deals_closed",
     "lost_value": "lost_deals",
 }
 
@@ -58,8 +57,7 @@ def counted_by(kpi: Kpi, labels: Mapping[str, str]) -> tuple[str, tuple[str, ...
     counts = _COUNTED_BY.get(kpi.id)
     if counts is None:
         return None
-    others = tuple(text for name, text in labels.items() if name != "currency")
-    return counts, others or (STAGES[WON],)
+    return counts, tuple(text for name, text in labels.items() if name != "currency")
 
 
 def is_sample(kpi: Kpi) -> bool:

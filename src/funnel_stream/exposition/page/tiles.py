@@ -107,7 +107,9 @@ def tile(
         span=_span(kpi, view),
         readings=readings[:_FIRST],
         further=readings[_FIRST:],
-        young=_young(kpi, view) if any(figure.ripens for figure in found) else None,
+        young=_young(kpi, view)
+        if any(figure.ripens and figure.value is not None for figure in found)
+        else None,
         apart=_apart(every, view),
         empty=_why_empty(kpi, every, view),
     )

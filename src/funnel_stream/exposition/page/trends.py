@@ -14,7 +14,6 @@ from funnel_stream.exposition.page.figures import Figure, figures, time_to_win, 
 from funnel_stream.exposition.page.particulars import begins_at_once, counted_by, is_sample
 from funnel_stream.past import Trend
 from funnel_stream.samples import Places
-from funnel_stream.shapes import Velocity
 from funnel_stream.windows import Cells, Snapshot
 
 _REST: Final = 40
@@ -101,13 +100,13 @@ class ShownTrend:
 
     def values(self, figure: Figure) -> Sequence[float | None]:
         """A figure bucket by bucket, oldest first; empty for what has no past, or none that could
-        be compared bucket by bucket. Before the facts began there is no figure, not even 0."""
+        be compared bucket by bucket. There is no figure, not even 0, until the facts had begun."""
         if not _has_past(figure.kpi) or figure.ripens:
             return ()
         key, nothing = (figure.kpi.id, figure.key), _nothing(figure)
         began = self.starts[-1] if self._began is None else self._began
         return [
-            bucket.get(key, nothing) if start + self.minutes > began else None
+            bucket.get(key, nothing) if start >= began else None
             for start, bucket in zip(self.starts, self._buckets, strict=True)
         ]
 
@@ -172,8 +171,8 @@ def _change(kpi: Kpi, now: float | None, before: float | None) -> Change | None:
 
 
 def _has_past(kpi: Kpi) -> bool:
-    """The present has none, nor has what is multiplied by it."""
-    return not (kpi.of_now or isinstance(kpi.shape, Velocity))
+    """The present has none, nor has what is multiplied by it, or divided by a window's days."""
+    return not (kpi.of_now or kpi.unit == "money a day")
 
 
 def _nothing(figure: Figure) -> float | None:

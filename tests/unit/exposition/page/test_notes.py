@@ -34,7 +34,7 @@ def test_nothing_to_be_said() -> None:
 @pytest.mark.parametrize("query", [{"window": "1h"}, {"window": "1h", "basis": "cohort"}])
 def test_a_short_window_has_no_matured_figures(query: dict[str, str]) -> None:
     [note] = noted(look(won_after(5), **query))
-    assert note == Note("On basis cohort, for matured figures need a window of 24 h or more.")
+    assert note == Note("Shown on basis cohort: matured figures need a window of 24 h or more.")
     assert noted(look(won_after(5), **query), "leads") == [], "it has no basis"
 
 
@@ -46,7 +46,7 @@ def test_who_chose_the_cohort_knows_it() -> None:
 def test_no_horizon_is_short_enough() -> None:
     seen = look(won_after(5), defined(horizons=["30d"]), window="7d")
     assert noted(seen) == [
-        Note("On basis cohort, for no horizon is as short as 7d. Add one:", "horizons")
+        Note("Shown on basis cohort: no horizon is as short as 7d. Add one:", "horizons")
     ]
 
 

@@ -118,6 +118,14 @@ def test_before_the_beginning_there_is_nothing_not_even_none() -> None:
     assert set(values(seen, "leads")[:-1]) == {None}
 
 
+def test_a_bucket_in_which_the_facts_began_is_not_whole() -> None:
+    """Of 365 d a bucket is seven days long, and the first lead came in the midst of one."""
+    as_of = micros(days=100)
+    events = [stage(f"d{n}", "lead", at(days=n)) for n in range(30, 100)]
+    shown = values(look(events, as_of=as_of, window="365d"), "leads")[:-1]
+    assert [value for value in shown if value is not None] == [7] * 9
+
+
 def test_a_window_before_that_is_not_kept_is_unknown() -> None:
     seen = look(funnel_of_six(), window="365d")
     assert seen.trend is not None
