@@ -12,13 +12,14 @@ from funnel_stream.exposition.page.figures import (
     figures,
     in_words,
     ranked,
+    span_of,
     unit,
     value_in_words,
     written,
 )
 from funnel_stream.exposition.page.funnel import ByKpi
 from funnel_stream.exposition.page.links import DealLinks
-from funnel_stream.exposition.page.view import View
+from funnel_stream.exposition.page.view import View, basis_in_words, basis_of
 from funnel_stream.samples import Places
 from funnel_stream.shapes import OTHER, Place
 
@@ -43,10 +44,12 @@ class Series:
 
 @dataclass(frozen=True)
 class Column:
-    """``sorting``: ``ascending``, ``descending`` or empty; ``link``: the page ordered by it."""
+    """``span``: its basis, the window or now, where columns differ in that. ``sorting``:
+    ``ascending``, ``descending`` or empty; ``link``: the page ordered by it."""
 
     series: Series
     unit: str
+    span: str
     sorting: str
     link: str
 
@@ -160,7 +163,8 @@ def _column(number: int, series: Series, order: int, view: View, path: str) -> C
         order="asc" if sorting == "descending" else "",
     )
     currency = series.labels.get("currency", "")
-    return Column(series, unit(series.kpi, currency), sorting, link)
+    span = basis_in_words(basis_of(series.labels)) or span_of(series.kpi, view)
+    return Column(series, unit(series.kpi, currency), span, sorting, link)
 
 
 def _rank(value: str, number: float | None, *, ascending: bool) -> tuple[bool, bool, float, str]:

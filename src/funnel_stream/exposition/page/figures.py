@@ -157,6 +157,14 @@ def other_currencies(found: Iterable[Figure], view: View) -> list[str]:
     return sorted(currencies - {view.currency})
 
 
+def span_of(kpi: Kpi, view: View) -> str:
+    """Counts of the window stand beside those that the funnel's drawing has on another basis."""
+    if kpi.of_now:
+        return "now"
+    counted = kpi.shape.suffixes == ("",) and "money" not in kpi.unit
+    return "in the window" if counted and view.basis != PERIOD else ""
+
+
 def _with(found: list[Figure], name: str, wanted: Mapping[str, str]) -> list[Figure]:
     matching = [figure for figure in found if wanted.items() <= figure.labels.items()]
     if matching or name != "basis":

@@ -13,13 +13,14 @@ from funnel_stream.exposition.page.figures import (
     chosen,
     other_currencies,
     ranked,
+    span_of,
     unit,
     written,
 )
 from funnel_stream.exposition.page.links import DealLinks
 from funnel_stream.exposition.page.particulars import CONVERSIONS, help_on
 from funnel_stream.exposition.page.trends import NO_COURSE, Course, ShownTrend
-from funnel_stream.exposition.page.view import COHORT, PERIOD, View
+from funnel_stream.exposition.page.view import COHORT, View
 from funnel_stream.samples import attained
 from funnel_stream.shapes import LimitedCounts
 
@@ -104,7 +105,7 @@ def tile(
         link=view.link(f"/kpi/{kpi.id}"),
         unit=unit(kpi, view.currency) or kpi.unit,
         about=help_on(kpi, view.basis),
-        span=_span(kpi, view),
+        span=span_of(kpi, view),
         readings=readings[:_FIRST],
         further=readings[_FIRST:],
         young=_young(kpi, view)
@@ -113,14 +114,6 @@ def tile(
         apart=_apart(every, view),
         empty=_why_empty(kpi, every, view),
     )
-
-
-def _span(kpi: Kpi, view: View) -> str:
-    """Counts of the window stand beside those that the funnel's drawing has on another basis."""
-    if kpi.of_now:
-        return "now"
-    counted = kpi.shape.suffixes == ("",) and "money" not in kpi.unit
-    return "in the window" if counted and view.basis != PERIOD else ""
 
 
 def _young(kpi: Kpi, view: View) -> Young:

@@ -303,3 +303,20 @@ def test_nothing_in_the_window() -> None:
     shown = table(look([]), "leads")
     assert (shown.lines, shown.empty) == ([], "Nothing in this window.")
     assert table(look(CHANNELS), "leads").empty == ""
+
+
+def test_columns_say_what_they_are_of() -> None:
+    """A count of the window beside a cohort of another age."""
+    spans = {
+        basis: [
+            column.span
+            for column in table(
+                look(CHANNELS, basis=basis), "leads", "conversion_ratio", "win_ratio", "open_deals"
+            ).columns
+        ]
+        for basis in ("matured:7d", "period")
+    }
+    assert spans == {
+        "matured:7d": ["in the window", "matured after 7d", "", "now"],
+        "period": ["", "period", "", "now"],
+    }
