@@ -19,7 +19,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from confluent_kafka import Consumer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
-DEADLINE = 90.0
+DEADLINE = 300.0
+"""Ends what would take for ever, in seconds; nothing takes as long, on a busy machine either."""
 T = TypeVar("T")
 COMMAND = [sys.executable, "-m", "funnel_stream"]
 

@@ -151,19 +151,16 @@ async def test_a_refused_write_is_tried_again() -> None:
         assert [record.value for record in read_topic(broker.address, TOPIC)] == [b"value"]
 
 
-async def test_without_a_leader_a_partition_takes_nothing_until_it_has_one_again() -> None:
-    with EmbeddedBroker({TOPIC: 2}) as broker:
+async def test_writes_are_refused_until_the_errors_are_cleared() -> None:
+    with EmbeddedBroker({TOPIC: 1}) as broker:
         async with producer(broker) as made:
-            broker.set_leader(TOPIC, 0, there=False)
-            waiting = await made.send(TOPIC, b"here", partition=0)
-            await made.send_and_wait(TOPIC, b"there", partition=1)
+            broker.push_errors(PRODUCE, *[NOT_LEADER] * 1_000)
+            waiting = await made.send(TOPIC, b"value")
+            assert read_topic(broker.address, TOPIC) == []
             assert not waiting.done()
-            broker.set_leader(TOPIC, 0, there=True)
+            broker.clear_errors(PRODUCE)
             await waiting
-            with pytest.raises(BrokerError, match="leader of mine/7"):
-                broker.set_leader(TOPIC, 7, there=False)
-        values = {record.partition: record.value for record in read_topic(broker.address, TOPIC)}
-        assert values == {0: b"here", 1: b"there"}
+        assert [record.value for record in read_topic(broker.address, TOPIC)] == [b"value"]
 
 
 async def test_answers_take_the_round_trip_time_that_is_set() -> None:

@@ -31,7 +31,6 @@ from funnel_stream.errors import BrokerError
 DEFAULT_PARTITIONS: Final = 8
 _PRODUCER: Final = 0
 _BROKER_ID: Final = 1
-_NO_BROKER: Final = -1
 _ERROR_SIZE: Final = 512
 
 _Pointer = ctypes.c_void_p
@@ -57,14 +56,11 @@ _PROTOTYPES: Final[dict[str, tuple[Any, list[Any]]]] = {
     "rd_kafka_mock_broker_set_down": (ctypes.c_int, [_Pointer, ctypes.c_int32]),
     "rd_kafka_mock_broker_set_up": (ctypes.c_int, [_Pointer, ctypes.c_int32]),
     "rd_kafka_mock_broker_set_rtt": (ctypes.c_int, [_Pointer, ctypes.c_int32, ctypes.c_int]),
-    "rd_kafka_mock_partition_set_leader": (
-        ctypes.c_int,
-        [_Pointer, ctypes.c_char_p, ctypes.c_int32, ctypes.c_int32],
-    ),
     "rd_kafka_mock_push_request_errors_array": (
         None,
         [_Pointer, ctypes.c_int16, ctypes.c_size_t, ctypes.POINTER(ctypes.c_int)],
     ),
+    "rd_kafka_mock_clear_request_errors": (None, [_Pointer, ctypes.c_int16]),
 }
 
 
@@ -126,21 +122,15 @@ class EmbeddedBroker:
             "round-trip time",
         )
 
-    def set_leader(self, topic: str, partition: int, *, there: bool) -> None:
-        """Take a partition's leader away: nobody can write to it or read it. Or give it back."""
-        leader = _BROKER_ID if there else _NO_BROKER
-        self._check(
-            self._library.rd_kafka_mock_partition_set_leader(
-                self._cluster, topic.encode(), partition, leader
-            ),
-            f"leader of {topic}/{partition}",
-        )
-
     def push_errors(self, api_key: int, *errors: int) -> None:
         """Answer the next requests of a kind (0: produce, 1: fetch …) with these error codes."""
         self._library.rd_kafka_mock_push_request_errors_array(
             self._cluster, api_key, len(errors), (ctypes.c_int * len(errors))(*errors)
         )
+
+    def clear_errors(self, api_key: int) -> None:
+        """Answer requests of a kind as they deserve, whatever was pushed before."""
+        self._library.rd_kafka_mock_clear_request_errors(self._cluster, api_key)
 
     def close(self) -> None:
         """End the broker; a second call does nothing."""

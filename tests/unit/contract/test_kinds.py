@@ -6,47 +6,18 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import funnel_stream
 from funnel_stream.contract.event import KINDS, STAGES
+from tests.funnels import at, event, lines, stage
 
-A_FURTHER_ACTIVITY = """\
-import json
-
-from funnel_stream.answers.explanation import explain
-from funnel_stream.catalogue import roles
-from funnel_stream.cells import CELLS
-from funnel_stream.contract import Decoder
-from funnel_stream.definition import Definition
-from funnel_stream.facts import MINUTE_BITS, FactRules
-from funnel_stream.journey import append, new_row
-
-def read(**fields):
-    text = json.dumps({"occurred_at": f"2026-03-02T1{fields['event_id']}:00:00Z", "deal_id": "d"}
-                      | fields)
-    [(_, event)] = Decoder().decode([text.encode()], [-1])
-    return event
-
-row = new_row(read(event_id="0", type="stage_changed", stage="lead"))
-for number, outcome in enumerate(("held", "no_show"), start=1):
-    shown = read(event_id=f"{number}", type="activity_recorded", activity="tour", outcome=outcome)
-    row = append(row, shown)
-row = append(row, read(event_id="3", type="stage_changed", stage="offer"))
-
-definition = Definition()
-rules = FactRules(definition)
-[journey] = rules.lives(row)
-facts = rules.facts(journey)
-explained = explain("d", row, definition, 1_772_500_000_000_000)
-print(json.dumps({
-    "kinds": [kind for _, kind, _ in journey.activities],
-    "cells": sorted(CELLS[key >> MINUTE_BITS] for key in facts
-                    if CELLS[key >> MINUTE_BITS][0] == "activity"),
-    "figures": sorted({each.kpi for each in explained.contributions if "tour" in
-                       each.labels.values()}),
-    "told": [step.what for step in explained.journey],
-}))
-"""
+A_TOUR = [
+    stage("d", "lead", at()),
+    event("activity_recorded", "d", at(hours=1), activity="tour"),
+    event("activity_recorded", "d", at(hours=2), activity="tour", outcome="no_show"),
+    stage("d", "offer", at(hours=3)),
+]
 
 
 def test_the_stored_numbers_of_kinds_are_these_and_stay() -> None:
@@ -90,21 +61,27 @@ def test_a_further_activity_is_one_everywhere_whatever_its_number(tmp_path: Path
     assert text.count(spend) == 1
     table.write_text(text.replace(spend, spend + tour), encoding="utf-8")
 
-    done = subprocess.run(
-        [sys.executable, "-c", A_FURTHER_ACTIVITY],
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    events = tmp_path / "events.ndjson"
+    events.write_bytes(b"".join(line + b"\n" for line in lines(A_TOUR)))
 
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {
-        "kinds": [18, 17],
-        "cells": [
-            ["activity", "tour", "held", "followed"],
-            ["activity", "tour", "no_show", "none"],
-        ],
-        "figures": ["activities", "activity_conversion_ratio"],
-        "told": ["lead entered", "tour held", "tour: no show", "offer sent"],
+    def says(*arguments: str) -> Any:
+        command = [sys.executable, "-m", "funnel_stream", *arguments, "--json"]
+        surroundings = os.environ | {"PYTHONPATH": str(tmp_path)}
+        done = subprocess.run(command, env=surroundings, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        return json.loads(done.stdout)
+
+    counted = {
+        (sample["metric"], sample["labels"].get("outcome")): sample["value"]
+        for sample in says("compute", str(events), "--window", "30d")
+        if sample["labels"].get("activity") == "tour" and "dimension" not in sample["labels"]
     }
+    assert counted == {
+        ("funnel_activities", "held"): 1,
+        ("funnel_activities", "no_show"): 1,
+        ("funnel_activity_conversion_ratio", None): 1,
+        ("funnel_activity_conversion_ratio_numerator", None): 1,
+        ("funnel_activity_conversion_ratio_denominator", None): 1,
+    }
+    told = [step["what"] for step in says("explain", "d", "--events", str(events))["journey"]]
+    assert told == ["lead entered", "tour held", "tour: no show", "offer sent"]
