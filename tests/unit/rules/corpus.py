@@ -24,6 +24,10 @@ DEFINITION: Final[dict[str, Any]] = {
         "default": {},
         "partner": {"horizons": ["2d", "36h"], "stuck_after": {"qualified": "3d"}},
     },
+    "values": {
+        "channel": {"fold_case": True, "aliases": {"adwords": "paid search"}},
+        "product": {"keep": "first"},
+    },
     "horizons": ["1d", "7d"],
     "stuck_after": {"lead": "1d", "offer": "7d", "negotiation": "36h"},
     "activity_horizon": "10d",

@@ -21,9 +21,11 @@ from tests.mutants.faults import FAULTS
 from tests.unit.rules.corpus import LINES, digest, facts
 
 DIGESTS: Final = {
-    2: "68f9c2dd51c3d28dc914e987ca30ca18",
+    3: "c53c0c76f72abc54790524d9ac6899ab",
 }
 """By ``RULES_VERSION``: the digest of the facts of the corpus. That of a released version stays."""
+
+NOT_OF_DEALS: Final = ("spend", "cost_per_lead", "pipeline_velocity", "won_value_per_day")
 
 WHAT_TO_DO = """
 The same journeys yield other facts than RULES_VERSION {version} has had so far.
@@ -74,7 +76,7 @@ def test_the_corpus_adds_to_every_figure() -> None:
     assert spends
     for kpi in KPIS:
         added = [cell for cell in cells if kpi.shape.contributions(cell, ("1d", "7d", "2d", "36h"))]
-        assert added or kpi.id in ("spend", "cost_per_lead", "pipeline_velocity"), kpi.id
+        assert added or kpi.id in NOT_OF_DEALS, kpi.id
 
 
 def test_the_corpus_moves_between_all_stages() -> None:
