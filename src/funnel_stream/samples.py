@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from funnel_stream.catalogue import ATTAINMENT, BY_ID, KPIS, TARGET, Kpi, families
-from funnel_stream.cells import CELLS, cell_id
-from funnel_stream.definition import Definition, Target, Window
+from funnel_stream.cells import CELLS, MATURED, cell_id
+from funnel_stream.definition import DAY, Definition, Target, Window
 from funnel_stream.errors import UsageError
 from funnel_stream.facts import NONE
 from funnel_stream.shapes import OTHER, Own, Part, Place, Ratios, label_text, own
@@ -227,14 +227,24 @@ class Places:
         self._longest = definition.longest_window().name
         pipelines = set(definition.pipelines)
         self._names: dict[tuple[str, str], set[str]] = {}
+        self._brief = {each.name for each in definition.window_list() if each.minutes < DAY}
         for pipeline, dimension, value in snapshot.rows():
             pipelines.add(pipeline)
-            if dimension and value != NONE:
+            if dimension and value != NONE and self._is_shown(Row(pipeline, dimension, value)):
                 self._names.setdefault((pipeline, dimension), set()).add(value)
         self.pipelines = sorted(pipelines)
         self._tops: dict[str, dict[str, frozenset[str]]] = {}
         self._ranked: dict[tuple[str, str], list[str]] = {}
         self._rests: dict[tuple[str, str, str], Cells] = {}
+
+    def _is_shown(self, row: Row) -> bool:
+        """Whether anything of a row is. Matured conversions are in no window below a day, where
+        they would take the place of values that have a figure."""
+        return any(
+            row in sums
+            and (name not in self._brief or any(CELLS[cell][0] != MATURED for cell in sums[row]))
+            for name, sums in self._snapshot.totals.items()
+        )
 
     def leads(self, pipeline: str) -> int:
         """Of the longest window, by which all is ranked."""

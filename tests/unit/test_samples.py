@@ -167,3 +167,21 @@ def test_one_window_and_dimension_are_a_part_of_all() -> None:
     assert part
     assert all(sample in samples(snapshot) for sample in part)
     assert {sample.labels.get("window", "now") for sample in part} == {"30d", "now"}
+
+
+def test_a_value_that_has_nothing_to_show_takes_no_place_of_another() -> None:
+    """Its lead has just matured, which no window below a day shows."""
+    definition = Definition(windows=("6h",), horizons=("1d",), dimensions=("owner",), top_n=1)
+    events = [
+        stage("gone", "lead", at(), owner="ann"),
+        stage("gone", "lost", at(hours=1)),
+        event("activity_recorded", "called", at(days=1, minutes=5), activity="call"),
+        event("deal_updated", "called", at(days=1), owner="bob"),
+    ]
+    result = computed(events, micros(days=1, minutes=30), definition)
+    values = {
+        labels["value"]
+        for metric, labels, value in samples(result.snapshot)
+        if metric == "funnel_activities_breakdown" and value
+    }
+    assert values == {"bob"}
