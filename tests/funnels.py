@@ -73,9 +73,17 @@ def figure(
 
 # --- strategies ---------------------------------------------------------------------------------
 
-_texts = st.sampled_from(["a", "b", "c", "Ω", ""])
+_texts = st.sampled_from(["a", "b", "c", "Ω", "", "A", " b", "ω\u3000", "a  b"])
 _amounts = st.sampled_from(
     [(0, "EUR"), (10, "EUR"), (12.5, "EUR"), ("99.99", "USD"), (10, "JPY"), (3, "USD")]
+)
+_AMENDED = st.sampled_from(
+    [(12.345, "EUR"), ("0.125", "eur"), (1500.5, "JPY"), ("1,5", "EUR"), (-1, "USD"), (10, None)]
+)
+"""Amounts that a deal is not lost over."""
+_CLEARED = st.lists(
+    st.sampled_from(["owner", "lost_reason", "amount", "currency", "problems", "pipeline", "x"]),
+    max_size=3,
 )
 _NAMES = ("channel", "source", "product", "owner", "pipeline", "lost_reason", "closing_document")
 _LISTS = st.lists(st.sampled_from(["price", "time", "trust", "size"]), max_size=3)
@@ -96,7 +104,7 @@ def attributes(draw: st.DrawFn) -> dict[str, Any]:
     given: dict[str, Any] = {
         name: draw(_texts) for name in draw(st.lists(st.sampled_from(_NAMES), max_size=2))
     }
-    match draw(st.integers(0, 9)):
+    match draw(st.integers(0, 11)):
         case 0 | 1 | 2:
             given["amount"], given["currency"] = draw(_amounts)
         case 3:
@@ -108,6 +116,10 @@ def attributes(draw: st.DrawFn) -> dict[str, Any]:
         case 6:
             name = draw(st.sampled_from(["first_touch_at", "offer_requested_at"]))
             given[name] = draw(moments())
+        case 7:
+            given[draw(st.sampled_from(["amount", "cost"]))], given["currency"] = draw(_AMENDED)
+        case 8:
+            given["cleared"] = draw(_CLEARED)
         case _:
             pass
     return {name: value for name, value in given.items() if value != ""}
@@ -137,7 +149,7 @@ def spends(draw: st.DrawFn, number: int, days: int = 60) -> dict[str, Any]:
         "type": "spend_recorded",
         "event_id": f"id{number}",
         "occurred_at": draw(moments(days)),
-        "channel": draw(st.sampled_from(["a", "b", "paid"])),
+        "channel": draw(st.sampled_from(["a", "b", "paid", " A", "a b"])),
         "amount": amount,
         "currency": currency,
     }
@@ -170,6 +182,21 @@ _RATES = st.dictionaries(
 )
 
 
+_VALUES = st.dictionaries(
+    st.sampled_from(["channel", "owner", "product"]),
+    st.fixed_dictionaries(
+        {
+            "fold_case": st.booleans(),
+            "keep": st.sampled_from(["first", "last"]),
+            "aliases": st.sampled_from(
+                [{}, {"c": "a"}, {"c": "B", "paid": "B"}, {"ω": "__none__", "a b": "Ab"}]
+            ),
+        }
+    ),
+    max_size=2,
+)
+
+
 @st.composite
 def definitions(draw: st.DrawFn) -> Definition:
     """Configurations that differ in all that decides what a figure is."""
@@ -179,6 +206,7 @@ def definitions(draw: st.DrawFn) -> Definition:
     limited = st.sampled_from([*dimensions, "reason", "problem", "outcome"])
     parts: dict[str, Any] = {
         "dimensions": dimensions,
+        "values": draw(_VALUES),
         "windows": draw(
             st.lists(
                 st.sampled_from(["5m", "1h", "2h", "6h", "24h", "7d", "30d", "60d", "365d"]),

@@ -155,7 +155,8 @@ def _table() -> Panel:
         "By $dimension",
         "The figures of every value of the dimension in the window: the top ones by leads, the "
         "rest as __other__, deals without one as __none__. Click a heading to sort, a figure for "
-        "its deals. Spend is by channel only. Conversions are of the cohort.",
+        "its deals. Spend is by channel only. Counts are of what happened in the window, leads of "
+        "earlier windows too; conversions are of the cohort.",
         "short",
     )
     return panels.table(

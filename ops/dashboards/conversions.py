@@ -23,9 +23,10 @@ _BASES: Final = {
     "matured": {"basis": "matured", "horizon": "$horizon"},
 }
 _MEANING: Final = (
-    "Period: what happened in the window, whoever it happened to. Cohort: of those who reached the "
-    "stage in the window, the share that has got on by now; young ones had little time yet. "
-    "Matured: each judged at the age of the horizon; compare this one. Bands: 95 % (Wilson)."
+    "Period: what happened in the window, whoever it happened to (won per lead, no share of the "
+    "leads). Cohort: of those who reached the stage in the window, the share that has got on by "
+    "now; young ones had little time yet. Matured: each judged at the age of the horizon; compare "
+    "this one. Bands: 95 % (Wilson), of shares."
 )
 
 
@@ -45,7 +46,7 @@ def step(base: str, to: str) -> Panel:
             named[basis] = Query(expr, "matured $horizon {{period}}"), of
         else:
             named[basis] = Query(marked(of.now(), "now"), f"{basis} {{{{period}}}}"), of
-    panel = with_bands(Look(f"{base} → {to}", _MEANING, "percentunit", 1), named)
+    panel = with_bands(CONVERSION, Look(f"{base} → {to}", _MEANING, "percentunit", 1), named)
     for basis, (_, of) in named.items():
         panels.override(panel, f"/^{basis}.* now$/", links=deals(CONVERSION, of))
     return panel

@@ -4,6 +4,7 @@ A KPI that is added to the catalogue gets its panels from here; nothing names it
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import prod
 from typing import Final
 
@@ -21,10 +22,15 @@ _FEW: Final = 3
 _READABLE: Final = 8
 """More series than that are ranked instead."""
 _MANY: Final = 1_000
+_BASES: Final = ("period", "cohort", "matured")
 _RANKS: Final = 12
 
-_ASKED_INSTEAD: Final = {"cost_per_lead": "leads", "pipeline_velocity": "open_deals"}
-"""KPIs that are not made of deals, and the ones whose deals are the best answer."""
+_ASKED_INSTEAD: Final = {
+    "cost_per_lead": {"kpi": "leads"},
+    "pipeline_velocity": {"kpi": "open_deals"},
+    "won_value_per_day": {"kpi": "deal_value", "outcome": "won"},
+}
+"""KPIs that are not made of deals, and the figures whose deals are the best answer."""
 _WITHOUT_DEALS: Final = ("spend",)
 
 
@@ -127,16 +133,19 @@ def intervals(kpi: Kpi) -> Panel:
     counted = figure(kpi, "_denominator").bare()
     shown = look(kpi, f"{kpi.title}: how sure")
     columns = [
-        Column("share", of.now(), "percentunit", 1),
-        *_band_columns(of),
+        Column("ratio", of.now(), "percentunit", 1),
+        *_band_columns(kpi, of),
         Column("of", counted.now(), "short", 0),
         Column("change", difference(of), "percentunit", 1, thresholds=panels.GROWTH),
     ]
     return panels.table(shown, {name: name for name in of.labels}, *columns)
 
 
-def _band_columns(of: Figure) -> list[Column]:
-    """The bounds of a ratio's 95 % interval."""
+def _band_columns(kpi: Kpi, of: Figure) -> list[Column]:
+    """The bounds of a ratio's 95 % interval; none where it is no share."""
+    if "basis" in of.labels:
+        shares = [basis for basis in _BASES if kpi.is_proportion({"basis": basis})]
+        of = replace(of, where={**of.where, "basis": f"~{'|'.join(shares)}"})
     return [
         Column("low", of.recorded("wilson_lower95").now(), "percentunit", 1),
         Column("high", of.recorded("wilson_upper95").now(), "percentunit", 1),
@@ -155,17 +164,21 @@ def versus(kpi: Kpi, of: Figure, **target: str) -> str:
     )
 
 
-def with_bands(panel_look: Look, named: Mapping[str, tuple[Query, Figure]]) -> Panel:
-    """Ratios over time: by name a query and the figure whose 95 % band it is in."""
+def with_bands(kpi: Kpi, panel_look: Look, named: Mapping[str, tuple[Query, Figure]]) -> Panel:
+    """Ratios over time: by name a query and the figure whose 95 % band it is in, if it is a
+    share."""
     queries = []
+    shares = [name for name, (_, of) in named.items() if kpi.is_proportion(of.where)]
     for name, (query, of) in named.items():
         queries.append(query)
-        for bound in ("lower", "upper"):
+        for bound in ("lower", "upper") if name in shares else ():
             recorded = of.recorded(f"wilson_{bound}95").now()
             queries.append(Query(recorded, f"{name} {bound}".strip()))
     panel = panels.lines(panel_look, *queries)
     for name, colour in zip(named, panels.SERIES_COLOURS, strict=False):
-        panels.band(panel, name, colour)
+        panels.coloured(panel, name, colour)
+        if name in shares:
+            panels.band(panel, name, colour)
     return panel
 
 
@@ -179,7 +192,7 @@ def _shares(kpi: Kpi) -> Panel:
         named[name] = Query(versus(kpi, of), f"{name} {{{{period}}}}".strip()), of
     links = deals(kpi, figure(kpi))
     # The fixed labels are dropped by the query, so links are set for each name.
-    shown = with_bands(look(kpi, links=() if len(named) > 1 else links), named)
+    shown = with_bands(kpi, look(kpi, links=() if len(named) > 1 else links), named)
     if len(named) > 1:
         for ratio in kpi.shape.rule(()):
             name = " ".join(ratio.labels.values())
@@ -230,8 +243,9 @@ def deals(kpi: Kpi, of: Figure, **at: str) -> tuple[Link, ...]:
     """
     if kpi.id in _WITHOUT_DEALS:
         return ()
-    asked = BY_ID[_ASKED_INSTEAD[kpi.id]] if kpi.id in _ASKED_INSTEAD else kpi
-    given = {"kpi": asked.id, "pipeline": "${pipeline:percentencode}"}
+    instead = _ASKED_INSTEAD.get(kpi.id)
+    asked = BY_ID[instead["kpi"]] if instead else kpi
+    given = {"kpi": asked.id, **(instead or {}), "pipeline": "${pipeline:percentencode}"}
     if of.window and not asked.of_now:
         given["window"] = "${__field.labels.window}"
     else:

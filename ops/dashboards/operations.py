@@ -133,11 +133,16 @@ def _unusual() -> Panel:
         "late": "late",
         "misrouted": "on the wrong partition",
         "erased": "of erased deals",
+        "expired": "of deals that had left",
+        "repeated_outcome": "an outcome said again",
+        "amended": "amended",
     }
     shown = Look(
         "Unusual events",
         "Known already: they change nothing. Late: they count like all. On the wrong partition: "
-        "re-published to the right one. Of erased deals: dropped.",
+        "re-published to the right one. Of erased deals, or of deals that had left: dropped. An "
+        "outcome said again, long after the deal was over: it starts no new one. Amended: an "
+        "amount was rounded or left out, the rest counts.",
         "cps",
     )
     queries = [
@@ -165,9 +170,22 @@ def _assignments() -> Panel:
 
 
 def _rows() -> Panel:
-    help = "Journeys and spend rows held, by partition."
-    expr = f"max by (partition) (funnel_state_rows{_OF})"
-    return _each("Rows of state", help, "short", expr, "{{partition}}")
+    shown = Look(
+        "Rows of state",
+        "Journeys and spend rows held, by partition; beside them the deals that left and are "
+        "remembered, and the open deals that nobody has touched for as long as closed ones are "
+        "kept.",
+        "short",
+    )
+    kinds = {
+        "state_rows": "{{partition}}",
+        "stubs": "left {{partition}}",
+        "untouched_deals": "untouched {{partition}}",
+    }
+    queries = [
+        Query(f"max by (partition) (funnel_{kind}{_OF})", name) for kind, name in kinds.items()
+    ]
+    return panels.lines(shown, *queries)
 
 
 def _scrape() -> Panel:

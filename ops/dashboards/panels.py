@@ -96,12 +96,16 @@ def lines(
     return panel
 
 
+def coloured(panel: timeseries.Panel, name: str, colour: str) -> None:
+    """Colour the line that begins with ``name``."""
+    panel.override_by_regexp(f"/^{name} ?(?!.*target$)/", [_fixed(colour)])
+
+
 def band(panel: timeseries.Panel, name: str, colour: str) -> None:
-    """Colour the line that begins with ``name``, and fill from ``name lower`` to ``name upper``."""
+    """Fill from ``name lower`` to ``name upper``."""
     lower, upper = f"{name} lower".strip(), f"{name} upper".strip()
     hidden = _property("custom.hideFrom", {"legend": True, "tooltip": False, "viz": False})
     bound = [_property("custom.lineWidth", 0), hidden, _fixed(colour), _no_links()]
-    panel.override_by_regexp(f"/^{name} ?(?!.*target$)/", [_fixed(colour)])
     panel.override_by_name(lower, bound)
     panel.override_by_name(
         upper,

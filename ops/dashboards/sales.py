@@ -47,9 +47,9 @@ def sales() -> Page:
         trend(BY_ID["open_value"], stacked=True),
     )
     page.row("How fast")
+    page.line(8, trend(BY_ID["pipeline_velocity"]), trend(BY_ID["won_value_per_day"]))
     page.line(
         8,
-        trend(BY_ID["pipeline_velocity"]),
         times(BY_ID["time_to_close_seconds"], "Time to win", outcome="won"),
         _stage_times(),
     )

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from funnel_stream.definition import Definition
-from funnel_stream.facts import ATTRIBUTES, LABEL_LENGTH, NONE
+from funnel_stream.facts import ATTRIBUTES, NONE
+from funnel_stream.values import LABEL_LENGTH
 
 _BETWEEN: Final = " + "
 

@@ -4,7 +4,7 @@ How figures come out of the cells of a place is the entry's shape; everything el
 breakdowns, windows, pipelines, names and suffixes) is the same for all and lives in ``samples``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Final, NamedTuple
@@ -22,8 +22,10 @@ from funnel_stream.contract.event import (
 from funnel_stream.definition import OPEN_STAGES, Definition
 from funnel_stream.facts import DISCOUNT_PARTS, EFFECTS, MATURED_TARGETS
 from funnel_stream.shapes import (
+    FEWEST_WON,
     Ages,
     Amounts,
+    AmountsPerDay,
     CellIds,
     CostPer,
     Counts,
@@ -66,6 +68,11 @@ class Kpi:
     def of_now(self) -> bool:
         """The KPI is of the present and has no window."""
         return self.shape.of_now
+
+    def is_proportion(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series, told by its own labels, is a share of what it is divided by: only then
+        is it between 0 and 1, with an interval."""
+        return self.shape.is_proportion(labels)
 
 
 # --- what the entries are made of ---------------------------------------------------------------
@@ -135,6 +142,9 @@ _FIRST_OFFERS = cell_id("first_offer", "true"), cell_id("first_offer", "false")
 _OPEN: Final[dict[tuple[str, ...], CellIds]] = {
     (stage,): (cell_id("open", stage),) for stage in OPEN_STAGES
 }
+_STUCK: Final[dict[tuple[str, ...], CellIds]] = {
+    (stage,): (cell_id("stuck", stage),) for stage in OPEN_STAGES
+}
 _LOST_LABELS = ("reason", "lost_from", "offered")
 _LOST_KNOWN = {"lost_from": _PIPELINE_STAGES, "offered": _YES_OR_NO}
 
@@ -171,12 +181,18 @@ KPIS: Final[tuple[Kpi, ...]] = (
         "conversion_ratio",
         1,
         "Conversion between stages",
-        "Share of deals that get from one stage to a later one.",
-        "period: reached(to) ÷ reached(from), both in the window; cohort: of the deals "
+        "Deals of a later stage per deal of an earlier one (period), or the share of those who "
+        "were there that got there (cohort, matured).",
+        "period: reached(to) per reached(from), both in the window, of the same deals or not; "
+        "cohort: of the deals "
         "that reached from in the window, the share that has reached to; matured: the same, each "
         "deal counted when its horizon has passed, as converted if it got there within it",
         "ratio",
-        Ratios(rule=_conversions, labels=("from_stage", "to_stage", "basis", "horizon")),
+        Ratios(
+            rule=_conversions,
+            labels=("from_stage", "to_stage", "basis", "horizon"),
+            per=("period",),
+        ),
     ),
     Kpi(
         "lead_acquisition_seconds",
@@ -192,8 +208,9 @@ KPIS: Final[tuple[Kpi, ...]] = (
         "qualified_leads",
         2,
         "Qualified leads",
-        "Deals that were qualified.",
-        "deals whose reached(qualified) is in the window",
+        "Deals that were qualified in the window, leads of earlier windows too.",
+        "deals whose reached(qualified) is in the window (period); how many of the window's leads "
+        "were qualified so far is the numerator of the cohort's lead_quality_ratio",
         "deals",
         Counts(series={(): _reached(QUALIFIED)}),
     ),
@@ -201,10 +218,16 @@ KPIS: Final[tuple[Kpi, ...]] = (
         "lead_quality_ratio",
         2,
         "Lead quality",
-        "Share of leads that were qualified: how good marketing's leads are.",
-        "qualified ÷ leads, of the window's facts (period) or of the window's leads (cohort)",
+        "How good marketing's leads are: qualified per lead (period), or the share of the leads "
+        "that were qualified (cohort).",
+        "period: qualified in the window per lead of the window, of the same deals or not; cohort: "
+        "of the leads of the window, the share qualified so far",
         "ratio",
-        Ratios(rule=_fixed(*_by_period_and_cohort(LEAD, QUALIFIED)), labels=("basis",)),
+        Ratios(
+            rule=_fixed(*_by_period_and_cohort(LEAD, QUALIFIED)),
+            labels=("basis",),
+            per=("period",),
+        ),
     ),
     # --- stage 3: potential ---------------------------------------------------------------------
     Kpi(
@@ -402,10 +425,15 @@ KPIS: Final[tuple[Kpi, ...]] = (
         "sales_conversion_ratio",
         6,
         "Sales conversion",
-        "Share of leads that became customers.",
-        "won ÷ leads, of the window's facts (period) or of the window's leads (cohort)",
+        "Won per lead (period), or the share of the leads that became customers (cohort).",
+        "period: won in the window per lead of the window, of the same deals or not; cohort: of "
+        "the leads of the window, the share won so far",
         "ratio",
-        Ratios(rule=_fixed(*_by_period_and_cohort(LEAD, WON)), labels=("basis",)),
+        Ratios(
+            rule=_fixed(*_by_period_and_cohort(LEAD, WON)),
+            labels=("basis",),
+            per=("period",),
+        ),
     ),
     Kpi(
         "win_ratio",
@@ -468,8 +496,9 @@ KPIS: Final[tuple[Kpi, ...]] = (
         "stage_entries",
         0,
         "Stage entries",
-        "Deals that reached a stage; a skipped stage counts as passed.",
-        "deals whose reached(stage) is in the window",
+        "Deals that reached a stage in the window, leads of earlier windows too; a skipped stage "
+        "counts as passed.",
+        "deals whose reached(stage) is in the window (period)",
         "deals",
         Counts(
             series={(name,): _reached(s) for s, name in enumerate(_PIPELINE_STAGES)},
@@ -549,7 +578,7 @@ KPIS: Final[tuple[Kpi, ...]] = (
         "deals open in the stage now for longer than stuck_after says",
         "deals",
         LimitedCounts(
-            series={(stage,): (cell_id("stuck", stage),) for stage in OPEN_STAGES},
+            series=_STUCK,
             labels=("stage",),
             of_now=True,
         ),
@@ -585,16 +614,28 @@ KPIS: Final[tuple[Kpi, ...]] = (
         "pipeline_velocity",
         0,
         "Pipeline velocity",
-        "What the open deals are worth per day of a sales cycle.",
-        "open deals now × win ratio × mean won value ÷ mean time to close of won deals in days",
+        "What the open deals that move are worth per day of a sales cycle.",
+        "open deals now that are not stuck × win ratio × mean won value ÷ mean time to close of "
+        f"won deals in days; no series for fewer than {FEWEST_WON} deals won in the window",
         "money a day",
         Velocity(
             open=tuple(cell for ids in _OPEN.values() for cell in ids),
+            stuck=tuple(cell for ids in _STUCK.values() for cell in ids),
             won=_closed(("won",)),
             closed=_closed(_BOTH),
             valued=(cell_id("valued_won"),),
             time_to_close=cell_id("time_to_close", "won"),
         ),
+    ),
+    Kpi(
+        "won_value_per_day",
+        0,
+        "Value won per day",
+        "What was really won per day: hold the pipeline velocity against it.",
+        "Σ final amounts of the deals won in the window ÷ the time of the window that has passed, "
+        "in days",
+        "money a day",
+        AmountsPerDay(measure="deal_value", of=("won",)),
     ),
 )
 

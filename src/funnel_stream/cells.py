@@ -37,6 +37,12 @@ GROWTH: Final = 1.04
 (γ − 1) ÷ (γ + 1) = 1.96 % (DDSketch, Masson et al. 2019)."""
 _LOG_GROWTH = math.log(GROWTH)
 
+_ROUNDING = 1e-12
+"""Relative: more than sums of floats are off by."""
+LOWEST: Final = (1 + GROWTH) / (2 * GROWTH) * (1 - _ROUNDING)
+HIGHEST: Final = (1 + GROWTH) / 2 * (1 + _ROUNDING)
+"""Bounds of a histogram cell's durations ÷ the duration that stands for it."""
+
 
 def histogram(measure: str) -> str:
     """The measure of the cells that count a duration's sizes."""

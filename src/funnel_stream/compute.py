@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from funnel_stream.contract import Rejection
-from funnel_stream.deals import Deals
+from funnel_stream.contract import Amendment, Rejection, timestamps
+from funnel_stream.deals import FOREVER, Deals
 from funnel_stream.definition import Definition
 from funnel_stream.windows import Snapshot, WindowTables
 
 _BATCH = 5_000
+_UNLIMITED = 1 << 62
 
 
 class Line(NamedTuple):
@@ -33,12 +34,14 @@ class Computed:
     snapshot: Snapshot
     rejected: list[tuple[int, Rejection]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    amended: Counter[Amendment] = field(default_factory=Counter)
 
 
 class _Named(msgspec.Struct):
     type: str | None = None
     deal_id: str | None = None
     channel: str | None = None
+    occurred_at: str | None = None
 
 
 _decode_named = msgspec.json.Decoder(_Named).decode
@@ -47,7 +50,9 @@ _decode_named = msgspec.json.Decoder(_Named).decode
 def as_record(number: int, line: bytes, now_ms: int) -> Line:
     """The record that publishing a line of a file makes: its key, and ``null`` for an erasure.
 
-    A line without a name is given no key: it is for the decoder to say what is wrong with it.
+    An erasure has the time that it names, which is what it erases up to. A line without a name is
+    given no key, and an erasure whose time cannot be read or is to come stays what it is: it is for
+    the decoder to say what is wrong with them.
     """
     try:
         named = _decode_named(line)
@@ -55,7 +60,17 @@ def as_record(number: int, line: bytes, now_ms: int) -> Line:
         return Line(number, now_ms, None, line)
     name = named.channel if named.type == "spend_recorded" else named.deal_id
     key = None if name is None else name.encode()
-    return Line(number, now_ms, key, None if named.type == "deal_erased" else line)
+    if named.type != "deal_erased":
+        return Line(number, now_ms, key, line)
+    if named.occurred_at is None:
+        return Line(number, now_ms, key, None)
+    try:
+        until_ms = timestamps.micros(named.occurred_at) // 1000
+    except ValueError:
+        return Line(number, now_ms, key, line)
+    return (
+        Line(number, until_ms, key, None) if until_ms <= now_ms else Line(number, now_ms, key, line)
+    )
 
 
 def batches(lines: Iterable[bytes], now_ms: int) -> Iterator[list[Line]]:
@@ -65,21 +80,46 @@ def batches(lines: Iterable[bytes], now_ms: int) -> Iterator[list[Line]]:
         yield [as_record(n, line, now_ms) for n, line in batch]
 
 
+def deals_of_file(definition: Definition, *, leaving: bool = False) -> Deals:
+    """Deals of a file, of which all is known in the end: what it says is erased is so wherever it
+    stands, and nobody leaves who could come back, or (``leaving``) everybody is remembered."""
+    return Deals(definition, max_stubs=_UNLIMITED, leaving=leaving, erasure_memory_us=FOREVER)
+
+
 def compute(
     lines: Iterable[bytes], definition: Definition, *, as_of: int | None, now_ms: int
 ) -> Computed:
     """Figures of a file of events as of an instant (µs); ``None``: of the last event's.
 
     ``now_ms``: the time of this computing; what lies ahead of it is rejected.
+
+    Where ``lines`` can be read again (they are no iterator), deals that are over leave memory as
+    they do in a stream. Should an event of one of them follow, all is read again and kept.
     """
-    deals = Deals(definition)
-    computed = Computed(Snapshot(definition, 0, {}, 0))
-    for records in batches(lines, now_ms):
-        fold = deals.fold(records, until=as_of)
-        computed.counts.update(fold.counts)
-        computed.rejected += [(record.offset, why) for record, why in fold.rejected]
+    readable_again = iter(lines) is not lines
+    covered = definition.closed_retention_days >= definition.needed_retention_days()
+    deals = deals_of_file(definition, leaving=readable_again and covered)
+    computed = _fold(deals, lines, definition, as_of, now_ms)
+    if computed.counts["expired_dropped"]:
+        deals = deals_of_file(definition)
+        computed = _fold(deals, lines, definition, as_of, now_ms)
     tables = WindowTables(definition)
     tables.replace(0, deals.snapshot())
     tables.advance(deals.watermark if as_of is None else as_of)
     computed.snapshot = tables.snapshot()
+    return computed
+
+
+def _fold(
+    deals: Deals, lines: Iterable[bytes], definition: Definition, until: int | None, now_ms: int
+) -> Computed:
+    """Take in all lines; stops at the first event of a deal that has left."""
+    computed = Computed(Snapshot(definition, 0, {}, 0))
+    for records in batches(lines, now_ms):
+        fold = deals.fold(records, until=until)
+        computed.counts.update(fold.counts)
+        computed.amended.update(fold.amended)
+        computed.rejected += [(record.offset, why) for record, why in fold.rejected]
+        if fold.counts["expired_dropped"]:
+            break
     return computed

@@ -10,16 +10,15 @@ from pydantic import ValidationError
 from funnel_stream.catalogue import BY_ID, Kpi
 from funnel_stream.contract.money import DECIMALS
 from funnel_stream.definition import (
-    DAY,
     LENIENT,
     Definition,
     Target,
     Window,
-    minutes_of,
 )
 from funnel_stream.documents import Document, Mistake, Place, read, suggest
 from funnel_stream.shapes import QUANTILES, OpenCounts
 from funnel_stream.shapes import Place as Row
+from funnel_stream.values import spellings
 
 HINT: Final = "docs/configuration.md explains every key."
 
@@ -106,10 +105,7 @@ class _Found(NamedTuple):
 def _retention(definition: Definition, left_out: set[str]) -> Iterator[_Found]:
     if {"windows", "horizons", "pipelines", "closed_retention_days"} & left_out:
         return
-    every = {length for name in definition.pipelines for length in definition.horizons_of(name)}
-    horizon = max(map(minutes_of, (*every, *definition.horizons)), default=0)
-    window = definition.longest_window()
-    needed = -(-(window.minutes + horizon) // DAY)
+    window, needed = definition.longest_window(), definition.needed_retention_days()
     if definition.closed_retention_days < needed:
         yield _Found(
             ("closed_retention_days",),
@@ -163,7 +159,7 @@ def _target(target: Target, definition: Definition, left_out: set[str]) -> Itera
         known = ", ".join(definition.pipelines)
         message = f"{target.pipeline!r} is not among the pipelines ({known}); add it there"
         yield _Found(("pipeline",), message)
-    if not {"windows", "horizons", "pipelines", "stuck_after", "dimensions"} & left_out:
+    if not {"windows", "horizons", "pipelines", "stuck_after", "dimensions", "values"} & left_out:
         yield from _window(target.window, kpi, definition)
         yield from _labels(target, kpi, definition)
 
@@ -190,6 +186,9 @@ def _labels(target: Target, kpi: Kpi, definition: Definition) -> Iterator[_Found
         if dimension not in known or dimension not in definition.dimensions:
             message = f"{kpi.id} has no breakdown by {dimension!r}{suggest(dimension, known)}"
             yield _Found((*place, "dimension"), message)
+        elif value and (counted := _counted(dimension, value, definition)) != value:
+            message = f"{value!r} counts as {counted!r}; write that"
+            yield _Found((*place, "value"), message)
     if "quantile" in given and "_quantile" in kpi.shape.suffixes:
         quantile = given.pop("quantile")
         if quantile not in QUANTILES:
@@ -202,6 +201,15 @@ def _labels(target: Target, kpi: Kpi, definition: Definition) -> Iterator[_Found
         del given[label]
     for inner, message in _own_labels(given, target, kpi, definition):
         yield _Found((*place, *inner), message)
+
+
+def _counted(dimension: str, value: str, definition: Definition) -> str:
+    """The value of a dimension that a text counts under."""
+    known = spellings(definition.values)
+    parts, texts = dimension.split("+"), value.split(" + ")
+    if len(parts) != len(texts):
+        return value
+    return " + ".join(known[part][text] for part, text in zip(parts, texts, strict=True))
 
 
 def _own_labels(

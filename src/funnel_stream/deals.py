@@ -1,7 +1,7 @@
 """The deals of one partition: records in, changed rows and changed facts out."""
 
 import hashlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -9,14 +9,14 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from funnel_stream import journey
-from funnel_stream.blocks import FactBlock, FactBlockBuilder
-from funnel_stream.contract import Decoder, Reason, Rejection
-from funnel_stream.contract.event import SPEND, WON, Event
+from funnel_stream.blocks import FactBlock
+from funnel_stream.contract import Amendment, Decoder, Reason, Rejection
+from funnel_stream.contract.event import LOST, SPEND, WON, Event
 from funnel_stream.definition import Definition
 from funnel_stream.errors import StateError
-from funnel_stream.facts import FactRules, combination, difference
-from funnel_stream.journey import Journey
-from funnel_stream.spend import Spend
+from funnel_stream.expiry import MAX_STUBS, DueDays, Stubs, digest_of, stub_of, stub_value
+from funnel_stream.journey import Former, Journey
+from funnel_stream.ledger import DEAL_KEY, SPEND_KEY, Ledger
 
 FENCE_KEY: Final = b"fence"
 MISROUTED_HEADER: Final = "funnel.misrouted"
@@ -26,14 +26,17 @@ MAX_EVENTS: Final = 1000
 MAX_ROW_BYTES: Final = 512 * 1024
 """Limits of one deal, so that its row always fits into one Kafka record."""
 
-_DEAL: Final = b"deal/"
-_SPEND: Final = b"spend/"
 _ERASED: Final = b"erased/"
+_STUB: Final = b"stub/"
+_STUB_BYTES: Final = 8
 _DAY_US: Final = 86_400_000_000
-_ERASURE_MEMORY_US: Final = 30 * _DAY_US
+ERASURE_MEMORY_US: Final = 30 * _DAY_US
+FOREVER: Final = 1 << 62
 _LATE_US: Final = 60_000_000
 _MS: Final = 1000
-_NEVER: Final = 1 << 62
+_AT_ONCE: Final = 32
+"""Rows that are due are looked at so many with each record."""
+_STEP: Final = 500
 
 
 class Record(Protocol):
@@ -65,13 +68,17 @@ class Fold:
     ``changed``: changelog rows to write, ``None`` for a tombstone; ``fence``: the fence row's
     value after them. ``misrouted``: records that belong elsewhere, with their right key.
     ``counts``: ``accepted``, ``duplicates``, ``late`` (accepted more than a minute behind the
-    watermark), ``erasures``, ``erased_dropped``, ``expired``.
+    watermark), ``repeated_outcomes`` (accepted, but they say again how a deal ended that is over:
+    they start nothing), ``erasures``, ``erased_dropped``, ``expired`` (deals and spends that left
+    the state), ``expired_dropped`` (events of deals that had left), ``stubs_evicted``.
+    ``amended``: how many accepted events were amended, by reason.
     """
 
     changed: dict[bytes, bytes | None] = field(default_factory=dict)
     rejected: list[tuple[Record, Rejection]] = field(default_factory=list)
     misrouted: list[tuple[Record, bytes]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    amended: Counter[Amendment] = field(default_factory=Counter)
     fence: bytes = b""
 
 
@@ -83,36 +90,56 @@ class Deals:
     """
 
     def __init__(
-        self, definition: Definition, *, belongs: Callable[[bytes], bool] | None = None
+        self,
+        definition: Definition,
+        *,
+        belongs: Callable[[bytes], bool] | None = None,
+        max_stubs: int = MAX_STUBS,
+        leaving: bool = True,
+        erasure_memory_us: int = ERASURE_MEMORY_US,
     ) -> None:
+        """``max_stubs``: how many deals that left are remembered. ``leaving``: whether what is over
+        leaves at all. ``erasure_memory_us``: for how long an erasure keeps late events out."""
         self.watermark = 0
         self.fence: int | None = None
-        self._rules = FactRules(definition)
         own_aliases = {name: p.aliases for name, p in definition.pipelines.items() if p.aliases}
         self._decoder = Decoder(definition.aliases, own_aliases)
         self._belongs = belongs
-        self._retention_us = definition.closed_retention_days * _DAY_US
+        self._retention_us = definition.retention_us
         self._rows: dict[bytes, bytes] = {}
         self._erased: dict[bytes, int] = {}
-        self._before: dict[bytes, bytes | None] = {}
-        self._swept_day = 0
-        # Until that event time no deal can expire, so that nearly always nothing has to be asked.
-        self._safe_until = _NEVER
+        self._ledger = Ledger(definition, self._rows)
+        self._leaving = leaving
+        self._erasure_memory_us = erasure_memory_us
+        self._stubs = Stubs(max_stubs)
+        self._due = DueDays()
+        self._today = 0
+        self._untouched: set[bytes] = set()
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    @property
+    def stubs(self) -> int:
+        """How many deals are remembered that have left."""
+        return len(self._stubs)
+
+    @property
+    def untouched(self) -> int:
+        """How many open deals have had no event for as long as closed ones are kept."""
+        return len(self._untouched)
 
     # --- asked by any thread, without a lock ------------------------------------------------------
 
     def names(self) -> Iterator[bytes]:
         """The ids (UTF-8) of the deals held at the first step, in no order."""
         for key in list(self._rows):  # copied in one go: folding goes on in between
-            if key.startswith(_DEAL):
-                yield key[len(_DEAL) :]
+            if key.startswith(DEAL_KEY):
+                yield key[len(DEAL_KEY) :]
 
     def row(self, name: bytes) -> bytes | None:
         """The row of the deal of that id, as it is now."""
-        return self._rows.get(_DEAL + name)
+        return self._rows.get(DEAL_KEY + name)
 
     # --- records in -----------------------------------------------------------------------------
 
@@ -133,35 +160,63 @@ class Deals:
                 self._erase(record, result)
                 continue
             outcome = next(decoded)
-            if type(outcome) is Rejection:
+            reasons: tuple[Amendment, ...] = ()
+            if type(outcome) is tuple:
+                name, event = outcome  # type: ignore[misc]
+            elif isinstance(outcome, Rejection):
                 result.rejected.append((record, outcome))
                 continue
-            name, event = outcome  # type: ignore[misc]
+            else:
+                name, event, reasons = outcome  # type: ignore[misc]
             if until is not None and event.at > until:
                 continue
             key = name.encode()
             if record.key != key or (
-                _DEAL + key not in self._rows and self._belongs and not self._belongs(key)
+                DEAL_KEY + key not in self._rows and self._belongs and not self._belongs(key)
             ):
                 self._misroute(record, key, result)
             elif event.kind == SPEND:
-                self._add(_SPEND + key + b"/" + event.id.encode(), event, record, result)
+                self._add(
+                    SPEND_KEY + key + b"/" + event.id.encode(), event, reasons, record, result
+                )
             elif self._erased and self._was_erased(key, event):
                 result.counts["erased_dropped"] += 1
             else:
-                self._add(_DEAL + key, event, record, result)
+                self._add(DEAL_KEY + key, event, reasons, record, result)
+            if self._due.over:
+                self._look_after(result)
         self.fence = records[-1].offset
         result.fence = msgspec.msgpack.encode(Fence(self.fence, self.watermark))
         return result
 
-    def _add(self, key: bytes, event: Event, record: Record, result: Fold) -> None:
+    def _add(
+        self,
+        key: bytes,
+        event: Event,
+        reasons: tuple[Amendment, ...],
+        record: Record,
+        result: Fold,
+    ) -> None:
         row = self._rows.get(key)
         at = event.at
-        if row and (at > self._safe_until or self.watermark > self._safe_until):
-            row = self._unexpired(row, max(self.watermark, at), result)
+        changed: bytes | None
         if row is None:
-            changed: bytes | None = journey.new_row(event)
+            left = self._stubs.get(digest_of(key)) if self._stubs else None
+            if left is None:
+                changed = journey.new_row(event)
+            elif at > left.at + self._retention_us:
+                changed = journey.row_of([event], left)
+                self._forget_stub(key, result)
+            else:
+                result.counts["expired_dropped"] += 1
+                return
+            self._due.add(key, _end_of(event) + self._retention_us)
         else:
+            # Only what comes late can be of a deal that left.
+            left = journey.former(row) if at < self.watermark else None
+            if left is not None and at <= left.at + self._retention_us:
+                result.counts["expired_dropped"] += 1
+                return
             try:
                 changed = journey.append(row, event)
             except journey.ConflictError as conflict:
@@ -176,16 +231,20 @@ class Deals:
             return
         self._put(key, changed, result)
         result.counts["accepted"] += 1
-        if at + self._retention_us < self._safe_until:
-            self._safe_until = at + self._retention_us
+        if reasons:
+            result.amended.update(reasons)
         if at > self.watermark:
             self._pass(at, result)
         elif at < self.watermark - _LATE_US:
             result.counts["late"] += 1
+        if key in self._untouched:
+            self._untouched.discard(key)
+            self._due.add(key, at + self._retention_us)
+        if WON <= event.kind <= LOST and at - journey.first_at(changed) > self._retention_us:
+            self._note_repeated(changed, event, result)
 
     def _put(self, key: bytes, row: bytes | None, result: Fold) -> None:
-        if key not in self._before:
-            self._before[key] = self._rows.get(key)
+        self._ledger.touch(key)
         if row is None:
             self._rows.pop(key, None)
         else:
@@ -199,69 +258,109 @@ class Deals:
         else:
             result.misrouted.append((record, key))
 
-    # --- erasure and expiry ---------------------------------------------------------------------
+    # --- erasure ----------------------------------------------------------------------------------
 
     def _erase(self, record: Record, result: Fold) -> None:
         if not record.key:
             message = "a null value erases the deal that the key names, but there is no key"
             result.rejected.append((record, Rejection(Reason.MISSING_KEY, "key", message)))
             return
-        key = _DEAL + record.key
+        key = DEAL_KEY + record.key
         if key not in self._rows and self._belongs and not self._belongs(record.key):
             self._misroute(record, record.key, result)
             return
-        if key in self._rows:
-            self._put(key, None, result)
+        until = erased_until(record)
+        if row := self._rows.get(key):
+            later = [event for event in journey.events(row) if event.at > until]
+            self._put(key, journey.row_of(later) if later else None, result)
+            self._untouched.discard(key)
+            if later:
+                self._due.add(key, 0)
+        self._forget_stub(key, result)
         digest = _digest(record.key)
-        self._erased[digest] = record.timestamp * _MS
-        result.changed[_ERASED + digest] = msgspec.msgpack.encode(record.timestamp * _MS)
+        until = max(until, self._erased.get(digest, 0))
+        self._erased[digest] = until
+        result.changed[_ERASED + digest] = msgspec.msgpack.encode(until)
         result.counts["erasures"] += 1
 
     def _was_erased(self, key: bytes, event: Event) -> bool:
         at = self._erased.get(_digest(key))
-        return at is not None and event.at <= at and self.watermark <= at + _ERASURE_MEMORY_US
+        return at is not None and event.at <= at and self.watermark <= at + self._erasure_memory_us
+
+    # --- expiry -----------------------------------------------------------------------------------
 
     def _pass(self, at: int, result: Fold) -> None:
         """Event time moves on; a new UTC day is the moment at which old things are forgotten."""
         self.watermark = at
         day = at // _DAY_US
-        if day == self._swept_day:
+        if day == self._today:
             return
-        self._swept_day = day
-        today = day * _DAY_US
-        for digest in [d for d, t in self._erased.items() if t + _ERASURE_MEMORY_US < today]:
+        self._today = day
+        remembered_since = day * _DAY_US - self._erasure_memory_us
+        for digest in [d for d, until in self._erased.items() if until < remembered_since]:
             del self._erased[digest]
             result.changed[_ERASED + digest] = None
-        if today > self._safe_until:
-            self._expire(today, result)
+        if self._leaving:
+            self._due.pass_to(day)
 
-    def _unexpired(self, row: bytes, now: int, result: Fold) -> bytes | None:
-        if not self._has_expired(row, now):
-            return row
-        result.counts["expired"] += 1
-        return None
+    def _look_after(self, result: Fold) -> None:
+        """Look at some of the rows that are due: a few with every record, so that a day on which
+        very many are stops nobody."""
+        over = self._due.over
+        for _ in range(min(len(over), _AT_ONCE)):
+            self._expire(over.popleft(), result)
+        for digest in self._stubs.evict():
+            result.changed[_stub_key(digest)] = None
+            result.counts["stubs_evicted"] += 1
 
-    def _has_expired(self, row: bytes, now: int) -> bool:
-        """Whether a deal's last event is past keeping and the deal closed; open ones stay."""
-        if now - journey.first_at(row) <= self._retention_us:
-            return False
-        return now - _last_at(row) > self._retention_us and (Journey(row).stage or 0) >= WON
+    def _expire(self, key: bytes, result: Fold) -> None:
+        """Take away what is past keeping: its facts left every window long ago."""
+        row = self._rows.get(key)
+        if row is None:
+            return
+        today, kept = self._today * _DAY_US, self._retention_us
+        if key.startswith(SPEND_KEY):
+            [spend] = journey.events(row)
+            if today <= _end_of(spend) + kept:
+                self._due.add(key, _end_of(spend) + kept)
+            else:
+                self._put(key, None, result)
+                result.counts["expired"] += 1
+            return
+        left: Former | None = None
+        for life in journey.lives(row, kept):
+            if today <= life.last_at + kept or life.is_open:
+                self._look_again(key, life)
+                if left is not None:
+                    staying = [event for event in journey.events(row) if event.at > left.at]
+                    self._put(key, journey.row_of(staying, left), result)
+                return
+            left = Former(life.last_at, life.outcome)
+            result.counts["expired"] += 1
+        assert left is not None, "there is no row without an event"
+        self._put(key, None, result)
+        self._stubs.put(digest_of(key), left)
+        result.changed[_stub_key(digest_of(key))] = stub_value(left)
 
-    def _expire(self, today: int, result: Fold) -> None:
-        """Drop what is past keeping; its facts left every window long ago."""
-        expired = []
-        self._safe_until = _NEVER
-        for key, row in self._rows.items():
-            last = journey.first_at(row)
-            if today - last > self._retention_us:
-                last = _last_at(row)
-            if today - last <= self._retention_us:
-                self._safe_until = min(self._safe_until, last + self._retention_us)
-            elif key.startswith(_SPEND) or self._has_expired(row, today):
-                expired.append(key)
-        for key in expired:
-            self._put(key, None, result)
-        result.counts["expired"] += len(expired)
+    def _look_again(self, key: bytes, life: Journey) -> None:
+        """When something of the deal may be over; an open one is not before it is touched."""
+        over_at = life.last_at + self._retention_us
+        if life.is_open and over_at < self._today * _DAY_US:
+            self._untouched.add(key)
+        else:
+            self._due.add(key, over_at)
+
+    def _forget_stub(self, key: bytes, result: Fold) -> None:
+        digest = digest_of(key)
+        if self._stubs.pop(digest):
+            result.changed[_stub_key(digest)] = None
+
+    def _note_repeated(self, row: bytes, event: Event, result: Fold) -> None:
+        """Whether an outcome only says again how the deal before ended."""
+        for life in journey.lives(row, self._retention_us):
+            if event.at <= life.last_at:
+                result.counts["repeated_outcomes"] += life.stage is None
+                return
 
     # --- recovery -------------------------------------------------------------------------------
 
@@ -271,100 +370,81 @@ class Deals:
             if value is not None:
                 fence = msgspec.msgpack.decode(value, type=Fence)
                 self.fence, self.watermark = fence.offset, fence.watermark
-                self._swept_day = self.watermark // _DAY_US
         elif key.startswith(_ERASED):
-            digest = key.removeprefix(_ERASED)
+            erased = key.removeprefix(_ERASED)
             if value is None:
-                self._erased.pop(digest, None)
+                self._erased.pop(erased, None)
             else:
-                self._erased[digest] = msgspec.msgpack.decode(value, type=int)
-        elif key.startswith((_DEAL, _SPEND)):
+                self._erased[erased] = msgspec.msgpack.decode(value, type=int)
+        elif key.startswith(_STUB):
+            digest = int.from_bytes(key.removeprefix(_STUB), "big")
+            if value is None:
+                self._stubs.pop(digest)
+            else:
+                self._stubs.put(digest, stub_of(value))
+        elif key.startswith((DEAL_KEY, SPEND_KEY)):
             if value is None:
                 self._rows.pop(key, None)
             else:
+                if key not in self._rows:
+                    self._due.add(key, journey.first_at(value) + self._retention_us)
                 self._rows[key] = value
-                safe = journey.first_at(value) + self._retention_us
-                self._safe_until = min(self._safe_until, safe)
         else:
             raise StateError(
                 f"the changelog holds a row {key!r} that this version does not know",
                 hint="Was it written by a newer version? Start that one instead.",
             )
 
+    def settle(self) -> Iterator[None]:
+        """After restoring: find the open deals that nobody touches. For whoever goes through it,
+        with something else between two steps; nothing is changed that would have to be written."""
+        self._today = self.watermark // _DAY_US
+        self._due.pass_to(self._today)
+        over, self._due.over = self._due.over, deque()
+        for number, key in enumerate(over, start=1):
+            if (row := self._rows.get(key)) is not None:
+                if key.startswith(SPEND_KEY):
+                    self._due.add(key, _end_of(*journey.events(row)) + self._retention_us)
+                else:
+                    self._look_again(key, journey.lives(row, self._retention_us)[0])
+            if number % _STEP == 0:
+                yield
+
     def stored(self, key: bytes) -> bytes | None:
         """The present value of a changelog row, so that it can be written again."""
         if key.startswith(_ERASED):
             at = self._erased.get(key.removeprefix(_ERASED))
             return None if at is None else msgspec.msgpack.encode(at)
+        if key.startswith(_STUB):
+            left = self._stubs.get(int.from_bytes(key.removeprefix(_STUB), "big"))
+            return None if left is None else stub_value(left)
         return self._rows.get(key)
 
     # --- facts out ------------------------------------------------------------------------------
 
     def take_changes(self) -> Iterator[FactBlock]:
         """How the facts changed since the last call. Folding may go on between two blocks."""
-        touched, self._before = self._before, {}
-        builder = FactBlockBuilder()
-        for key, before in touched.items():
-            after = self._before[key] if key in self._before else self._rows.get(key)
-            self._change(key, before, after, builder)
-            if builder.full and (block := builder.take()):
-                yield block
-        if block := builder.take():
-            yield block
+        return self._ledger.take_changes()
 
     def snapshot(self) -> Iterator[FactBlock]:
         """All facts as of this call, which also restarts the differences."""
-        self._before = {}
-        keys = list(self._rows)
-        return self._snapshot(keys)
-
-    def _snapshot(self, keys: list[bytes]) -> Iterator[FactBlock]:
-        builder = FactBlockBuilder()
-        for key in keys:
-            row = self._before[key] if key in self._before else self._rows.get(key)
-            self._change(key, None, row, builder)
-            if builder.full and (block := builder.take()):
-                yield block
-        if block := builder.take():
-            yield block
-
-    def _change(
-        self, key: bytes, before: bytes | None, after: bytes | None, to: FactBlockBuilder
-    ) -> None:
-        if key.startswith(_SPEND):
-            if before:
-                to.add_spend(_spend(key, before), -1)
-            if after:
-                to.add_spend(_spend(key, after))
-            return
-        old = Journey(before) if before else None
-        new = Journey(after) if after else None
-        old_facts = self._rules.facts(old) if old else {}
-        new_facts = self._rules.facts(new) if new else {}
-        old_owner = combination(old) if old_facts and old else None
-        new_owner = combination(new) if new_facts and new else None
-        if old_owner == new_owner:
-            retract, add = difference(old_facts, new_facts)
-        else:
-            retract, add = old_facts, new_facts
-        if old_owner:
-            to.add(old_owner, retract, -1)
-        if new_owner:
-            to.add(new_owner, add)
+        return self._ledger.snapshot()
 
 
-def _last_at(row: bytes) -> int:
-    """When the last event of a row occurred; a spend lasts as long as its period."""
-    events = journey.events(row)
-    ends: list[int] = [(event.attributes or {}).get("period_end", 0) for event in events]
-    return max(*ends, *(event.at for event in events))
+def erased_until(record: Record) -> int:
+    """Up to when an erasure takes away what occurred (µs). A record knows its time to the
+    millisecond, so that all within it is meant."""
+    return record.timestamp * _MS + _MS - 1
 
 
-def _spend(key: bytes, row: bytes) -> Spend:
-    """The one event of a spend's row; the row's key names the channel, then the event's id."""
-    [event] = journey.events(row)
-    channel = key[len(_SPEND) : -len(event.id.encode()) - 1]
-    return Spend.of(channel.decode(), event)
+def _end_of(event: Event) -> int:
+    """When it is over: a spend lasts as long as its period."""
+    period_end: int = (event.attributes or {}).get("period_end", 0)
+    return max(event.at, period_end)
+
+
+def _stub_key(digest: int) -> bytes:
+    return _STUB + digest.to_bytes(_STUB_BYTES, "big")
 
 
 def _digest(key: bytes) -> bytes:

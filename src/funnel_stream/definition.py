@@ -23,6 +23,7 @@ from pydantic import (
 from funnel_stream.contract.event import DIMENSIONS, STAGES
 from funnel_stream.contract.money import DECIMALS
 from funnel_stream.documents import Place, suggest
+from funnel_stream.values import Values
 
 MINUTE: Final = 1
 HOUR: Final = 60
@@ -163,6 +164,7 @@ def _form(pattern: str) -> WithJsonSchema:
 
 Stage = Literal[STAGES]  # type: ignore[valid-type]
 OpenStage = Literal[OPEN_STAGES]  # type: ignore[valid-type]
+Attribute = Literal[DIMENSIONS]  # type: ignore[valid-type]
 _PART = f"({'|'.join(DIMENSIONS)})"
 _COMBINED = rf"\s*{_PART}(\s*[+×]\s*{_PART})*\s*"
 Length = Annotated[str, BeforeValidator(_is_length), _form(_LENGTH.pattern)]
@@ -303,6 +305,11 @@ class Definition(_Part):
         default=DIMENSIONS,
         description="Attributes that every KPI is broken down by; combined: channel+product.",
     )
+    values: dict[Attribute, Values] = Field(
+        default={},
+        description="How the values of dimensions are written: attribute → its spellings, and "
+        "which of several values of a deal counts.",
+    )
     windows: Annotated[tuple[WindowName, ...], AfterValidator(_unique)] = Field(
         default=("1h", "24h", "7d", "30d", "365d"),
         min_length=1,
@@ -333,7 +340,9 @@ class Definition(_Part):
     targets: tuple[Target, ...] = Field(default=(), description="Where KPIs are to be.")
     export: Export = Field(default=Export(), description="What /metrics shows.")
     closed_retention_days: Count = Field(
-        default=400, description="A closed deal leaves the state after that many days."
+        default=400,
+        description="A deal that is over leaves the state that many days after its last event; "
+        "what comes later is a new deal.",
     )
 
     @model_validator(mode="after")
@@ -353,6 +362,9 @@ class Definition(_Part):
                 if alias in STAGES and alias != stage:
                     message = f"{alias} is a stage itself, it cannot mean {stage}; remove the alias"
                     yield Contradiction((*place, alias), message)
+        for name, values in self.values.items():
+            for alias, message in values.contradictions():
+                yield Contradiction(("values", name, "aliases", alias), message)
         for name in self.top_n_of:
             if name not in (*OPEN_LABELS, *self.dimensions):
                 yield _unknown(("top_n_of", name), "dimensions", self.dimensions)
@@ -374,6 +386,18 @@ class Definition(_Part):
                 if key in self.export.model_fields_set and name not in configured:
                     yield _unknown(("export", key, index), known, configured, name)
 
+    @property
+    def retention_us(self) -> int:
+        """How long a deal that is over is kept after its last event, in microseconds; what comes
+        after more than that is a new deal."""
+        return self.closed_retention_days * DAY * 60_000_000
+
+    def needed_retention_days(self) -> int:
+        """How long that must be, so that nothing leaves before its facts have left all windows."""
+        every = {length for name in self.pipelines for length in self.horizons_of(name)}
+        horizon = max(map(minutes_of, (*every, *self.horizons)), default=0)
+        return -(-(self.longest_window().minutes + horizon) // DAY)
+
     def window_list(self) -> tuple[Window, ...]:
         return tuple(Window.named(name) for name in self.windows)
 
@@ -383,6 +407,10 @@ class Definition(_Part):
 
     def dimension_list(self) -> tuple[Dimension, ...]:
         return tuple(Dimension(name, tuple(name.split("+"))) for name in self.dimensions)
+
+    def first_touch(self) -> frozenset[str]:
+        """Attributes of which the first value that was given counts, not the last."""
+        return frozenset(name for name, own in self.values.items() if own.keep == "first")
 
     def top_n_in(self, name: str) -> int:
         """How many values a dimension or an open label shows."""
@@ -440,6 +468,10 @@ class Definition(_Part):
             self.base_currency,
             {currency: sorted(rates.items()) for currency, rates in sorted(self.rates.items())},
             self.closed_retention_days,
+            {
+                name: (own.aliases, own.fold_case, own.keep)
+                for name, own in sorted(self.values.items())
+            },
         )
         packed = msgspec.json.encode(decisive, order="sorted")
         return hashlib.blake2b(packed, digest_size=8).hexdigest()

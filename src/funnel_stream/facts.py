@@ -4,6 +4,7 @@ A fact is a weight in a cell at a minute; KPIs are sums of cells. Facts are a pu
 journey; what changes between two journeys is retracted and added.
 """
 
+from operator import getitem
 from typing import Final
 
 from funnel_stream.cells import (
@@ -29,8 +30,9 @@ from funnel_stream.contract.event import (
     WON,
 )
 from funnel_stream.definition import OPEN_STAGES, Definition, minutes_of
-from funnel_stream.journey import Journey
+from funnel_stream.journey import Journey, lives
 from funnel_stream.rates import Money, Rates
+from funnel_stream.values import LABEL_LENGTH, spellings
 
 __all__ = ["CELLS", "MATURED", "NOW_MEASURES", "Cell", "cell_id"]
 
@@ -43,7 +45,6 @@ ATTRIBUTES: Final = ("pipeline", *DIMENSIONS)
 NONE: Final = "__none__"
 """Stands for a value that was not given."""
 
-LABEL_LENGTH: Final = 120
 _MINUTE_US: Final = 60_000_000
 MINUTE_BITS: Final = 32
 DISCOUNT_PARTS: Final = 10**12
@@ -62,6 +63,7 @@ MATURED_TARGETS: Final = {
 """Stages to which conversions mature: adjacent, from ``lead`` to all, from ``offer`` to ``won``."""
 
 _BOOL: Final = {False: "false", True: "true"}
+_NOT_GIVEN: Final = ("",) * len(DIMENSIONS)
 _HELD_ROUND: Final = KINDS["activity_recorded", "negotiation_round", "held"]
 
 
@@ -161,13 +163,25 @@ class _PipelineRules:
 
 
 class FactRules:
-    """How journeys become facts under one definition."""
+    """How journeys become facts under one definition.
+
+    ``keep_first``: attributes that a journey is to be read with. ``spellings``: the values that
+    texts mean, by attribute.
+    """
 
     def __init__(self, definition: Definition) -> None:
+        self.keep_first = definition.first_touch()
+        self.spellings = spellings(definition.values)
+        self._spelled = tuple(self.spellings.values())
+        self._retention_us = definition.retention_us
         self._others = _PipelineRules(definition, "")
         self._pipelines = {name: _PipelineRules(definition, name) for name in definition.pipelines}
         self._rates = Rates(definition)
         self._followed_within = minutes_of(definition.activity_horizon) * _MINUTE_US
+
+    def lives(self, row: bytes) -> list[Journey]:
+        """The deals that a row tells of, in order of time."""
+        return lives(row, self._retention_us, self.keep_first)
 
     def facts(self, journey: Journey) -> Facts:
         """All facts of a journey; those of a deal without a stage event are its activities."""
@@ -190,6 +204,12 @@ class FactRules:
         else:
             self._closing(journey, journey.closed_at, found)
         return found
+
+    def combination(self, journey: Journey) -> tuple[str, ...]:
+        """The journey's value for each of ``ATTRIBUTES``."""
+        given = journey.attributes.get
+        texts = map(given, DIMENSIONS, _NOT_GIVEN)
+        return (given("pipeline", "default")[:LABEL_LENGTH], *map(getitem, self._spelled, texts))
 
     def _activities(self, journey: Journey, found: Facts) -> None:
         for at, kind, stage in journey.activities:
@@ -373,16 +393,6 @@ def _amount(journey: Journey) -> Money | None:
 def _count(found: Facts, key: int, weight: int = 1) -> None:
     """Add to a fact that a deal may have more than once in a minute."""
     found[key] = found.get(key, 0) + weight
-
-
-def combination(journey: Journey) -> tuple[str, ...]:
-    """The journey's value for each of ``ATTRIBUTES``."""
-    given = journey.attributes.get
-    values = [given(dimension, "") for dimension in DIMENSIONS]
-    pipeline = given("pipeline", "default")
-    if max(map(len, values)) > LABEL_LENGTH or len(pipeline) > LABEL_LENGTH:
-        return tuple(value[:LABEL_LENGTH] for value in (pipeline, *values))
-    return (pipeline, *values)
 
 
 def difference(before: Facts, after: Facts) -> tuple[Facts, Facts]:

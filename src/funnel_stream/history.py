@@ -4,9 +4,8 @@ As of T only what occurred up to T is seen, in the order of the file. Going from
 next, events are therefore folded in the order in which they *become visible*: by instant, and
 within one in the order of the file. For nearly every deal that is as good as the order of the file,
 since what a deal means does not depend on the order of arrival. It does for a few: events of one id
-that contradict each other (the first in the file wins), deals at the limit of their size, deals
-that were silent for so long that they expired or not depending on what came before. Those are
-*contested*: found while reading, and folded anew in the order of the file for every instant.
+that contradict each other (the first in the file wins), deals at the limit of their size. Those
+are *contested*: found while reading, and folded anew in the order of the file for every instant.
 """
 
 from collections import Counter
@@ -19,23 +18,38 @@ import numpy as np
 import numpy.typing as npt
 
 from funnel_stream.compute import Line, batches
-from funnel_stream.contract import Decoder, Rejection
+from funnel_stream.contract import Amended, Amendment, Decoder, Rejection
 from funnel_stream.contract.decode import Decoded
 from funnel_stream.contract.event import SPEND, Event
-from funnel_stream.deals import MAX_EVENTS, MAX_ROW_BYTES, Deals, Fold, Record
+from funnel_stream.deals import (
+    FOREVER,
+    MAX_EVENTS,
+    MAX_ROW_BYTES,
+    Deals,
+    Fold,
+    Record,
+    erased_until,
+)
 from funnel_stream.definition import DAY, Definition
 from funnel_stream.windows import Snapshot, WindowTables
 
 MINUTE_US: Final = 60_000_000
-_DAY_US: Final = DAY * MINUTE_US
 _EPOCH_TO_MONDAY: Final = 4 * DAY
 _UNCONTESTED, _CONTESTED = 0, 1
 """Sources of the windowed tables: what is folded from instant to instant, and what is anew."""
 
 _pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder(tuple[str, Event]).decode
 
 Ints = npt.NDArray[np.int64]
+
+
+class _Packed(msgspec.Struct, array_like=True):
+    name: str
+    event: Event
+    reasons: tuple[Amendment, ...] = ()
+
+
+_unpack = msgspec.msgpack.Decoder(_Packed).decode
 
 
 def instants(first: int, last: int, every: int) -> range:
@@ -53,7 +67,7 @@ class History:
 
     ``first`` and ``last``: when the earliest and the latest event occurred (µs; ``None`` if there
     is none). ``rejected``: lines that are no event, and after ``snapshots`` also those that
-    contradict an earlier one. ``counts``: as ``Fold.counts``, of what ``snapshots`` saw.
+    contradict an earlier one. ``counts``, ``amended``: as in ``Fold``, of what ``snapshots`` saw.
     ``contested``: number of lines that every instant has to fold anew.
     """
 
@@ -61,8 +75,9 @@ class History:
         self.definition = definition
         self.rejected: list[tuple[int, Rejection]] = []
         self.counts: Counter[str] = Counter()
+        self.amended: Counter[Amendment] = Counter()
         self._now_ms = now_ms
-        reading = _Reading(definition, now_ms * 1000)
+        reading = _Reading()
         reader = _Replay(definition)
         for batch in batches(lines, now_ms):
             self.rejected += reading.take(batch, reader.read(batch))
@@ -71,7 +86,7 @@ class History:
         seen = self._at[self._at > 0]
         self.first = int(seen.min()) if len(seen) else None
         self.last = int(seen.max()) if len(seen) else None
-        self._source, self._beats = reading.settled()
+        self._source = reading.settled()
         self.contested = int((self._source == _CONTESTED).sum())
 
     def snapshots(self, instants: Sequence[int]) -> Iterator[Snapshot]:
@@ -84,15 +99,14 @@ class History:
         ends = np.searchsorted(visible_from[order], np.arange(len(instants)), side="right")
         start = 0
         anew = Fold()
-        for place, (instant, end) in enumerate(zip(instants, ends.tolist(), strict=True)):
+        for instant, end in zip(instants, ends.tolist(), strict=True):
             self._note(deals.fold([self._lines[i] for i in order[start:end].tolist()]))
             start = end
-            watermark = int(self._beats[visible_from <= place].max(initial=0))
             if len(contested):
-                again, anew = self._anew(contested.tolist(), instant)
-                watermark = again.watermark
+                seen = contested[self._at[contested] <= instant]
+                again = _Replay(self.definition)
+                anew = again.fold([self._lines[i] for i in seen.tolist()])
                 tables.replace(_CONTESTED, again.snapshot())
-            deals.let_pass(watermark)
             tables.apply(_UNCONTESTED, deals.take_changes())
             tables.advance(instant)
             yield tables.snapshot()
@@ -100,34 +114,19 @@ class History:
 
     def _note(self, fold: Fold) -> None:
         self.counts.update(fold.counts)
+        self.amended.update(fold.amended)
         self.rejected += [(record.offset, why) for record, why in fold.rejected]
-
-    def _anew(self, contested: list[int], instant: int) -> tuple["_Replay", Fold]:
-        """The contested deals as of an instant, and what became of their lines.
-
-        All other deals matter to them in one way: how far event time had come at each line.
-        """
-        deals, whole = _Replay(self.definition), Fold()
-        watermarks = np.maximum.accumulate(np.where(self._at <= instant, self._beats, 0))
-        for place in contested:
-            if self._at[place] <= instant:
-                deals.let_pass(int(watermarks[place]))
-                fold = deals.fold([self._lines[place]])
-                whole.counts.update(fold.counts)
-                whole.rejected += fold.rejected
-        deals.let_pass(int(watermarks[-1]))
-        return deals, whole
 
 
 class _Replay(Deals):
-    """Deals whose records hold events in packed form, and whose time can pass without an event."""
+    """Deals of a file whose records hold events in packed form."""
 
     def __init__(self, definition: Definition) -> None:
-        super().__init__(definition)
+        super().__init__(definition, leaving=False, erasure_memory_us=FOREVER)
         self._of_contract = self._decoder
         self._decoder = _Unpacker()
 
-    def read(self, records: Sequence[Record]) -> list[Decoded | Rejection | None]:
+    def read(self, records: Sequence[Record]) -> list[Decoded | Amended | Rejection | None]:
         """The events of a batch of records as they were published; ``None`` for an erasure."""
         given = [record for record in records if record.value is not None]
         decoded = iter(
@@ -138,35 +137,31 @@ class _Replay(Deals):
         )
         return [None if record.value is None else next(decoded) for record in records]
 
-    def let_pass(self, at: int) -> None:
-        """Event time has come as far as ``at`` (µs)."""
-        if at > self.watermark:
-            self._pass(at, Fold())
-
 
 class _Unpacker(Decoder):
     """Takes back what was decoded and packed before."""
 
     def decode(
         self, values: Sequence[bytes], timestamps_ms: Sequence[int]
-    ) -> list[Decoded | Rejection]:
-        return [_unpack(value) for value in values]
+    ) -> list[Decoded | Amended | Rejection]:
+        return [
+            Amended(one.name, one.event, one.reasons) if one.reasons else (one.name, one.event)
+            for one in map(_unpack, values)
+        ]
 
 
 class _Group:
     """What has to be known of a deal (or of one spend) to tell whether it is contested.
 
-    ``low``, ``high``: when its earliest and latest event so far occurred; ``aged``: it could have
-    expired between two of its lines; ``erased_by``: the place of the first erasure.
+    ``erased_until``: what occurred up to then is erased (µs), −1: nothing.
     """
 
-    __slots__ = ("aged", "bytes", "contested", "erased_by", "events", "high", "low")
+    __slots__ = ("bytes", "contested", "erased_until", "events")
 
     def __init__(self) -> None:
-        self.low, self.high = 1 << 62, -1
         self.events = self.bytes = 0
-        self.aged = self.contested = False
-        self.erased_by: int | None = None
+        self.contested = False
+        self.erased_until = -1
 
 
 class _Reading:
@@ -176,12 +171,9 @@ class _Reading:
     erasure, which is seen as of every instant.
     """
 
-    def __init__(self, definition: Definition, now_us: int) -> None:
+    def __init__(self) -> None:
         self.lines: list[Line] = []
         self.at: list[int] = []
-        self._now_us = now_us
-        self._retention_us = definition.closed_retention_days * _DAY_US
-        self._watermark = 0
         self._groups: list[_Group] = []
         self._group_of: dict[Any, int] = {}
         self._owners: list[int] = []
@@ -189,7 +181,7 @@ class _Reading:
         self._contents: list[int] = []
 
     def take(
-        self, records: Sequence[Line], events: Sequence[Decoded | Rejection | None]
+        self, records: Sequence[Line], events: Sequence[Decoded | Amended | Rejection | None]
     ) -> list[tuple[int, Rejection]]:
         """Take a batch in; which of its lines are no events, and why."""
         rejected = []
@@ -213,8 +205,7 @@ class _Reading:
     def _erase(self, record: Line, name: str) -> None:
         owner = self._owner(name)
         group = self._groups[owner]
-        if group.erased_by is None:
-            group.erased_by = len(self.lines)
+        group.erased_until = max(group.erased_until, erased_until(record))
         self._append(record, 0, owner, 0, 0)
 
     def _append(self, record: Line, at: int, owner: int, of_id: int, content: int) -> None:
@@ -224,72 +215,40 @@ class _Reading:
         self._ids.append(of_id)
         self._contents.append(content)
 
-    def _add(self, record: Line, name: str, event: Event) -> None:
-        packed = _pack((name, event))
-        at = event.at
+    def _add(
+        self, record: Line, name: str, event: Event, reasons: tuple[Amendment, ...] = ()
+    ) -> None:
+        content = _pack((name, event))
+        packed = _pack((name, event, reasons)) if reasons else content
         owner = self._owner((name, event.id) if event.kind == SPEND else name)
         group = self._groups[owner]
         group.events += 1
         group.bytes += len(packed)
-        self._watermark = max(self._watermark, at)
-        self._judge(group, at)
+        if group.events > MAX_EVENTS or group.bytes >= MAX_ROW_BYTES:
+            group.contested = True
         self._append(
-            record._replace(value=packed), at, owner, hash((owner, event.id)), hash(packed)
+            record._replace(value=packed), event.at, owner, hash((owner, event.id)), hash(content)
         )
 
-    def _judge(self, group: _Group, at: int) -> None:
-        """Whether a deal has expired by one of its lines must not depend on the instant.
-
-        As of any instant the line came when event time was between ``at`` and the watermark, and
-        expiry is judged against the latest event of the deal before it.
-        """
-        kept, now = self._retention_us, self._watermark
-        if at >= group.high:
-            in_doubt = now - at > kept or (
-                group.high >= 0 and at - group.high <= kept < now - group.high
-            )
-        else:
-            in_doubt = now - min(group.low, at) > kept
-        group.low, group.high = min(group.low, at), max(group.high, at)
-        group.aged = group.aged or now - group.low > kept
-        erased_before_now = group.erased_by is not None and at > self._now_us
-        if (
-            in_doubt
-            or erased_before_now
-            or group.events > MAX_EVENTS
-            or group.bytes >= MAX_ROW_BYTES
-        ):
-            group.contested = True
-
-    def settled(self) -> tuple[npt.NDArray[np.int8], Ints]:
-        """Per line: the source it is folded into (−1: none), and how far it moves event time.
-
-        The latter is 0 for the lines of contested deals, which is for folding them to find out.
-        """
-        void = self._contradicting()
+    def settled(self) -> npt.NDArray[np.int8]:
+        """Per line: the source it is folded into; −1: none, since it is erased or an erasure."""
+        self._find_contradictions()
         source = np.full(len(self.lines), -1, dtype=np.int8)
-        beats = np.zeros(len(self.lines), dtype=np.int64)
         for place, owner in enumerate(self._owners):
             group = self._groups[owner]
             if group.contested:
                 source[place] = _CONTESTED
-            elif group.erased_by is None:
+            elif self.lines[place].value is not None and self.at[place] > group.erased_until:
                 source[place] = _UNCONTESTED
-                beats[place] = 0 if place in void else self.at[place]
-            elif place < group.erased_by and place not in void:
-                beats[place] = self.at[place]
-        return source, beats
+        return source
 
-    def _contradicting(self) -> set[int]:
-        """Places of events that are refused as of every instant, as they contradict the first.
-
-        Where it depends on the instant which is the first, the deal is contested.
-        """
+    def _find_contradictions(self) -> None:
+        """An event that contradicts the first of its id is refused as of every instant; where it
+        depends on the instant which is the first, the deal is contested."""
         ids, contents = np.array(self._ids, dtype=np.int64), self._contents
         order = np.argsort(ids, kind="stable")
         again = np.flatnonzero(ids[order][1:] == ids[order][:-1])
         suspects = sorted({*order[again].tolist(), *order[again + 1].tolist()})
-        void: set[int] = set()
         for of_id, same in groupby(
             sorted(suspects, key=self._ids.__getitem__), self._ids.__getitem__
         ):
@@ -299,7 +258,5 @@ class _Reading:
                 continue
             group = self._groups[self._owners[first]]
             earlier = min(self.at[place] for place in different) < self.at[first]
-            if earlier or group.aged or group.erased_by is not None:
+            if earlier or group.erased_until >= 0:
                 group.contested = True
-            void.update(different)
-        return void

@@ -18,6 +18,11 @@ def percent(value: float | None) -> str:
     return MISSING if value is None else f"{100 * value:,.1f} %"
 
 
+def percents(lower: float, upper: float) -> str:
+    """A range of ratios as per cent: ``9.6–15.7 %``."""
+    return f"{100 * lower:,.1f}–{100 * upper:,.1f} %"
+
+
 def money(value: float | None) -> str:
     """An amount in major units without its currency: ``1,234,568`` or ``934.50``."""
     if value is None:

@@ -2,15 +2,21 @@
 
 A *row* is the stored form: a msgpack array of events in order of arrival. Adding an event is an
 append; what the journey means is derived from the sorted events, so arrival order cannot matter.
+
+A row holds all events of an id, and these may tell of several deals, one after the other: where a
+deal is over (won, lost, or never in any stage) and nothing happens for longer than a *gap*, what
+comes later is a new deal. What left the state is remembered by a ``Former`` at the row's begin.
 """
 
 from bisect import bisect_right
+from collections.abc import Iterator, Set
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from funnel_stream.contract.event import (
     ACTIVITY_OF,
+    FORMER,
     LEAD,
     LOST,
     NEGOTIATION,
@@ -25,10 +31,20 @@ _HEADER: Final = 5
 _FIRST_AT: Final = _HEADER + 1
 """Where the first event's time is: behind the marker of the event's array."""
 _UINT64: Final = 0xCF
+_FIRST_KIND: Final = _FIRST_AT + 9
+"""Where the first event's kind is, if its time takes 64 bits."""
 
 _encode_event = msgspec.msgpack.Encoder().encode
 _decode_events = msgspec.msgpack.Decoder(list[Event]).decode
 _encode_id = msgspec.msgpack.Encoder().encode
+
+
+class Former(NamedTuple):
+    """What is left of deals of this id: when the last event of the last one occurred (µs), and how
+    it ended, ``won`` or ``lost``; ``None`` if none of them was ever closed."""
+
+    at: int
+    outcome: int | None
 
 
 class ConflictError(Exception):
@@ -42,6 +58,14 @@ class ConflictError(Exception):
 def new_row(event: Event) -> bytes:
     """The row of a deal whose only event is this one."""
     return b"\xdd\x00\x00\x00\x01" + _encode_event(event)
+
+
+def row_of(kept: list[Event], former: Former | None = None) -> bytes:
+    """The row of these events, in this order, that remembers who was there before."""
+    if former is not None:
+        outcome = None if former.outcome is None else {"outcome": former.outcome}
+        kept = [Event(former.at, FORMER, "", outcome), *kept]
+    return b"\xdd" + len(kept).to_bytes(4, "big") + b"".join(map(_encode_event, kept))
 
 
 def append(row: bytes, event: Event) -> bytes | None:
@@ -71,7 +95,20 @@ def size(row: bytes) -> int:
 
 def events(row: bytes) -> list[Event]:
     """The events of a row, in order of arrival."""
-    return _decode_events(row)
+    found = _decode_events(row)
+    return found[1:] if found and found[0].kind == FORMER else found
+
+
+def former(row: bytes) -> Former | None:
+    """Who was there before, if the row remembers; quick where it does not."""
+    if row[_FIRST_AT] == _UINT64 and row[_FIRST_KIND] != FORMER:
+        return None
+    first = _decode_events(row)[0]
+    return _former(first) if first.kind == FORMER else None
+
+
+def _former(first: Event) -> Former:
+    return Former(first.at, first.attributes["outcome"] if first.attributes else None)
 
 
 def first_at(row: bytes) -> int:
@@ -109,7 +146,11 @@ class Journey:
     it anew. ``reached``: per stage before ``won`` the earliest time at which the deal entered it or
     a later one, and for ``won`` the closing if the outcome now is won; microseconds or ``None``.
     ``entered``: times of the explicit entries, per stage (``offer``: of every offer sent).
-    ``closed_at``: time of the closing in force. ``attributes``: the last of each that was given.
+    ``closed_at``: time of the closing in force. ``attributes``: the last of each that was given
+    (of those in ``keep_first`` the first) and not cleared since; a ``lost_reason`` only if it was
+    given after the deal's last move out of ``won`` or ``lost``.
+    ``first_at`` and ``last_at``: when its first and last event occurred. ``outcome``: ``won`` or
+    ``lost``, ``None`` while it is open; where it has no stage, that of the deal before it.
     """
 
     __slots__ = (
@@ -117,26 +158,31 @@ class Journey:
         "attributes",
         "closed_at",
         "entered",
+        "first_at",
+        "last_at",
         "moves",
         "offers",
+        "outcome",
         "reached",
         "since",
         "stage",
     )
 
-    def __init__(self, row: bytes) -> None:
-        history = events(row)
-        last = -(1 << 63)
-        tied = False
-        for event in history:
-            at = event.at
-            if at <= last:
-                history.sort()
-                tied = True
-                break
-            last = at
+    def __init__(
+        self,
+        history: list[Event],
+        *,
+        tied: bool = True,
+        outcome: int | None = None,
+        keep_first: Set[str] = frozenset(),
+    ) -> None:
+        """``history``: its events, sorted; ``tied``: some may have occurred at the same time.
 
+        ``outcome``: how the deal before it ended. To say so again is no news: an event of that
+        stage is none until the deal has been in another one.
+        """
         self.attributes: dict[str, Any] = _attributes(history) if tied else {}
+        self.first_at, self.last_at = history[0].at, history[-1].at
         self.stage: int | None = None
         self.since = 0
         self.closed_at: int | None = None
@@ -145,6 +191,7 @@ class Journey:
         self.activities: list[Activity] = []
         offers: list[Event] = []
         before: int | None = None
+        left: Event | None = None  # by which the deal last moved out of a closing
         for event in history:
             kind, at, given = event.kind, event.at, event.attributes
             if given and not tied:
@@ -155,19 +202,40 @@ class Journey:
                 continue
             if kind == OFFER:
                 offers.append(event)
-            elif kind == before:
+            elif kind == before or (before is None and kind == outcome):
                 continue
             self.entered[kind].append(at)
             if kind != before:
                 if before is not None:
                     self.moves.append(Move(at, before, kind))
+                    if before >= WON:
+                        left = event
                 self.since = at
                 before = kind
+        if "cleared" in self.attributes:
+            self.attributes = _attributes(history)
+        if keep_first:
+            self.attributes.update(_first_given(history, keep_first))
+        if left is not None and "lost_reason" in self.attributes:
+            reason = _reason_since(left, history)
+            if reason is None:
+                del self.attributes["lost_reason"]
+            else:
+                self.attributes["lost_reason"] = reason
         self.stage = before
-        if before is not None and before >= WON:
-            self.closed_at = self.since
+        if before is None:
+            self.outcome = outcome
+        elif before >= WON:
+            self.outcome, self.closed_at = before, self.since
+        else:
+            self.outcome = None
         self.offers: list[Offer] = _offers(offers, history) if offers else []
         self.reached = _reached(self.entered, before, self.closed_at)
+
+    @property
+    def is_open(self) -> bool:
+        """It is in a stage, and neither won nor lost."""
+        return self.stage is not None and self.stage < WON
 
     @property
     def furthest(self) -> int:
@@ -193,21 +261,94 @@ class Journey:
         return next((move.before for move in reversed(self.moves) if move.after == LOST), LEAD)
 
 
+def lives(row: bytes, gap: int, keep_first: Set[str] = frozenset()) -> list[Journey]:
+    """The deals that a row tells of, in order of time: a new one begins where the one before is
+    over and nothing happened for more than ``gap`` microseconds."""
+    history = _decode_events(row)
+    last = -(1 << 63)
+    tied = False
+    for event in history:
+        at = event.at
+        if at <= last:
+            history.sort()
+            tied = True
+            break
+        last = at
+    if history[-1].at - history[0].at <= gap:
+        return [Journey(history, tied=tied, keep_first=keep_first)]
+    return list(_split(history, tied, gap, keep_first))
+
+
+def _split(history: list[Event], tied: bool, gap: int, keep_first: Set[str]) -> Iterator[Journey]:
+    def told(some: list[Event]) -> Journey:
+        return Journey(some, tied=tied, outcome=outcome, keep_first=keep_first)
+
+    outcome = None
+    if history[0].kind == FORMER:
+        first, *history = history
+        outcome = _former(first).outcome
+    start = 0
+    for place in range(1, len(history)):
+        if history[place].at - history[place - 1].at > gap:
+            life = told(history[start:place])
+            if life.stage is None or life.stage >= WON:
+                yield life
+                start, outcome = place, life.outcome
+    yield told(history[start:])
+
+
+def _as_given(history: list[Event]) -> list[Event]:
+    """In the order of attributes; in the history a tie in time is sorted by rank."""
+    return sorted(history, key=lambda event: (event.at, event.id))
+
+
 def _attributes(history: list[Event]) -> dict[str, Any]:
-    """Last value given by ``(at, id)``; a tie in time is sorted by rank in the history."""
+    """The last value given of each that was not cleared since."""
     known: dict[str, Any] = {}
-    for event in sorted(history, key=lambda event: (event.at, event.id)):
-        if event.attributes:
-            known.update(event.attributes)
+    for event in _as_given(history):
+        if given := event.attributes:
+            for name in given.get("cleared", ()):
+                known.pop(name, None)
+            known.update(given)
+            known.pop("cleared", None)
+    return known
+
+
+def _reason_since(left: Event, history: list[Event]) -> str | None:
+    """The last reason for a loss that sorts behind the event by which the deal left its closing.
+
+    Whatever that event or one before it gave was the reason of something else.
+    """
+    reason: str | None = None
+    moved_out = left.at, left.kind, left.id
+    for event in _as_given(history):
+        given = event.attributes or {}
+        if "lost_reason" in given.get("cleared", ()):
+            reason = None
+        elif (event.at, event.kind, event.id) > moved_out:
+            reason = given.get("lost_reason", reason)
+    return reason
+
+
+def _first_given(history: list[Event], names: Set[str]) -> dict[str, Any]:
+    """First value given by ``(at, id)`` of each of the attributes, since it was last cleared."""
+    known: dict[str, Any] = {}
+    for event in _as_given(history):
+        if given := event.attributes:
+            for name in names & set(given.get("cleared", ())):
+                known.pop(name, None)
+            for name in names & given.keys():
+                known.setdefault(name, given[name])
     return known
 
 
 def _offers(offers: list[Event], history: list[Event]) -> list[Offer]:
-    """Each with the last amount that sorts at or before it by ``(at, id)``."""
+    """Each with the last amount that sorts at or before it by ``(at, id)``; none if cleared."""
     amounts = [
-        (event.at, event.id, event.attributes["amount"])
+        (event.at, event.id, event.attributes.get("amount"))
         for event in history
-        if event.attributes and "amount" in event.attributes
+        if event.attributes
+        and ("amount" in event.attributes or "amount" in event.attributes.get("cleared", ()))
     ]
     amounts.sort(key=lambda given: given[:2])
     found = []

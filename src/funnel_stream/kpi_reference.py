@@ -13,7 +13,15 @@ from typing import Final
 from funnel_stream.catalogue import ATTAINMENT, BY_ID, KPIS, TARGET, Kpi
 from funnel_stream.contract.event import STAGES
 from funnel_stream.definition import BREAKDOWN_KPIS, OPEN_STAGES, Definition, Window
-from funnel_stream.shapes import QUANTILES, CostPer, LimitedCounts, OpenCounts, Place, Velocity
+from funnel_stream.shapes import (
+    QUANTILES,
+    AmountsPerDay,
+    CostPer,
+    LimitedCounts,
+    OpenCounts,
+    Place,
+    Velocity,
+)
 
 STAGE_TITLES: Final = {
     1: "Stage 1: lead",
@@ -59,10 +67,11 @@ _UNITS: Final = {
     "money": "money in major units of `currency`",
     "money a day": "money a day, in major units of `currency`",
 }
+_PER: Final = "; `period` is a number per deal of the other stage and may be above 1"
 _UNCLAMPED: Final = {
-    "conversion_ratio": "; `period` may be above 1",
-    "lead_quality_ratio": "; `period` may be above 1",
-    "sales_conversion_ratio": "; `period` may be above 1",
+    "conversion_ratio": _PER,
+    "lead_quality_ratio": _PER,
+    "sales_conversion_ratio": _PER,
     "discount_ratio": "; negative where the contract is worth more than the offer",
     "value_retention_ratio": "; above 1 where the contract is worth more than the offer",
     "margin_ratio": "; negative where the cost is above the value",
@@ -156,6 +165,8 @@ def _basis(kpi: Kpi) -> str:
         return "`period`, `cohort`"
     if isinstance(kpi.shape, Velocity):
         return "period, times the open deals of now"
+    if isinstance(kpi.shape, AmountsPerDay):
+        return "period; it moves with the clock, as the current pane passes"
     return "period"
 
 
@@ -268,14 +279,19 @@ the clock, without an event. These are
 **Basis.** There are three ways to ask how many leads became customers, and they are told apart by
 the label `basis`:
 
-- `period`: customers of the window ÷ leads of the window. What happened lately, whoever it happened
-  to. It may exceed 1, as the customers need not be the leads.
+- `period`: customers of the window per lead of the window. What happened lately, whoever it
+  happened to. It is no share and may exceed 1, as the customers need not be the leads.
 - `cohort`: of the leads *of the window*, the share that is a customer by now. Young leads had
   little time yet, so short windows look worse than they are.
 - `matured`: a lead counts when it is as old as the `horizon`, as converted if it got there within
   it. Young deals never pull it down: compare and alert on this one.
 
-Where no basis is said, it is the period: what happened in the window.
+Where no basis is said, it is the period: what happened in the window. So 5,575 qualified leads
+(`funnel_qualified_leads`) may stand beside 5,487 of the window's leads that are qualified by now
+(the numerator of the cohort): the others became leads before the window.
+
+A ratio whose one count is of the other is a share, and `compute` shows its 95 % interval (Wilson).
+One that divides counts of different deals has none.
 
 **Parts.** Beside every ratio and mean stands what it is made of.
 
@@ -284,14 +300,17 @@ Where no basis is said, it is the period: what happened in the window.
 {suffixes}
 
 Quantiles are taken from histograms that can be added up: the answer is the value at rank ⌈q·n⌉,
-off by at most 2 %. An exact 0 is exact. They cannot be combined across pipelines in PromQL.
+off by at most 2 % and never beyond what the sum leaves room for. An exact 0 is exact, and so is the
+only sample. They cannot be combined across pipelines in PromQL.
 
 **Breakdowns.** A total and its breakdown are two families, so that a sum never counts twice:
 `funnel_leads` and `funnel_leads_breakdown{{dimension="channel",value="fair"}}`. Suffixes come last:
 `funnel_win_ratio_breakdown_numerator`. Dimensions are
 {_listed(definition.dimensions)}
 and what `funnel.yaml` combines: `dimension="channel+product"`, `value="fair + gtx"`. Values are as
-known now: a corrected attribute moves the deal's figures, past ones too.
+known now: a corrected attribute moves the deal's figures, past ones too – unless `funnel.yaml` says
+that the first value holds. White space around and doubled within a value is not part of it, and
+`funnel.yaml` may say which other spellings are one.
 
 Shown are the top N values (default {definition.top_n}) by leads in the longest window, one set for
 all KPIs and windows. The rest is `__other__`, computed from summed parts. A missing value is

@@ -25,7 +25,9 @@ class Trend(NamedTuple):
     ``starts``: of its buckets, oldest first, in minutes since the epoch; each is ``minutes`` long,
     and the last one has not ended yet. ``buckets``: what each holds. ``whole``: what all panes of
     the window hold that have ended; ``before``: what the same ones held one window earlier, so that
-    like is compared with like; ``None`` where panes are not kept so long.
+    like is compared with like; ``None`` where panes are not kept so long. ``before_from``: the
+    minute with which those begin; ``began``: the one from which on the pipeline is known to have
+    had facts, ``None`` if it has none.
     """
 
     starts: tuple[int, ...]
@@ -33,6 +35,8 @@ class Trend(NamedTuple):
     buckets: tuple[Cells, ...]
     whole: Cells
     before: Cells | None
+    before_from: int
+    began: int | None
 
 
 class _Span(NamedTuple):
@@ -77,7 +81,25 @@ class Past:
             buckets=tuple(buckets),
             whole=of_whole,
             before=of_before,
+            before_from=before.first * size,
+            began=self._began(pipeline, size),
         )
+
+    def _began(self, pipeline: str, size: int) -> int | None:
+        """The first minute of a pipeline's first pane of a size; of a coarser one, which is kept
+        longer, its end, for where in it the facts lie nobody knows any more."""
+        row = self.ids.get(Row(pipeline), -1)
+        found = []
+        for coarser, of_size in self.panes.items():
+            if coarser < size:
+                continue
+            for panes in of_size:
+                for chunk in panes.by_row(panes.oldest, self.minute // coarser, self.pipeline_of):
+                    of_row = chunk.pane[chunk.combination == row]
+                    if len(of_row):
+                        end = coarser if coarser > size else 0
+                        found.append(int(of_row.min()) * coarser + end)
+        return min(found, default=None)
 
     def _sums(self, pipeline: str, size: int, spans: list[_Span]) -> list[Cells]:
         """What a pipeline has in each of some spans of panes."""

@@ -57,11 +57,19 @@ class Operations:
     """Records taken from the events topic, good and bad, and contained in the state."""
     rejected: Mapping[str, int]
     """Records sent to the dead letters, by reason."""
+    amended: Mapping[str, int]
+    """Events that were accepted but not quite as they were written, by reason."""
     duplicates: int
     misrouted: int
     """Records re-published to the partition that their key belongs to."""
     late: int
     erased_dropped: int
+    expired: int
+    """Deals and spends that were over and left the state."""
+    expired_dropped: int
+    """Events of deals that had left."""
+    repeated_outcomes: int
+    stubs_evicted: int
     ticks: int
     """Batches of changed facts that were published to the panes topic."""
     invariant_violations: int
@@ -73,6 +81,10 @@ class Operations:
     """By partition of the events topic: records that the state does not contain yet."""
     state_rows: Mapping[int, int]
     """By partition of the events topic: journeys and spend rows held."""
+    stubs: Mapping[int, int]
+    """By partition: deals that are remembered since they have left."""
+    untouched: Mapping[int, int]
+    """By partition: open deals without an event for as long as closed ones are kept."""
     recovery_seconds: float
     """From the last assignment of partitions until they were recovered, 0 before the first."""
     assignments: int
@@ -154,10 +166,13 @@ class Reporter:
         self._beat = self._progress = clock()
         self._counts: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
+        self._amended: Counter[str] = Counter()
         self._batch_size = _Tally(BATCH_SIZE_BOUNDS)
         self._latency = _Tally(LATENCY_BOUNDS)
         self._lag: dict[int, int] = {}
         self._state_rows: dict[int, int] = {}
+        self._stubs: dict[int, int] = {}
+        self._untouched: dict[int, int] = {}
         self._recovery_seconds = 0.0
         self._deals: Mapping[int, Deals] = {}
         self._partitions = 0
@@ -221,16 +236,23 @@ class Reporter:
             return Operations(
                 events=counts["events"],
                 rejected=dict(self._rejected),
+                amended=dict(self._amended),
                 duplicates=counts["duplicates"],
                 misrouted=counts["misrouted"],
                 late=counts["late"],
                 erased_dropped=counts["erased_dropped"],
+                expired=counts["expired"],
+                expired_dropped=counts["expired_dropped"],
+                repeated_outcomes=counts["repeated_outcomes"],
+                stubs_evicted=counts["stubs_evicted"],
                 ticks=counts["ticks"],
                 invariant_violations=counts["invariant_violations"],
                 batch_size=self._batch_size.reading(),
                 latency=self._latency.reading(),
                 lag=dict(self._lag),
                 state_rows=dict(self._state_rows),
+                stubs=dict(self._stubs),
+                untouched=dict(self._untouched),
                 recovery_seconds=self._recovery_seconds,
                 assignments=counts["assignments"],
                 reporting=self._shown() is not None,
@@ -259,8 +281,8 @@ class Reporter:
         """Partitions are being revoked, assigned or recovered."""
         with self._lock:
             self._reason = reason
-            self._lag.clear()
-            self._state_rows.clear()
+            for known in (self._lag, self._state_rows, self._stubs, self._untouched):
+                known.clear()
 
     def assigned(self, *, owner: bool, seconds: float) -> None:
         """All is recovered; ``owner``: this worker has the panes."""
@@ -299,14 +321,20 @@ class Reporter:
             self._owner_reason = reason
 
     def count_batch(
-        self, records: int, counts: Mapping[str, int], rejected: Mapping[str, int]
+        self,
+        records: int,
+        counts: Mapping[str, int],
+        rejected: Mapping[str, int],
+        amended: Mapping[str, int],
     ) -> None:
-        """A batch is contained in the state and written; ``counts`` as in ``Fold``."""
+        """A batch is contained in the state and written; ``counts`` as in ``Fold``, what was
+        rejected and amended by reason."""
         with self._lock:
             self._progress = self._clock()
             self._counts["events"] += records
             self._counts.update(counts)
             self._rejected.update(rejected)
+            self._amended.update(amended)
             self._batch_size.observe(records)
 
     def count_tick(self) -> None:
@@ -322,7 +350,11 @@ class Reporter:
         with self._lock:
             self._latency.observe(seconds)
 
-    def observe_partition(self, partition: int, *, lag: int, rows: int) -> None:
+    def observe_partition(
+        self, partition: int, *, lag: int, rows: int, stubs: int = 0, untouched: int = 0
+    ) -> None:
         with self._lock:
             self._lag[partition] = lag
             self._state_rows[partition] = rows
+            self._stubs[partition] = stubs
+            self._untouched[partition] = untouched

@@ -77,6 +77,11 @@ class Settings(BaseSettings):
     replication: int = Field(
         default=-1, ge=-1, description="Replicas of created topics; -1 is the broker's default."
     )
+    max_stubs: int = Field(
+        default=1_000_000,
+        ge=0,
+        description="Deals that left the state and are remembered, at most so many per partition.",
+    )
     session_timeout: float = Field(
         default=10.0,
         ge=1.0,

@@ -7,11 +7,19 @@ from enum import Enum
 from functools import cache, lru_cache
 from typing import ClassVar, Final, NamedTuple
 
-from funnel_stream.cells import CELLS, Cell, cell_id, histogram, histogram_value
+from funnel_stream.cells import (
+    CELLS,
+    HIGHEST,
+    LOWEST,
+    Cell,
+    cell_id,
+    histogram,
+    histogram_value,
+)
 from funnel_stream.contract.money import major
 from funnel_stream.definition import DAY, Definition, Window
 from funnel_stream.facts import NONE
-from funnel_stream.windows import Cells
+from funnel_stream.windows import MINUTE_US, Cells
 
 OTHER: Final = "__other__"
 CellIds = tuple[int, ...]
@@ -109,6 +117,13 @@ class Place:
     def total(self) -> bool:
         return not self.dimension
 
+    @property
+    def days(self) -> float:
+        """How much of the window has passed, in days of 24 hours: the pane in progress in part."""
+        assert self.window is not None
+        since = self.as_of // (self.window.pane * MINUTE_US) + 1 - self.window.panes
+        return (self.as_of - since * self.window.pane * MINUTE_US) / (DAY * MINUTE_US)
+
     def sum(self, ids: CellIds) -> int:
         """Total weight of cells."""
         cells = self.cells
@@ -153,6 +168,11 @@ class Shape(ABC):
     @abstractmethod
     def contributions(self, cell: Cell, horizons: tuple[str, ...]) -> list[Contribution]:
         """The series that a cell adds to, in a pipeline with those horizons."""
+
+    def is_proportion(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series, told by its own labels, is a share: its numerator counts some of what
+        its denominator counts."""
+        return False
 
     @abstractmethod
     def size(self, place: Place) -> int:
@@ -277,12 +297,14 @@ class Ratio:
 
 @dataclass(frozen=True, kw_only=True)
 class Ratios(Shape):
-    """Shares of 0–1 (period conversions may exceed 1), with numerator and denominator.
+    """Quotients of counts, with numerator and denominator.
 
-    ``rule`` gives the series for the configured horizons.
+    ``rule`` gives the series for the configured horizons. ``per``: bases on which the one count is
+    not of the other, so that the quotient may exceed 1 (won per lead); all else are shares.
     """
 
     rule: Callable[[tuple[str, ...]], tuple[Ratio, ...]]
+    per: tuple[str, ...] = ()
     suffixes: ClassVar[tuple[str, ...]] = ("", "_numerator", "_denominator")
 
     def figures(self, place: Place) -> Iterator[Figure]:
@@ -312,6 +334,9 @@ class Ratios(Shape):
             )
             if wanted in ids
         ]
+
+    def is_proportion(self, labels: Mapping[str, str]) -> bool:
+        return labels.get("basis") not in self.per
 
     def size(self, place: Place) -> int:
         ratios = _ratios(self.rule, place.definition.horizons_of(place.pipeline))
@@ -500,14 +525,14 @@ class Durations(Shape):
             if not (counted or place.total):
                 continue
             labels = self._own(value)
-            seconds = place.cells.get(cell_id(self.measure, value), 0) / 1_000_000
-            number = 0
+            exact = place.cells.get(cell_id(self.measure, value), 0)
+            seconds, number = exact / 1_000_000, 0
             if counted:
                 counted.sort()
                 number = sum([count for _, count in counted])
                 yield "", labels, seconds / number
                 for quantile, tenths in QUANTILES.items():
-                    at = _at_rank(counted, -(-tenths * number // 10)) / 1_000_000
+                    at = _at_rank(counted, -(-tenths * number // 10), number, exact) / 1_000_000
                     yield "_quantile", self._own(value, quantile), at
             yield "_sum", labels, seconds
             yield "_count", labels, number
@@ -524,22 +549,44 @@ class Durations(Shape):
         return (3 + len(QUANTILES)) * len(self.values)
 
 
-def _at_rank(counted: list[tuple[float, int]], rank: int) -> float:
-    """The value at a rank from 1 (discrete), of (value, count) pairs in order."""
-    seen = 0
+def _at_rank(counted: list[tuple[float, int]], rank: int, number: int, exact: int) -> float:
+    """The value at a rank from 1 (discrete), of (value, count) pairs in order; ``number`` and
+    ``exact``: how many samples there are, and their sum.
+
+    The value of a cell is within 2 % of its samples. What the sum leaves to the sample at the rank
+    bounds it from both sides: those of lower ranks are no larger, and none is below its cell; those
+    of higher ranks are no smaller, and none is above its cell. Moved to such a bound a value only
+    comes nearer to the sample. The only sample is the sum itself.
+    """
+    seen, below = 0, 0.0
     for value, count in counted:
+        if seen + count >= rank:
+            break
         seen += count
-        if seen >= rank:
-            return value
-    raise AssertionError("a histogram holds as many as it counts")
+        below += count * value
+    else:
+        raise AssertionError("a histogram holds as many as it counts")
+    below += (rank - 1 - seen) * value
+    above = sum([count * value for value, count in counted]) - below - value
+    least = (exact - above * HIGHEST) / rank
+    most = (exact - below * LOWEST) / (number - rank + 1)
+    return min(max(value, least), most)
+
+
+FEWEST_WON: Final = 5
+"""Won deals of a window whose mean value and time say anything about the open ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Velocity(Shape):
     """Open deals × win ratio × mean won value ÷ mean time to close of won deals in days: what the
-    pipeline earns a day, per currency, in major units."""
+    pipeline earns a day if it goes on like that, per currency, in major units.
+
+    Stuck deals are left out: they are open, but nobody expects them to go on like the others.
+    """
 
     open: CellIds
+    stuck: CellIds
     won: CellIds
     closed: CellIds
     valued: CellIds
@@ -549,14 +596,45 @@ class Velocity(Shape):
     def figures(self, place: Place) -> Iterator[Figure]:
         won, closed, valued = (place.sum(ids) for ids in (self.won, self.closed, self.valued))
         spent_us = place.cells.get(self.time_to_close, 0)
-        if not (won and closed and valued and spent_us):
+        if won < FEWEST_WON or not (valued and spent_us):
             return
-        deals = sum([place.now.get(cell, 0) for cell in self.open])
+        now = place.now
+        deals = sum([now.get(cell, 0) for cell in self.open])
+        deals -= sum([now.get(cell, 0) for cell in self.stuck])
         days = spent_us / won / 86_400_000_000
         for (outcome, currency), minor in sorted(place.of("deal_value")):
             if outcome == "won":
                 value = major(minor, currency) / valued
                 yield "", own(self.labels, (currency,)), deals * (won / closed) * value / days
+
+    def contributions(self, cell: Cell, horizons: tuple[str, ...]) -> list[Contribution]:
+        return []
+
+    def size(self, place: Place) -> int:
+        return open_values(place.definition, "currency")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AmountsPerDay(Shape):
+    """Sums of money ÷ the days of the window that have passed, in major units, per currency.
+
+    ``of``: the labels of the measure's cells that are summed, without the currency.
+    """
+
+    measure: str
+    of: tuple[str, ...]
+    labels: tuple[str, ...] = ("currency",)
+
+    def __post_init__(self) -> None:
+        OPEN_MEASURES.add(self.measure)
+
+    def figures(self, place: Place) -> Iterator[Figure]:
+        # A window of one pane has not begun to pass at the first instant of its pane.
+        if not (days := place.days):
+            return
+        for (*labels, currency), minor in sorted(place.of(self.measure)):
+            if tuple(labels) == self.of:
+                yield "", own(self.labels, (currency,)), major(minor, currency) / days
 
     def contributions(self, cell: Cell, horizons: tuple[str, ...]) -> list[Contribution]:
         return []

@@ -12,9 +12,9 @@ from funnel_stream.cells import cell_id
 from funnel_stream.contract.event import Event
 from funnel_stream.definition import Definition
 from funnel_stream.rates import DAY_US, Money, Rates
+from funnel_stream.values import LABEL_LENGTH
 
 MINUTE_US: Final = 60_000_000
-LABEL_LENGTH: Final = 120
 
 
 class Spend(NamedTuple):
@@ -32,12 +32,12 @@ class Spend(NamedTuple):
 
     @classmethod
     def of(cls, channel: str, event: Event) -> "Spend":
-        """What an event says about a channel; names are cut as labels are."""
+        """What an event says about a channel, which is given as its value."""
         given = event.attributes or {}
         minor, currency = given["amount"]
         return cls(
             pipeline=given.get("pipeline", "default")[:LABEL_LENGTH],
-            channel=channel[:LABEL_LENGTH],
+            channel=channel,
             minor=minor,
             currency=currency,
             start=given.get("period_start", event.at),

@@ -274,5 +274,5 @@ def test_the_worker_understands_every_link_to_the_deals(link: str) -> None:
 
 def test_figures_of_deals_have_links() -> None:
     linked = {dict(parse_qsl(urlsplit(link).query))["kpi"] for link in LINKS}
-    not_of_deals = {"spend", "cost_per_lead", "pipeline_velocity"}
+    not_of_deals = {"spend", "cost_per_lead", "pipeline_velocity", "won_value_per_day"}
     assert linked == {kpi.id for kpi in KPIS} - not_of_deals

@@ -7,43 +7,77 @@
 
 -- ------------------------------------------------------------------------- journeys of deals
 
--- A deal that was closed and silent for 400 d is over: what comes later starts a new one.
-CREATE TABLE journal AS
+-- A deal that is over (closed, or never in a stage) and silent for more than 400 d: what comes
+-- later is a new one. An open deal never ends so, hence the last stage of all earlier events tells.
+CREATE TABLE lives AS
 WITH ordered AS (
-    SELECT *, at_us - lag(at_us) OVER time > getvariable('retention_us')
-        AND last_value(rank IGNORE NULLS) OVER (time ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) >= 5 AS revived
+    SELECT *, coalesce(at_us - lag(at_us) OVER time > getvariable('retention_us')
+        AND coalesce(last_value(rank IGNORE NULLS) OVER (time ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 6) >= 5, false) AS begins
     FROM events WINDOW time AS (PARTITION BY deal_id ORDER BY at_us, coalesce(rank, 7), event_id)
-), numbered AS (
-    SELECT *, sum(coalesce(revived, false)::INT) OVER (
-        PARTITION BY deal_id ORDER BY at_us, coalesce(rank, 7), event_id) AS life FROM ordered
 )
-SELECT *, dense_rank() OVER (ORDER BY deal_id, life)::INT AS deal FROM numbered;
+SELECT *, sum(begins::INT) OVER (PARTITION BY deal_id ORDER BY at_us, coalesce(rank, 7), event_id) AS life FROM ordered;
+
+-- How the lives before ended. A new one that only says so again is no deal: such an event has no
+-- stage (its attributes count) until the deal has been in another stage.
+CREATE TABLE journal AS
+WITH endings AS (
+    SELECT deal_id, life, last(rank ORDER BY at_us, rank, event_id) FILTER (rank IS NOT NULL) AS final FROM lives GROUP BY ALL
+), known AS (
+    SELECT deal_id, life, last_value(final IGNORE NULLS) OVER (
+        PARTITION BY deal_id ORDER BY life ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS former FROM endings
+)
+SELECT * REPLACE (CASE WHEN rank IS DISTINCT FROM former OR count(*) FILTER (rank <> former) OVER passed > 0 THEN rank END AS rank),
+    dense_rank() OVER (ORDER BY deal_id, life)::INT AS deal
+FROM lives JOIN known USING (deal_id, life)
+WINDOW passed AS (PARTITION BY deal_id, life ORDER BY at_us, coalesce(rank, 7), event_id ROWS UNBOUNDED PRECEDING);
 
 CREATE TABLE moves AS
 SELECT deal, at_us, rank, event_id, lag(rank) OVER ordered AS previous,
     previous IS DISTINCT FROM rank AS is_entry
 FROM journal WHERE rank IS NOT NULL WINDOW ordered AS (PARTITION BY deal ORDER BY at_us, rank, event_id);
 
-CREATE MACRO latest(x) AS last(x ORDER BY at_us, event_id) FILTER (x IS NOT NULL);
+-- The last that was given; what an event clears it does not know, unless the event gives it too.
+CREATE MACRO latest(x, name) AS last(x ORDER BY at_us, event_id) FILTER (x IS NOT NULL OR list_contains(cleared, name));
+-- Where the first one holds: the first since it was last cleared (an event clears first, then gives).
+CREATE MACRO kept(x, name) AS CASE WHEN name IN (SELECT attribute FROM first_touched)
+    THEN first(x ORDER BY at_us, event_id) FILTER (x IS NOT NULL AND {'at': at_us, 'id': event_id} >= coalesce(cleared_last[name], {'at': -1, 'id': ''}))
+    ELSE latest(x, name) END;
 CREATE MACRO label_of(s) AS left(s, 120);
 
-CREATE TABLE attributes AS
-SELECT deal, coalesce(label_of(latest(pipeline)), 'default') AS pipeline,
-    latest(channel) AS channel, latest(source) AS source, latest(contact_trigger) AS contact_trigger,
-    latest(product) AS product, latest(industry) AS industry, latest(segment) AS segment,
-    latest(owner) AS owner, latest(closing_document) AS closing_document,
-    coalesce(label_of(latest(lost_reason)), '__none__') AS reason,
-    latest(problems) AS problems, latest(desired_outcomes) AS desired_outcomes,
-    latest(amount) AS amount, latest(cost) AS cost, latest(score) AS score,
-    latest(first_touch_at) AS first_touch_at, latest(offer_requested_at) AS offer_requested_at
-FROM journal GROUP BY deal;
+-- The last move out of won or lost: what was given as a reason until then was that of another loss.
+CREATE TABLE departures AS
+SELECT deal, max({'at': at_us, 'rank': rank, 'id': event_id}) AS moved FROM moves WHERE is_entry AND previous >= 5 GROUP BY deal;
 
--- Every offer with the last amount at or before it.
+-- When each attribute was cleared last.
+CREATE TABLE clearings AS
+SELECT deal, map_from_entries(list({'name': name, 'moment': moment})) AS cleared_last FROM (
+    SELECT deal, name, max({'at': at_us, 'id': event_id}) AS moment FROM journal, unnest(cleared) u(name) GROUP BY ALL
+) GROUP BY deal;
+
+CREATE TABLE attributes AS
+WITH reasoned AS (
+    SELECT journal.*, cleared_last, CASE WHEN coalesce({'at': at_us, 'rank': coalesce(rank, 7), 'id': event_id} > moved, true)
+        THEN lost_reason END AS reason_now
+    FROM journal LEFT JOIN departures USING (deal) LEFT JOIN clearings USING (deal)
+)
+SELECT deal, coalesce(label_of(latest(pipeline, 'pipeline')), 'default') AS pipeline,
+    kept(channel, 'channel') AS channel, kept(source, 'source') AS source,
+    kept(contact_trigger, 'contact_trigger') AS contact_trigger, kept(product, 'product') AS product,
+    kept(industry, 'industry') AS industry, kept(segment, 'segment') AS segment,
+    kept(owner, 'owner') AS owner, kept(closing_document, 'closing_document') AS closing_document,
+    coalesce(label_of(last(reason_now ORDER BY at_us, event_id)
+        FILTER (reason_now IS NOT NULL OR (lost_reason IS NULL AND list_contains(cleared, 'lost_reason')))), '__none__') AS reason,
+    latest(problems, 'problems') AS problems, latest(desired_outcomes, 'desired_outcomes') AS desired_outcomes,
+    latest(amount, 'amount') AS amount, latest(cost, 'cost') AS cost, latest(score, 'score') AS score,
+    latest(first_touch_at, 'first_touch_at') AS first_touch_at, latest(offer_requested_at, 'offer_requested_at') AS offer_requested_at
+FROM reasoned GROUP BY deal;
+
+-- Every offer with the last amount at or before it, if it was not cleared since.
 CREATE TABLE offers AS
 SELECT *, row_number() OVER (PARTITION BY deal ORDER BY at_us, event_id) AS nth
 FROM (
     SELECT o.deal, o.at_us, o.event_id, last(a.amount ORDER BY a.at_us, a.event_id) AS amount
-    FROM moves o LEFT JOIN (FROM journal WHERE amount IS NOT NULL) a
+    FROM moves o LEFT JOIN (FROM journal WHERE amount IS NOT NULL OR list_contains(cleared, 'amount')) a
         ON a.deal = o.deal AND (a.at_us < o.at_us OR (a.at_us = o.at_us AND a.event_id <= o.event_id))
     WHERE o.rank = 3 GROUP BY ALL
 );

@@ -53,18 +53,30 @@ SELECT subject, "window", cells.id, minor FROM shares JOIN cells USING (currency
 CREATE TABLE subjects AS
 SELECT deal AS subject, pipeline FROM attributes UNION ALL SELECT subject, pipeline FROM spend_subjects;
 
+-- An alias and what it stands for are found by what they look alike; other texts mean themselves.
+CREATE TABLE spellings AS
+SELECT attribute, alike(attribute, alias) AS text, tidy(value) AS value FROM value_aliases
+UNION SELECT attribute, alike(attribute, value), tidy(value) FROM value_aliases;
+
 -- The parts of a combination are joined; one with nothing in it is as missing as a single one.
 CREATE TABLE named AS
-WITH parts AS (
-    SELECT deal AS subject, attribute, label_of(v) AS part
+WITH written AS (
+    SELECT deal AS subject, attribute, alike(attribute, v) AS text
     FROM attributes UNPIVOT INCLUDE NULLS (v FOR attribute IN (channel, source, contact_trigger,
         product, industry, segment, owner, closing_document))
+    UNION ALL SELECT subject, 'channel', alike('channel', channel) FROM spend_subjects
+), read AS (
+    SELECT subject, attribute, label_of(coalesce(value, nullif(text, ''))) AS part
+    FROM written LEFT JOIN spellings USING (attribute, text)
+), parts AS (
+    FROM read WHERE subject > 0
 )
 SELECT subject, dimension, CASE WHEN count(part) = 0 THEN '__none__'
     ELSE label_of(string_agg(coalesce(part, '__none__'), ' + ' ORDER BY position)) END AS value
 FROM parts JOIN dimensions USING (attribute) GROUP BY subject, dimension
 UNION ALL
-SELECT subject, 'channel', label_of(channel) FROM spend_subjects WHERE 'channel' IN (SELECT dimension FROM dimensions);
+SELECT subject, 'channel', coalesce(part, '__none__') FROM read
+WHERE subject < 0 AND 'channel' IN (SELECT dimension FROM dimensions);
 
 CREATE TABLE members AS
 WITH present AS (
@@ -215,10 +227,14 @@ WITH counted AS (
         JOIN sums a ON a.place = v.place AND a.cell = 'won with amount'
         JOIN sums t ON t.place = v.place AND t.cell = 'time won'
         LEFT JOIN (
-            SELECT struct_update(place, "window" := NULL) AS row_of, sum(n) AS n
-            FROM sums WHERE cell LIKE 'open %' AND currency = '' GROUP BY ALL
+            SELECT struct_update(place, "window" := NULL) AS row_of, sum(if(cell LIKE 'stuck %', -n, n)) AS n
+            FROM sums WHERE (cell LIKE 'open %' OR cell LIKE 'stuck %') AND currency = '' GROUP BY ALL
         ) o ON o.row_of IS NOT DISTINCT FROM struct_update(v.place, "window" := NULL)
-    WHERE v.cell = 'value won' AND v.n <> 0 AND t.n <> 0
+    WHERE v.cell = 'value won' AND v.n <> 0 AND t.n <> 0 AND w.n >= 5
+), won_per_day AS (
+    SELECT place, currency, n::HUGEINT * 86400000000 AS top, unit * (getvariable('as_of_us') - begins) AS base
+    FROM valued v JOIN spans s ON s."window" = v.place."window"
+    WHERE cell = 'value won' AND n <> 0 AND getvariable('as_of_us') > begins
 ), open_labels AS (
     SELECT place, 'funnel_problems' AS kpi, MAP {'problem': label} AS labels, n FROM sums WHERE cell = 'problem'
     UNION ALL
@@ -244,7 +260,8 @@ SELECT place, kpi, '_sum', labels, total, unit, precision FROM means WHERE sampl
 UNION ALL
 SELECT place, kpi, '_count', labels, samples, 1, 'exact' FROM means WHERE samples <> 0 OR place.dimension = ''
 UNION ALL
-SELECT place, kpi, '_quantile', map_concat(labels, MAP {'quantile': q}), durations[((samples * tenths + 9) // 10)::INT], unit, 'quantile'
+SELECT place, kpi, '_quantile', map_concat(labels, MAP {'quantile': q}), durations[((samples * tenths + 9) // 10)::INT], unit,
+    if(samples = 1, 'relative', 'quantile')
 FROM means, (VALUES ('0.5', 5), ('0.9', 9)) t(q, tenths) WHERE durations IS NOT NULL
 UNION ALL
 SELECT place, kpi, '', labels, n, 1, 'exact' FROM open_labels WHERE n <> 0
@@ -264,4 +281,6 @@ FROM (SELECT v.*, coalesce(l.n, 0) AS leads FROM valued v LEFT JOIN sums l ON l.
     (VALUES ('', s.n, leads * unit, 'relative'), ('_numerator', s.n, unit, 'exact'), ('_denominator', leads, 1, 'exact')) t(suffix, top, base, precision)
 WHERE base <> 0
 UNION ALL
-SELECT place, 'funnel_pipeline_velocity', '', MAP {'currency': currency}, coalesce(top, 0), base, 'relative' FROM velocity;
+SELECT place, 'funnel_pipeline_velocity', '', MAP {'currency': currency}, coalesce(top, 0), base, 'relative' FROM velocity
+UNION ALL
+SELECT place, 'funnel_won_value_per_day', '', MAP {'currency': currency}, top, base, 'relative' FROM won_per_day;

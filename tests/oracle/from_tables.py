@@ -23,6 +23,7 @@ from tests.oracle.series import (
     Row,
     Series,
     Velocity,
+    WonPerDay,
     inside,
 )
 
@@ -234,6 +235,7 @@ class Tables:
         parts = ("_numerator", "_denominator")
         yield Quotient("value_retention_ratio", self.money, kept, asked, 100, parts)
         yield Velocity(self.money, "won IS NULL AND lost IS NULL")
+        yield WonPerDay(self.money)
 
     def _present(self) -> Iterator[Series]:
         now_open = "won IS NULL AND lost IS NULL"

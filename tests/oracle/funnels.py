@@ -66,14 +66,17 @@ def occurred(line: Event) -> datetime:
 
 VALUES: dict[str, tuple[str | None, ...]] = {
     "channel": ("web", "paid_search", "fair", "Über uns", LONG + "ab", LONG + "ac", "", " ",
-                "__other__", "__none__", *(f"partner {i}" for i in range(20))),
+                "__other__", "__none__", *(f"partner {i}" for i in range(20)),
+                "Web", "WEB ", "www", "Paid  Search", "paid\u00a0search", "SEM", "The\tfair",
+                "über uns", "ÜBER  UNS", "STRASSE", "Straße", "\u2003", "N/A", "__NONE__",
+                "Partner 3", LONG + "AB", LONG + " ab"),
     "source": ("friend", "press"),
     "contact_trigger": ("newsletter", None),
-    "product": ("gtx", 'quo"te\\n', "emoji ☂", "mg"),
+    "product": ("gtx", 'quo"te\\n', "emoji ☂", "mg", "GTX", " mg", "geforce gtx", "emoji\u3000☂"),
     "industry": ("retail", "medical"),
-    "segment": ("smb",),
-    "owner": tuple(f"owner {i:02}" for i in range(30)),
-    "closing_document": ("contract", "pro forma invoice"),
+    "segment": ("smb", "enterprise", " smb"),
+    "owner": (*(f"owner {i:02}" for i in range(30)), "Owner 01", " OWNER  02"),
+    "closing_document": ("contract", "pro forma invoice", "signed  contract", "Contract"),
     "lost_reason": (None, "", LONG + "ab", LONG + "ac", "__other__", "__none__",
                     *(f"reason {i:02}" for i in range(25))),
 }  # fmt: skip
@@ -84,6 +87,17 @@ MONEY: tuple[tuple[Any, str], ...] = (
     (None, "EUR"), (0, "PLN"), ("1.234", "KWD"), ("0.001", "KWD"), (3, "JPY"), (1, "JPY"),
     ("1e3", "JPY"), ("999999999999.99", "USD"), (0, "EUR"), ("12.50", "EUR"),
 )  # fmt: skip
+
+AMENDED: tuple[tuple[Any, Any], ...] = (
+    ("1234.5678", "EUR"), (100.10000000000001, "EUR"), (0.125, "EUR"), ("0.135", "EUR"),
+    (1500.5, "JPY"), ("1501.5", "JPY"), ("0.0005", "KWD"), ("12.5", "eur"), (7, "Jpy"),
+    ("9.995", "usd"), ("-0.00", "EUR"),
+    # Left out.
+    ("1,234.00", "EUR"), ("ten", "EUR"), ("", "EUR"), (-1, "EUR"), (-0.001, "EUR"), (True, "EUR"),
+    ([1], "EUR"), (10**13, "EUR"), ("1e400", "EUR"), (5, None), (5, " "), (5, "XAU"), (5, "EURO"),
+    (5, 978),
+)  # fmt: skip
+"""What a deal is not lost over."""
 
 
 class RandomFunnel:
@@ -260,11 +274,16 @@ class RandomFunnel:
             given["pipeline"] = self.random.choice(("default", "default", "partners", "", None))
         if self.chance(chance):
             given["amount"], given["currency"] = self.money()
+            if self.chance(0.1):
+                given["cost"] = self.random.choice(AMENDED)[0]
         if self.chance(chance / 2):
             given.setdefault("currency", self.random.choice(("EUR", "EUR", "USD", "JPY")))
             given["cost"] = self.random.choice((0, 1, 7, "25", 100000))
         if self.chance(chance / 2):
             given["score"] = self.random.choice((0, 1.5, -3, 77, 0.1234565, 1e-7, 12.3456785))
+        if self.chance(chance / 4):
+            names = (*VALUES, "amount", "currency", "cost", "score", "problems", "pipeline", "x")
+            given["cleared"] = self.random.sample(names, 3)
         if self.chance(chance / 2):
             given["problems"] = self.some(PROBLEMS)
         if self.chance(chance / 2):
@@ -279,9 +298,11 @@ class RandomFunnel:
         often = [self.random.choice(texts[: self.random.choice((3, len(texts)))]) for _ in range(3)]
         return self.random.choice(([], None, often, often, often[:1], often + often[:1]))
 
-    def money(self) -> tuple[Any, str]:
+    def money(self) -> tuple[Any, Any]:
         if self.chance(0.3):
             return self.random.choice(MONEY)
+        if self.chance(0.2):
+            return self.random.choice(AMENDED)
         return self.random.choice(
             (
                 (self.random.randrange(100000) / 100, "EUR"),
@@ -296,10 +317,14 @@ class RandomFunnel:
     def spend(self) -> Event:
         """Odd amounts; without a period, or with one that begins or ends anywhere."""
         at = self.instant()
-        channels = ("web", "paid_search", "fair", "nobody came", LONG + "ad", "partner 3")
+        channels = (
+            "web", "paid_search", "fair", "nobody came", LONG + "ad", "partner 3",
+            "Web", " www", "paid\u00a0search", "The fair", "PARTNER  3", "\u2003",
+        )  # fmt: skip
         amount, currency = self.random.choice(
             ((10, "EUR"), ("333.33", "EUR"), (0.01, "EUR"), (0, "EUR"), ("1000.01", "USD"),
-             (99999, "JPY"), ("7.001", "KWD"), ("12345678901.23", "PLN"))
+             (99999, "JPY"), ("7.001", "KWD"), ("12345678901.23", "PLN"),
+             ("5.005", "EUR"), (2.5, "jpy"), ("-0.0", "EUR"))
         )  # fmt: skip
         line = self.common(at) | {"type": "spend_recorded", "channel": self.random.choice(channels)}
         line |= {"amount": amount, "currency": currency}
@@ -327,7 +352,7 @@ class RandomFunnel:
             (BROKEN_SPENDS if spending else BROKEN_STAGES)
             + ({"occurred_at": line["occurred_at"].removesuffix("Z")[:19]}, *BROKEN)
         )
-        if "amount" in broken or "cost" in broken:
+        if "amount" in broken:
             fresh.pop("currency", None)
         texts = ("", "not json", "[1, 2]", '{"type": "stage_changed"', "null", '"text"')
         return self.random.choice((fresh | broken, fresh | broken, self.random.choice(texts)))
@@ -346,11 +371,6 @@ BROKEN: tuple[Event, ...] = (
     {"type": "stage_change"},
     {"event_id": None},
     {"event_id": "e" * 129},
-    {"amount": 10},
-    {"amount": -1, "currency": "EUR"},
-    {"amount": "1.001", "currency": "EUR"},
-    {"amount": "1.5", "currency": "JPY"},
-    {"amount": "ten", "currency": "EUR"},
     {"note": "x" * 65536},
 )
 BROKEN_STAGES: tuple[Event, ...] = (
@@ -358,19 +378,24 @@ BROKEN_STAGES: tuple[Event, ...] = (
     {"stage": None},
     {"deal_id": 7},
     {"channel": 5},
-    {"cost": 3},
-    {"cost": "1.001", "currency": "EUR"},
     {"score": "high"},
     {"score": 1e10},
     {"problems": "slow"},
     {"problems": ["slow", 1]},
     {"desired_outcomes": [None]},
+    {"cleared": "owner"},
+    {"cleared": [None]},
     {"first_touch_at": "yesterday"},
     {"offer_requested_at": "2025-01-01T00:00:00"},
 )
 BROKEN_SPENDS: tuple[Event, ...] = (
     {"channel": None},
     {"channel": " "},
+    {"amount": 10},
+    {"amount": -1, "currency": "EUR"},
+    {"amount": "-0.001", "currency": "EUR"},
+    {"amount": "ten", "currency": "EUR"},
+    {"amount": 10, "currency": "XAU"},
     {"amount": None, "currency": "EUR"},
     {"period_start": None, "period_end": "2025-01-01T00:00:00Z"},
     {"period_start": "2025-01-01T00:00:00Z", "period_end": "2025-01-01T00:00:00Z"},

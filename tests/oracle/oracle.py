@@ -73,10 +73,6 @@ class Quotient(NamedTuple):
         return cls(value.numerator, value.denominator, precision)
 
 
-class UndecidableError(ValueError):
-    """The file holds an erasure for which its order does not say what came before."""
-
-
 def key(metric: str, labels: Mapping[str, str]) -> Key:
     return metric, tuple(sorted(labels.items()))
 
@@ -97,19 +93,23 @@ def figures(events: Path, as_of: str, config: Mapping[str, Any] | None = None) -
     """
     settings = Settings(config or {})
     with duckdb.connect() as database:
+        database.create_function("casefold", casefold)
         database.execute("SET VARIABLE events_path = $1", [str(events)])
         database.execute("SET VARIABLE as_of_us = $1::BIGINT", [microseconds(as_of)])
         database.execute("SET VARIABLE now_us = $1::BIGINT", [time.time_ns() // 1000])
         run(database, "settings.sql")
         settings.fill(database)
         run(database, "reading.sql")
-        if database.execute("SELECT bool_or(undecided) FROM events").fetchall() == [(True,)]:
-            raise UndecidableError(f"{events}: did these events occur before their erasure?")
         run(database, "facts.sql")
         run(database, "figures.sql")
         exact = read_figures(database)
     exact |= targets(exact, settings)
     return {name: Figure(q.top / q.bottom, q.precision) for name, q in exact.items()}
+
+
+def casefold(text: str) -> str:
+    """Without the difference between upper and lower case; DuckDB knows ``lower`` alone."""
+    return text.casefold()
 
 
 def run(database: duckdb.DuckDBPyConnection, script: str) -> None:

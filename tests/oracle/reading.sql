@@ -34,18 +34,16 @@ CREATE MACRO written(line, j, field) AS CASE kind_of(j, field)
     WHEN 'VARCHAR' THEN json_extract_string(j, '$.' || field)
     ELSE regexp_extract(line, '"' || field || '"\s*:\s*([^\s,}\]]+)', 1) END;
 
--- Minor units; NULL where there is no such amount in that currency.
-CREATE MACRO minor_units(text, unit) AS CASE
-    WHEN regexp_full_match(text, '(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?')
-        AND try_cast(text AS DECIMAL(38, 12)) * unit = floor(try_cast(text AS DECIMAL(38, 12)) * unit)
-        AND try_cast(text AS DECIMAL(38, 12)) * unit < 1000000000000000
-    THEN (try_cast(text AS DECIMAL(38, 12)) * unit)::HUGEINT END;
-CREATE MACRO is_money(j, field, minor, currency) AS kind_of(j, field) = 'NULL'
-    OR (minor IS NOT NULL AND coalesce(regexp_full_match(currency, '[A-Z]{3}'), false));
-
 -- The nearest integer of a decimal, half-even.
-CREATE MACRO millionths(x) AS floor(x)::HUGEINT
+CREATE MACRO nearest(x) AS floor(x)::HUGEINT
     + if(x - floor(x) > 0.5 OR (x - floor(x) = 0.5 AND floor(x)::HUGEINT % 2 <> 0), 1, 0);
+
+-- Minor units of an amount of up to 18 decimals; NULL where it is none, or `unit` of no currency.
+CREATE MACRO minor_units(text, unit) AS CASE
+    WHEN regexp_full_match(text, '-0(\.0+)?([eE][+-]?\d+)?') THEN 0 * unit
+    WHEN regexp_full_match(text, '(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?')
+        AND nearest(try_cast(text AS DECIMAL(38, 18)) * unit) < 1000000000000000
+    THEN nearest(try_cast(text AS DECIMAL(38, 18)) * unit) END;
 
 CREATE TABLE parsed AS
 WITH lines AS (
@@ -53,13 +51,18 @@ WITH lines AS (
     FROM (SELECT string_split(content, chr(10)) AS l FROM read_text(getvariable('events_path')))
 ), objects AS (
     SELECT pos, line, try_cast(line AS JSON) AS j FROM lines WHERE strlen(line) <= 65536
+), coded AS (
+    -- Of a currency the case does not matter.
+    SELECT objects.*, CASE WHEN kind_of(j, 'currency') = 'VARCHAR' AND regexp_full_match(j->>'currency', '[A-Za-z]{3}')
+        AND upper(j->>'currency') NOT IN (SELECT code FROM no_currencies) THEN upper(j->>'currency') END AS written_code
+    FROM objects
 ), named AS (
     -- `a`: the object where it may tell attributes of a deal.
     SELECT pos, line, j, j->>'type' AS type, j->>'event_id' AS event_id, j->>'deal_id' AS deal_id,
-        given(j, 'pipeline') AS pipeline, instant(j->>'occurred_at') AS at_us, j->>'stage' AS stage, j->>'currency' AS currency,
-        coalesce(odd_units.unit, 100) AS unit,
+        given(j, 'pipeline') AS pipeline, instant(j->>'occurred_at') AS at_us, j->>'stage' AS stage, written_code AS currency,
+        CASE WHEN written_code IS NOT NULL THEN coalesce(odd_units.unit, 100) END AS unit,
         CASE WHEN type IN ('stage_changed', 'deal_updated') THEN j END AS a
-    FROM objects LEFT JOIN odd_units ON code = j->>'currency'
+    FROM coded LEFT JOIN odd_units ON code = written_code
 ), read AS (
     SELECT named.*, coalesce(canonical.rank, own.rank, common.rank) AS rank,
         minor_units(written(line, j, 'amount'), unit) AS amount, minor_units(written(line, a, 'cost'), unit) AS cost,
@@ -78,7 +81,7 @@ SELECT * EXCLUDE (stage),
         AND CASE
             WHEN type = 'spend_recorded' THEN
                 kind_of(j, 'channel') = 'VARCHAR' AND given(j, 'channel') IS NOT NULL
-                AND kind_of(j, 'amount') <> 'NULL' AND is_money(j, 'amount', amount, currency)
+                AND amount IS NOT NULL
                 AND is_instant(j, 'period_start') AND is_instant(j, 'period_end')
                 AND (period_start IS NULL) = (period_end IS NULL)
                 AND coalesce(period_end > period_start AND period_end - period_start <= 3660 * 86400000000, true)
@@ -91,8 +94,7 @@ SELECT * EXCLUDE (stage),
                 AND is_text(j, 'channel') AND is_text(j, 'source') AND is_text(j, 'contact_trigger')
                 AND is_text(j, 'product') AND is_text(j, 'industry') AND is_text(j, 'segment')
                 AND is_text(j, 'owner') AND is_text(j, 'closing_document') AND is_text(j, 'lost_reason')
-                AND is_text(j, 'currency') AND is_texts(j, 'problems') AND is_texts(j, 'desired_outcomes')
-                AND is_money(j, 'amount', amount, currency) AND is_money(j, 'cost', cost, currency)
+                AND is_texts(j, 'problems') AND is_texts(j, 'desired_outcomes') AND is_texts(j, 'cleared')
                 AND kind_of(j, 'score') IN ('NULL', 'UBIGINT', 'BIGINT', 'DOUBLE') AND coalesce(abs(try_cast(score_text AS DOUBLE)) <= 1e9, true)
                 AND is_instant(j, 'first_touch_at') AND is_instant(j, 'offer_requested_at')
             ELSE false END AS valid
@@ -100,15 +102,12 @@ FROM read;
 
 CREATE TABLE seen AS SELECT * FROM parsed WHERE valid AND at_us <= getvariable('as_of_us');
 
--- Deals that are erased: what stands before the line in the file vanishes, and what follows it
--- but occurred no later than the deal's events before it is a late duplicate. Whether anything
--- else that follows occurred before the erasure a file does not say: undecided.
+-- Deals that are erased: all that occurred up to the time of the erasure, in milliseconds, wherever
+-- it stands in the file; without a time up to now.
 CREATE TABLE events AS
 WITH erasures AS (
-    SELECT deal_id, max(pos) AS erased_pos FROM parsed WHERE type = 'deal_erased' AND of_a_deal GROUP BY deal_id
-), limits AS (
-    SELECT deal_id, erased_pos, max(at_us) AS certainly_before
-    FROM erasures LEFT JOIN seen USING (deal_id) WHERE pos < erased_pos OR pos IS NULL GROUP BY ALL
+    SELECT deal_id, max(coalesce(at_us, getvariable('now_us')) // 1000 * 1000 + 999) AS until_us
+    FROM parsed WHERE type = 'deal_erased' AND of_a_deal AND (at_us // 1000 <= getvariable('now_us') // 1000 OR kind_of(j, 'occurred_at') = 'NULL') GROUP BY deal_id
 )
 SELECT deal_id, event_id, at_us, CASE WHEN type = 'stage_changed' THEN rank END AS rank,
     CASE WHEN type = 'activity_recorded' THEN j->>'activity' END AS activity, coalesce(j->>'outcome', 'held') AS held, pipeline,
@@ -118,11 +117,11 @@ SELECT deal_id, event_id, at_us, CASE WHEN type = 'stage_changed' THEN rank END 
     given_texts(a, 'problems') AS problems, given_texts(a, 'desired_outcomes') AS desired_outcomes,
     CASE WHEN a IS NOT NULL AND amount IS NOT NULL THEN {'minor': amount, 'currency': currency} END AS amount,
     CASE WHEN cost IS NOT NULL THEN {'minor': cost, 'currency': currency} END AS cost,
-    millionths(try_cast(score_text AS DECIMAL(38, 18)) * 1000000) AS score,
+    nearest(try_cast(score_text AS DECIMAL(38, 18)) * 1000000) AS score,
     instant(a->>'first_touch_at') AS first_touch_at, instant(a->>'offer_requested_at') AS offer_requested_at,
-    erased_pos IS NOT NULL AS undecided
-FROM seen LEFT JOIN erasures USING (deal_id) LEFT JOIN limits USING (deal_id, erased_pos)
-WHERE type <> 'spend_recorded' AND (erased_pos IS NULL OR (pos > erased_pos AND coalesce(at_us > certainly_before, true)))
+    [if(name = 'currency', 'amount', name) FOR name IN coalesce(given_texts(a, 'cleared'), []) IF name <> 'pipeline'] AS cleared
+FROM seen LEFT JOIN erasures USING (deal_id)
+WHERE type <> 'spend_recorded' AND coalesce(at_us > until_us, true)
 QUALIFY row_number() OVER (PARTITION BY deal_id, event_id ORDER BY pos) = 1;
 
 CREATE TABLE spends AS

@@ -93,7 +93,8 @@ class Mean(NamedTuple):
             for quantile, tenths in (("0.5", 5), ("0.9", 9)):
                 labels = self.labels | {"quantile": quantile}
                 ranked = found[-(-tenths * n // 10) - 1]
-                row.add(self.name, "_quantile", labels, ranked / self.unit, "quantile")
+                precision = "relative" if n == 1 else "quantile"
+                row.add(self.name, "_quantile", labels, ranked / self.unit, precision)
 
 
 class Money(NamedTuple):
@@ -165,7 +166,25 @@ class Velocity(NamedTuple):
 
     def show(self, row: Row, *values: Any) -> None:
         open_now, won, lost, value, priced, seconds = values
-        if value and seconds:
+        if value and seconds and won >= 5:
             mean_value, mean_days = value / 100 / priced, seconds / 86_400 / won
             velocity = open_now * (won / (won + lost)) * mean_value / mean_days
             row.add("pipeline_velocity", "", self.labels, velocity, "relative")
+
+
+class WonPerDay(NamedTuple):
+    """The value of the deals won in the window by the days of it that have passed."""
+
+    labels: dict[str, str]
+
+    def columns(self) -> Sequence[str]:
+        return (
+            f"coalesce(sum(value) FILTER ({inside('won')}), 0)",
+            "max(epoch_us(as_of) - epoch_us(begins))",
+        )
+
+    def show(self, row: Row, *values: Any) -> None:
+        value, passed = values
+        if value:
+            per_day = value / 100 / (passed / 86_400_000_000)
+            row.add("won_value_per_day", "", self.labels, per_day, "relative")

@@ -103,6 +103,17 @@ class Settings:
                 for stage, limit in limits.items()
             ],
             "top_n_of": list(get("top_n_of", {}).items()),
+            "value_aliases": [
+                (name, *alias)
+                for name, own in get("values", {}).items()
+                for alias in own.get("aliases", {}).items()
+            ],
+            "case_folded": [
+                (name,) for name, own in get("values", {}).items() if own.get("fold_case")
+            ],
+            "first_touched": [
+                (name,) for name, own in get("values", {}).items() if own.get("keep") == "first"
+            ],
             "rates": [
                 (currency, day if isinstance(day, date) else date.fromisoformat(day),
                  *as_written(rate).as_integer_ratio())

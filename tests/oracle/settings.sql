@@ -13,6 +13,9 @@ CREATE TABLE odd_units AS
 SELECT unnest(string_split('BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF', ' ')) AS code, 1 AS unit
 UNION ALL SELECT unnest(string_split('BHD IQD JOD KWD LYD OMR TND', ' ')), 1000
 UNION ALL SELECT unnest(['CLF', 'UYW']), 10000;
+-- ISO 4217: codes without minor units. Any other three letters are taken for a currency here.
+CREATE TABLE no_currencies AS
+SELECT unnest(string_split('XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU XTS XUA XXX', ' ')) AS code;
 
 CREATE TABLE pipelines (pipeline VARCHAR);
 CREATE TABLE aliases (pipeline VARCHAR, alias VARCHAR, stage VARCHAR);
@@ -21,6 +24,16 @@ CREATE TABLE dimensions (dimension VARCHAR, attribute VARCHAR, position INT);
 CREATE TABLE horizons (pipeline VARCHAR, horizon VARCHAR, length BIGINT);
 CREATE TABLE stuck_limits (pipeline VARCHAR, stage VARCHAR, length BIGINT);
 CREATE TABLE top_n_of (name VARCHAR, n BIGINT);
+
+-- How values are written: other spellings, where case makes no difference, where the first counts.
+CREATE TABLE value_aliases (attribute VARCHAR, alias VARCHAR, value VARCHAR);
+CREATE TABLE case_folded (attribute VARCHAR);
+CREATE TABLE first_touched (attribute VARCHAR);
+
+-- Any white space of Unicode is one space, and none at the ends; casefold is that of Unicode.
+CREATE MACRO tidy(s) AS trim(regexp_replace(s, '[\t-\r\x{1c}-\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]+', ' ', 'g'), ' ');
+CREATE MACRO alike(name, s) AS
+    CASE WHEN name IN (SELECT attribute FROM case_folded) THEN casefold(tidy(s)) ELSE tidy(s) END;
 
 -- From the day on, top ÷ bottom units of the base currency are worth one unit of the currency.
 CREATE TABLE rates (currency VARCHAR, day DATE, top HUGEINT, bottom HUGEINT);

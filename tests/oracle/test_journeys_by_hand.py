@@ -39,7 +39,8 @@ def test_reopening_retracts_the_closing_and_its_reason(ask: Ask) -> None:
     assert f.now("open_deals", stage="negotiation") == 1
     f = ask([*reopened, event("a", "lost", "06-05")])
     assert f("time_to_close_seconds", outcome="lost") == 4 * DAY
-    assert f("lost_deals", reason="price", lost_from="negotiation", offered="false") == 1
+    assert f("lost_deals", reason="__none__", lost_from="negotiation", offered="false") == 1
+    assert f.total("lost_deals", window="30d", reason="price") == 0
     f = ask([*reopened, event("a", "won", "06-05")])
     assert f("time_to_close_seconds", outcome="won") == 4 * DAY
     assert f("time_to_close_seconds", outcome="lost") is None
@@ -200,8 +201,7 @@ def test_an_activity_carries_no_attributes_but_a_pipeline(ask: Ask) -> None:
 
 
 def test_a_closed_deal_that_was_silent_for_400_days_starts_anew(ask: Ask) -> None:
-    # 401 days and some hours: the day on which it leaves the state is not fixed to the second.
-    closed, later = "2024-05-01T00:00:00Z", "2025-06-06T08:00:01Z"
+    closed, later = "2024-05-02T08:00:00Z", "2025-06-06T08:00:00.000001Z"
     f = ask(
         [
             event("over", "lost", closed),
@@ -217,3 +217,115 @@ def test_a_closed_deal_that_was_silent_for_400_days_starts_anew(ask: Ask) -> Non
     assert f("offers_sent") == 3
     assert f("leads") == 2
     assert f("transitions", from_stage="lost", to_stage="offer") == 1
+
+
+def test_the_gap_is_longer_than_400_days_to_the_microsecond(ask: Ask) -> None:
+    for fraction, leads in (("", 0), (".000001", 1)):
+        again = event("a", "offer", f"2025-06-06T08:00:00{fraction}Z")
+        f = ask([again, event("a", "won", "2024-05-02T08:00:00Z")])
+        assert (f("leads"), f("offers_sent")) == (leads, 1)
+
+
+def test_to_say_again_how_a_deal_ended_starts_nothing(ask: Ask) -> None:
+    """A CRM saves old deals again; what else happens then is a new deal with its attributes."""
+    closed, later = "2024-01-01T00:00:00Z", "2025-06-01T08:00:00Z"
+    f = ask(
+        [
+            event("saved", "lost", closed, lost_reason="price"),
+            event("saved", "lost", later, channel="web"),
+            event("back", "won", closed),
+            event("back", "won", later, channel="web"),
+            event("back", "lead", "06-02"),
+            event("other", "won", closed),
+            event("other", "lost", later),
+        ]
+    )
+    assert f("leads") == 2
+    assert f.labelled("deals_closed", "outcome", window="30d") == {"won": 0, "lost": 1}
+    assert f.labelled("lost_deals", "reason", window="30d") == {"__none__": 1}
+    assert f.now("open_deals", stage="lead") == 1
+    assert f("leads_breakdown", dimension="channel", value="web") == 1
+    assert f("transitions", from_stage="won", to_stage="lead") == 0
+
+
+def test_what_was_never_in_a_stage_is_over_as_well(ask: Ask) -> None:
+    """A bulk edit long before the first contact tells nothing about it."""
+    f = ask(
+        [
+            event("a", "updated", "2024-01-01T00:00:00Z", channel="web"),
+            event("a", "lead", "2025-06-01T08:00:00Z"),
+        ]
+    )
+    assert f.labelled("leads_breakdown", "value", window="30d", dimension="channel") == {
+        "__none__": 1
+    }
+
+
+def test_a_reason_does_not_outlive_a_reopening(ask: Ask) -> None:
+    """The reasons in force: none of a, time of b, c and d, none of e, f and g, price of h."""
+    price, time = {"lost_reason": "price"}, {"lost_reason": "time"}
+    f = ask(
+        [
+            *life("a", price, lost="06-01", qualified="06-02"),
+            event("a", "lost", "06-03"),
+            *life("b", price, lost="06-01", qualified="06-02"),
+            event("b", "lost", "06-03", **time),
+            *life("c", price, lost="06-01", qualified="06-02"),
+            event("c", "updated", "06-02", **time),  # at the instant of the reopening
+            event("c", "lost", "06-03"),
+            *life("d", price, lost="06-01", won="06-02"),
+            event("d", "lost", "06-03"),
+            event("d", "updated", "06-04", **time),
+            event("e", "lost", "06-01", **price),
+            event("e", "offer", "06-02", **time),  # it left with a reason
+            event("e", "lost", "06-03"),
+            *life("f", price, lost="06-01"),
+            event("f", "updated", "06-02", cleared=["lost_reason"]),
+            *life("g", price, lost="06-01", qualified="06-02"),
+            event("g", "updated", "06-02 12:00", **time),
+            event("g", "updated", "06-02 13:00", cleared=["lost_reason"]),
+            event("g", "lost", "06-03"),
+            event("h", "lost", "06-01", **price),
+            event("h", "lost", "06-02"),  # no move
+        ]
+    )
+    reasons: dict[str, float] = {}
+    for offered in ("true", "false"):
+        found = f.labelled("lost_deals", "reason", window="30d", offered=offered, lost_from="lead")
+        reasons |= {f"{reason} {offered}": value for reason, value in found.items() if value}
+    assert reasons == {"price false": 1, "__none__ false": 1}
+    assert f.total("lost_deals", window="30d", reason="__none__") == 4
+    assert f.total("lost_deals", window="30d", reason="time") == 3
+    assert f.total("lost_deals", window="30d", reason="price") == 1
+
+
+def test_what_is_cleared_is_unknown_until_it_is_given_again(ask: Ask) -> None:
+    """The offers of a: 5, none, 7; its owner is taken away, its channel given anew."""
+    eur = {"currency": "EUR"}
+    f = ask(
+        [
+            event("a", "offer", "06-01", amount=5, cost=1, owner="ann", channel="web", **eur),
+            event("a", "updated", "06-02", cleared=["currency", "owner", "channel", "pipeline"]),
+            event("a", "offer", "06-03"),
+            event("a", "updated", "06-04", amount=7, channel="fair", **eur),
+            event("a", "offer", "06-05", cleared=["cost", "whatever"]),
+            event("b", "won", "06-05", amount=9, cost=2, pipeline="sales", **eur),
+            event("b", "updated", "06-06", cleared=["pipeline", "amount"], cost=3, **eur),
+            event("c", "lead", "06-05", owner="bob", problems=["time"]),
+            event("c", "potential", "06-06", cleared=["owner", "problems"], owner="cy"),
+        ]
+    )
+    assert f.parts("offer_value", **eur) == (12, 2)
+    assert f.now("open_value", stage="offer", **eur) == 7
+    by = {"window": "30d", "pipeline": "default"}
+    assert f.labelled("leads_breakdown", "value", dimension="owner", **by) == {
+        "__none__": 1,
+        "cy": 1,
+    }
+    assert f.labelled("leads_breakdown", "value", dimension="channel", **by) == {
+        "fair": 1,
+        "__none__": 1,
+    }
+    assert f("deals_closed", pipeline="sales", outcome="won") == 1
+    assert f("deal_value", pipeline="sales", outcome="won", **eur) is None
+    assert f.total("problems", window="30d") == 0

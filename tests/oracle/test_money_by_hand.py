@@ -29,6 +29,47 @@ def test_money_is_exact_in_every_currency(ask: Ask) -> None:
     assert values == {"EUR": 0.3, "JPY": 1234567, "KWD": 0.001, "USD": 99999999999.99}
 
 
+def test_won_value_per_day_is_by_the_time_of_the_window_that_has_passed(ask: Ask) -> None:
+    lines: list[Line] = [
+        event("a", "won", "06-14 13:00", amount="900.50", channel="web", **EUR),
+        event("b", "won", "05-20", amount=200, **EUR),
+        event("c", "won", "06-15 12:00", amount=60, currency="JPY"),
+        event("d", "won", "06-15 12:00", amount=0, currency="PLN"),
+        event("e", "won", "06-15 12:00"),
+        event("f", "lost", "06-15 12:00", amount=5000, **EUR),
+        event("g", "offer", "06-15 12:00", amount=5000, **EUR),
+    ]
+    f = ask(lines)
+    # At noon a new pane of an hour begins, in which no time has passed yet; today has passed half.
+    for window, days in (("24h", 23 / 24), ("7d", 7 - 1 / 24)):
+        assert f("won_value_per_day", window, currency="EUR") == pytest.approx(900.5 / days)
+    for window, days in (("30d", 30 - 1 / 24), ("365d", 364.5)):
+        assert f("won_value_per_day", window, currency="EUR") == pytest.approx(1100.5 / days)
+        assert f("won_value_per_day", window, currency="JPY") == pytest.approx(60 / days)
+        assert f("won_value_per_day", window, currency="PLN") is None
+        web = {"dimension": "channel", "value": "web", "currency": "EUR"}
+        breakdown = f("won_value_per_day_breakdown", window, **web)
+        assert breakdown == pytest.approx(900.5 / days)
+    assert f("won_value_per_day", "1h", currency="EUR") is None
+    assert f("won_value_per_day", "1h", currency="JPY") == pytest.approx(60 / 59 * 60 * 24)
+    # The clock alone moves it, as long as nothing leaves the window.
+    later = ask(lines, "2025-06-15T12:45:00.000001Z")
+    days = 23.75 / 24 + 1e-6 / 86_400
+    assert later("won_value_per_day", "24h", currency="EUR") == pytest.approx(
+        900.5 / days, rel=1e-13
+    )
+
+
+def test_nothing_is_won_per_day_before_any_time_has_passed(ask: Ask) -> None:
+    config = {"windows": ["1d", "36d", "40d", "1m"], "dimensions": []}
+    lines = [event("a", "won", "06-15", amount=90, **EUR)]
+    f = ask(lines, "06-15 00:00", config)
+    assert f("won_value_per_day", "1m", currency="EUR") is None
+    assert f("won_value_per_day", "40d", currency="EUR") == pytest.approx(90 / 39)
+    f = ask(lines, "2025-06-15T00:00:30Z", config)
+    assert f("won_value_per_day", "1m", currency="EUR") == pytest.approx(90 * 24 * 60 * 2)
+
+
 def test_cost_per_lead_is_spend_by_leads_in_all_and_by_channel(ask: Ask) -> None:
     f = ask(
         [

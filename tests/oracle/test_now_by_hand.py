@@ -3,7 +3,7 @@
 import pytest
 
 from tests.oracle.asking import DAY, Ask
-from tests.oracle.funnels import Line, event, life
+from tests.oracle.funnels import Event, Line, event, life
 
 HOUR = 3600
 
@@ -94,39 +94,84 @@ def test_deals_are_stuck_from_the_minute_after_their_limit(ask: Ask) -> None:
     assert ask([event("a", "lead", "05-01")]).labelled("stuck_deals", "stage") == {}
 
 
+SOLD: Event = {"amount": 60, "currency": "EUR"}
+
+
+def won(number: int, given: Event = SOLD, *, days: int = 4) -> list[Line]:
+    """So many deals, each won after so many days."""
+    return [
+        line
+        for i in range(number)
+        for line in life(f"won {i}", given, lead="06-01", won=f"06-{1 + days:02}")
+    ]
+
+
 def test_velocity_is_open_deals_by_win_ratio_by_value_per_day(ask: Ask) -> None:
-    """Three open, 2 of 3 won; 300 EUR over the two won deals that have an amount; 2 and 6 days."""
+    """Three open, 5 of 6 won; 300 EUR over the two won deals that have an amount; 2, 6 and thrice
+    4 days."""
     lines = [
         *life("a", {"amount": 200, "currency": "EUR"}, lead="06-01", won="06-03"),
         *life("b", {"amount": 100, "currency": "EUR"}, lead="06-01", won="06-07"),
+        *won(3, {}),
         *life("c", {"amount": 900, "currency": "EUR"}, lead="06-01", lost="06-07"),
         event("d", "lead", "2020-01-01T00:00:00Z"),
         event("e", "offer", "06-01"),
         event("f", "negotiation", "06-01", channel="web"),
     ]
     f = ask(lines)
-    assert f("pipeline_velocity", currency="EUR") == pytest.approx(3 * 2 / 3 * 150 / 4)
+    assert f("pipeline_velocity", currency="EUR") == pytest.approx(3 * 5 / 6 * 150 / 4)
     # Yen are shared among all won deals with an amount; those without one count for the ratio only.
-    f = ask(
-        [
-            *lines,
-            *life("g", {"amount": 60, "currency": "JPY"}, lead="06-01", won="06-05"),
-            *life("h", lead="06-01", won="06-05"),
-        ]
-    )
-    assert f("pipeline_velocity", currency="EUR") == pytest.approx(3 * 4 / 5 * 100 / 4)
-    assert f("pipeline_velocity", currency="JPY") == pytest.approx(3 * 4 / 5 * 20 / 4)
+    f = ask([*lines, *life("g", {"amount": 60, "currency": "JPY"}, lead="06-01", won="06-05")])
+    assert f("pipeline_velocity", currency="EUR") == pytest.approx(3 * 6 / 7 * 100 / 4)
+    assert f("pipeline_velocity", currency="JPY") == pytest.approx(3 * 6 / 7 * 20 / 4)
     none = {"dimension": "channel", "value": "__none__", "currency": "JPY"}
-    assert f("pipeline_velocity_breakdown", **none) == pytest.approx(2 * 4 / 5 * 20 / 4)
+    assert f("pipeline_velocity_breakdown", **none) == pytest.approx(2 * 6 / 7 * 20 / 4)
     assert f("pipeline_velocity", "24h", currency="EUR") is None
 
 
-def test_velocity_is_zero_without_open_deals_and_absent_without_time(ask: Ask) -> None:
-    sold = {"amount": 60, "currency": "EUR"}
-    f = ask(life("a", sold, lead="06-01", won="06-05"))
+def test_velocity_needs_five_won_deals_in_its_window(ask: Ask) -> None:
+    opened = [event(f"open {i}", "lead", "06-10", channel="web") for i in range(2)]
+    assert ask([*won(4), *opened])("pipeline_velocity", currency="EUR") is None
+    f = ask([*won(5), *opened])
+    assert f("pipeline_velocity", currency="EUR") == pytest.approx(2 * 60 / 4)
+    assert f("pipeline_velocity", "7d", currency="EUR") is None
+    # Of the channel nothing was won, and what it has open is worth what nobody knows.
+    assert f.labelled(
+        "pipeline_velocity_breakdown", "value", window="30d", dimension="channel"
+    ) == {"__none__": 0}
+    # All five are needed, their amounts are not.
+    f = ask([*won(4, {}), *life("priced", SOLD, lead="06-01", won="06-05"), *opened])
+    assert f("pipeline_velocity", currency="EUR") == pytest.approx(2 * 60 / 4)
+
+
+def test_velocity_leaves_out_deals_beyond_the_limit_of_their_stage(ask: Ask) -> None:
+    """Leads are stuck after a day, offers never: of five open deals three move."""
+    config = {"stuck_after": {"lead": "1d"}, "pipelines": {"slow": {"stuck_after": {}}}}
+    opened = [
+        event("a", "lead", "06-13", channel="web"),
+        event("b", "lead", "06-14 11:59", channel="web"),
+        event("c", "lead", "06-14 12:00"),
+        event("d", "lead", "06-15", channel="web"),
+        event("e", "offer", "2024-07-01T00:00:00Z"),
+    ]
+    f = ask([*won(5, {**SOLD, "channel": "web"}), *opened], config=config)
+    assert f.now("stuck_deals", stage="lead") == 2
+    assert f("pipeline_velocity", currency="EUR") == pytest.approx(3 * 60 / 4)
+    web = {"dimension": "channel", "value": "web", "currency": "EUR"}
+    assert f("pipeline_velocity_breakdown", **web) == pytest.approx(1 * 60 / 4)
+    # Another pipeline has limits of its own.
+    slow = {"pipeline": "slow"}
+    f = ask([*won(5, SOLD | slow), *(each | slow for each in opened)], config=config)
+    assert f("pipeline_velocity", pipeline="slow", currency="EUR") == pytest.approx(5 * 60 / 4)
+    # All of them are stuck: nothing moves.
+    f = ask([*won(5), *opened[:2]], config=config)
     assert f("pipeline_velocity", currency="EUR") == 0
-    f = ask([event("a", "won", "06-05", **sold), event("b", "lead", "06-05")])
-    assert f("deal_value", outcome="won", currency="EUR") == 60
+
+
+def test_velocity_is_zero_without_open_deals_and_absent_without_time(ask: Ask) -> None:
+    assert ask(won(5))("pipeline_velocity", currency="EUR") == 0
+    f = ask([*won(5, days=0), event("b", "lead", "06-05")])
+    assert f("deal_value", outcome="won", currency="EUR") == 300
     assert f("pipeline_velocity", currency="EUR") is None
 
 

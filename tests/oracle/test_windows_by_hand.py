@@ -152,6 +152,24 @@ def test_quantiles_are_the_value_at_the_rank(ask: Ask) -> None:
     assert f("time_to_close_seconds_quantile", outcome="lost", quantile="0.5") is None
 
 
+def test_the_quantiles_of_one_sample_are_that_sample(ask: Ask) -> None:
+    """One deal took 19 days; of two others in another channel the longer one is within the sum."""
+    lines = [
+        *life("a", {"channel": "fair"}, lead="05-06", won="05-25"),
+        *life("b", {"channel": "web"}, lead="05-25 00:00", won="05-25 00:00"),
+        *life("c", {"channel": "web"}, lead="05-02", won="05-25"),
+    ]
+    f = ask(lines)
+
+    def within(tenths: str, channel: str) -> float | None:
+        place = {"dimension": "channel", "value": channel, "quantile": tenths}
+        return f("time_to_close_seconds_breakdown_quantile", outcome="won", **place)
+
+    assert within("0.5", "fair") == within("0.9", "fair") == 19 * DAY
+    assert within("0.5", "web") == 0
+    assert within("0.9", "web") == 23 * DAY
+
+
 def test_closed_counts_are_zero_where_nothing_happened_and_ratios_absent(ask: Ask) -> None:
     f = ask([event("a", "lead", "06-01", channel="web")])
     assert f("leads", "1h") == 0

@@ -73,6 +73,9 @@ _VALUES: Final = "abcdef"
 _WORDS: Final = ("price", "time", "trust", "size", "risk", "law")
 _MONEY: Final = (("10", "EUR"), ("12.5", "EUR"), ("99.99", "USD"), (1_000, "JPY"), (0, "USD"))
 
+_AMENDED: Final = (("9.995", "EUR"), ("12.5", "usd"), (0.5, "JPY"), ("1,5", "EUR"), (7, None))
+_TAKEN: Final = ("owner", "lost_reason", "amount", "problems", "score")
+
 
 def crowd(rng: random.Random, number: int, days: int, first: int = 0) -> Events:
     """So many events of a dozen deals within some days; ids count from ``first``."""
@@ -109,9 +112,11 @@ def _given(rng: random.Random, days: int) -> dict[str, Any]:
     if rng.random() < 0.1:
         given["pipeline"] = rng.choice(("a", "default"))
     if rng.random() < 0.5:
-        given["amount"], given["currency"] = rng.choice(_MONEY)
+        given["amount"], given["currency"] = rng.choice(rng.choice((_MONEY, _MONEY, _AMENDED)))
         if rng.random() < 0.5:
             given["cost"] = rng.choice((0, 5, 7))
+    if rng.random() < 0.2:
+        given["cleared"] = rng.sample(_TAKEN, 2)
     if rng.random() < 0.3:
         given["score"] = rng.choice((0, 5, 7.5, -1.25))
     for name in ("problems", "desired_outcomes"):

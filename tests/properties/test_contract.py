@@ -12,6 +12,8 @@ from pydantic import TypeAdapter
 
 from funnel_stream.contract import (
     ActivityRecorded,
+    Amended,
+    Amendment,
     AnyEvent,
     DealUpdated,
     Decoder,
@@ -20,9 +22,10 @@ from funnel_stream.contract import (
     SpendRecorded,
     StageChanged,
 )
-from funnel_stream.contract.event import STAGES
+from funnel_stream.contract.event import CLEARABLE, STAGES
 from funnel_stream.contract.models import MODELS, FunnelEvent
-from funnel_stream.contract.money import DECIMALS
+from funnel_stream.contract.money import DECIMALS, check_money
+from funnel_stream.contract.rejections import RefusedError
 from funnel_stream.contract.schemas import json_schema, type_of
 from funnel_stream.contract.timestamps import micros_of
 
@@ -68,6 +71,7 @@ def events(draw: st.DrawFn) -> FunnelEvent:
     }
     attributes |= {"problems": draw(lists), "desired_outcomes": draw(lists)}
     attributes |= {"first_touch_at": draw(st.none() | times)}
+    attributes |= {"cleared": draw(st.none() | st.lists(st.sampled_from(CLEARABLE), max_size=4))}
     attributes |= {"score": draw(st.none() | st.floats(-1e9, 1e9))}
     if draw(st.booleans()):
         attributes |= {"amount": amount, "currency": currency}
@@ -76,7 +80,7 @@ def events(draw: st.DrawFn) -> FunnelEvent:
     return StageChanged(**common, **attributes, stage=draw(st.sampled_from(STAGES)))
 
 
-def decode(*values: bytes) -> list[tuple[str, Event] | Rejection]:
+def decode(*values: bytes) -> list[tuple[str, Event] | Amended | Rejection]:
     return DECODER.decode(values, [NOW_MS] * len(values))
 
 
@@ -86,7 +90,7 @@ def test_what_the_models_build_is_accepted_by_schema_and_decoder(event: FunnelEv
     fields = json.loads(value)
     SCHEMAS[fields["type"]].validate(fields)
     (entry,) = decode(value)
-    assert not isinstance(entry, Rejection), entry
+    assert not isinstance(entry, Amended | Rejection), entry
     key, decoded = entry
     assert key.encode() == event.key()
     assert decoded.id == event.event_id
@@ -101,8 +105,10 @@ def test_what_the_models_build_is_read_back(event: FunnelEvent) -> None:
 @given(events())
 def test_attributes_arrive_as_they_were_given(event: FunnelEvent) -> None:
     (entry,) = decode(event.value())
-    assert not isinstance(entry, Rejection), entry
+    assert not isinstance(entry, Amended | Rejection), entry
     found = entry[1].attributes or {}
+    cleared = [name for name in CLEARABLE if name in (getattr(event, "cleared", None) or ())]
+    assert found.get("cleared", []) == [name for name in cleared if name not in found]
     for name in ("channel", "source", "owner", "lost_reason", "pipeline"):
         text = getattr(event, name, None)
         if name == "channel" and isinstance(event, SpendRecorded):
@@ -129,7 +135,7 @@ def test_a_number_is_read_as_exactly_as_a_decimal_string(amount: tuple[Decimal, 
         for literal in (f"{decimal:f}", f'"{decimal:f}"', f"{decimal:e}")
     )
     first, second, third = decode(as_number, as_text, as_exponent)
-    assert not isinstance(first, Rejection), first
+    assert not isinstance(first, Amended | Rejection), first
     assert first == second == third
 
 
@@ -138,6 +144,45 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=5,
 )
+literals = st.from_regex(
+    r"-?(0|[1-9][0-9]{0,16})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?", fullmatch=True
+)
+amounts = json_values.map(json.dumps) | literals | literals.map('"{}"'.format)
+"""As they stand in the text of an event."""
+money_units = json_values | st.sampled_from(["EUR", "eur", "Jpy", "KWD", "XAU", "ABC", " "])
+
+
+@given(amounts, amounts, money_units)
+def test_no_stage_is_lost_over_money(amount: str, cost: str, currency: Any) -> None:
+    """And it is amended unless models and importers would have taken it as it stands."""
+    event = {"type": "stage_changed", "event_id": "e", "deal_id": "d", "stage": "won"}
+    event |= {"occurred_at": "2026-03-01T09:30:00Z", "owner": "Anna", "currency": currency}
+    value = f'{json.dumps(event)[:-1]}, "amount": {amount}, "cost": {cost}}}'.encode()
+    (entry,) = decode(value)
+    assert not isinstance(entry, Rejection), entry
+    attributes: Any = entry[1].attributes
+    assert attributes["owner"] == "Anna"
+    money = [attributes[name] for name in ("amount", "cost") if name in attributes]
+    assert all(0 <= minor < 10**15 and code in DECIMALS for minor, code in money)
+    fields = json.loads(value, parse_float=Decimal, parse_constant=float)
+    said = {name: found for name, found in fields.items() if not is_blank(found)}
+    if "amount" not in said and "cost" not in said:
+        assert not isinstance(entry, Amended)
+        return
+    try:
+        check_money(said)
+    except (RefusedError, TypeError):
+        assert isinstance(entry, Amended)
+        left_out = sum(name in said for name in ("amount", "cost")) > len(money)
+        assert (Amendment.UNREADABLE_AMOUNT in entry.reasons) is left_out
+    else:
+        assert not isinstance(entry, Amended)
+
+
+def is_blank(found: Any) -> bool:
+    return found is None or (isinstance(found, str) and all(each <= " " for each in found))
+
+
 FIELDS = sorted({name for model in MODELS for name in model.model_fields})
 
 
@@ -163,6 +208,6 @@ def test_any_bytes_have_an_outcome_that_neighbours_do_not_change(values: list[by
             assert entry.message
             entry.message.encode()
         else:
-            key, event = entry
+            key, event = entry[:2]
             assert isinstance(event, Event)
             key.encode()

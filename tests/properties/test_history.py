@@ -59,3 +59,4 @@ def test_every_instant_is_as_computed_alone(
         assert snapshot.as_of == alone.snapshot.as_of == instant
         assert snapshot.totals == alone.snapshot.totals, instant
     assert numbers_of(history.rejected) == numbers_of(alone.rejected)
+    assert history.amended == alone.amended

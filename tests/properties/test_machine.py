@@ -98,7 +98,12 @@ class Funnel(RuleBasedStateMachine):
     @rule(deal=deals)
     def a_deal_is_erased(self, deal: str) -> None:
         self.stream.fold({"type": "deal_erased", "deal_id": deal}, now_us=self._us(self.now))
-        self.in_force = [each for each in self.in_force if each.get("deal_id") != deal]
+        # What a fast clock says occurs later is of a new deal.
+        self.in_force = [
+            each
+            for each in self.in_force
+            if each.get("deal_id") != deal or datetime.fromisoformat(each["occurred_at"]) > self.now
+        ]
         self.erased[deal] = self.now
 
     # --- machinery ------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
-"""Quantiles of durations lie within 2 % of the exact ones of the samples."""
+"""Quantiles of durations lie within 2 % of the exact ones of the samples; a single one is exact."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from math import ceil
@@ -9,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from funnel_stream.cells import CELLS, GROWTH, HistogramCells, histogram_value
 from funnel_stream.definition import Definition
+from funnel_stream.shapes import _at_rank
 from tests.funnels import START, computed, event, figure, figures, stage
 
 Events = list[dict[str, Any]]
@@ -83,10 +86,31 @@ def test_quantiles_are_within_the_stated_bound(
 
     for quantile, rank in ((0.5, ceil(len(lengths) / 2)), (0.9, ceil(9 * len(lengths) / 10))):
         exact = sorted(lengths)[rank - 1] / 1e6
-        assert abs(shown("_quantile", quantile=str(quantile)) - exact) <= BOUND * exact
+        found_at = shown("_quantile", quantile=str(quantile))
+        assert abs(found_at - exact) <= BOUND * exact
+        assert 0 <= found_at <= shown("_sum")
+        assert len(lengths) > 1 or found_at == exact
     assert shown("_count") == len(lengths)
     assert shown("_sum") == sum(lengths) / 1e6
     assert shown("") == pytest.approx(sum(lengths) / 1e6 / len(lengths), rel=1e-12)
+
+
+@given(
+    of_cell=st.lists(st.tuples(st.integers(0, 700), st.integers(-1, 1)), min_size=1, max_size=30),
+    equal=st.tuples(durations, st.integers(1, 30)),
+)
+def test_the_sum_moves_no_quantile_away_from_its_sample(
+    of_cell: list[tuple[int, int]], equal: tuple[int, int]
+) -> None:
+    """Durations at the edges of their cells and many equal ones leave the bounds no room."""
+    cells = HistogramCells("tested", "")
+    edges = [max(0, round(GROWTH**index) + off) for index, off in of_cell]
+    sizes = sorted([*edges, *[equal[0]] * equal[1]])
+    values = [histogram_value(CELLS[cells.of(size)][2]) for size in sizes]
+    counted = sorted(Counter(values).items())
+    for rank, (size, value) in enumerate(zip(sizes, values, strict=True), start=1):
+        found = _at_rank(counted, rank, len(sizes), sum(sizes))
+        assert abs(found - size) <= abs(value - size) + 1e-9 * size
 
 
 def test_there_is_no_sample_of_a_negative_duration() -> None:

@@ -19,10 +19,9 @@ from funnel_stream.facts import (
     NONE,
     NOW_MEASURES,
     FactRules,
-    combination,
 )
-from funnel_stream.journey import Journey
 from funnel_stream.rates import Rates
+from funnel_stream.values import spellings
 from funnel_stream.windows import NOW, Row, Snapshot, WindowTables
 from tests.funnels import lines
 from tests.properties.stories import MINUTE_US, Story, micros_of, stories
@@ -77,10 +76,10 @@ def deal_facts(deals: Deals, definition: Definition) -> Iterator[Fact]:
     for name in deals.names():
         row = deals.row(name)
         assert row is not None
-        journey = Journey(row)
-        rows = rows_of(combination(journey), definition)
-        for key, weight in rules.facts(journey).items():
-            yield rows, CELLS[key >> MINUTE_BITS], key & ((1 << MINUTE_BITS) - 1), weight
+        for journey in rules.lives(row):
+            rows = rows_of(rules.combination(journey), definition)
+            for key, weight in rules.facts(journey).items():
+                yield rows, CELLS[key >> MINUTE_BITS], key & ((1 << MINUTE_BITS) - 1), weight
 
 
 def rows_of(values: tuple[str, ...], definition: Definition) -> list[Row]:
@@ -122,12 +121,13 @@ def spent_in(
     """Each pane's share of each spend, at the rate of the pane's day."""
     sums: Counter[Any] = Counter()
     rates = Rates(definition)
+    channels = spellings(definition.values)["channel"]
     last = now // MINUTE_US // window.pane
     size = window.pane * MINUTE_US
     for spend in spends:
         rows = [Row(spend.get("pipeline", "default"))]
         if "channel" in definition.dimensions:
-            rows.append(Row(rows[0].pipeline, "channel", spend["channel"]))
+            rows.append(Row(rows[0].pipeline, "channel", channels[spend["channel"]]))
         for pane in range(last - window.panes + 1, last + 1):
             if share := share_of(spend, pane * size, (pane + 1) * size):
                 minor, currency = rates.convert(share, spend["currency"], pane * size)

@@ -135,6 +135,19 @@ def test_anchors_may_be_used(tmp_path: Path) -> None:
             "(channel, owner); add it there",
         ),
         (
+            "values:\n  chanel: {fold_case: true}",
+            "2: values.chanel: 'chanel' is not one of channel, source, contact_trigger, product, "
+            "industry, segment, owner, closing_document; did you mean 'channel'?",
+        ),
+        (
+            "values:\n  owner:\n    fold_case: yes",
+            "3: values.owner.fold_case: 'yes' is neither true nor false",
+        ),
+        (
+            "values:\n  channel:\n    aliases:\n      www: web\n      web: online",
+            "4: values.channel.aliases.www: 'web' is itself an alias of 'online'; write 'online'",
+        ),
+        (
             "pipelines: [default]",
             "1: pipelines: should be a mapping (key: value), not a list",
         ),
@@ -343,6 +356,10 @@ TARGET = (
         (
             "{kpi: leads, value: 1, window: 30d, labels: {dimension: chanel, value: web}}",
             ".labels.dimension: leads has no breakdown by 'chanel'; did you mean 'channel'?",
+        ),
+        (
+            "{kpi: leads, value: 1, window: 30d, labels: {dimension: channel, value: 'a  fair '}}",
+            ".labels.value: 'a  fair ' counts as 'a fair'; write that",
         ),
         (
             "{kpi: cost_per_lead, value: 1, window: 30d, "

@@ -13,7 +13,7 @@ from funnel_stream.contract import Event, Reason
 from funnel_stream.deals import MISROUTED_HEADER, Deals, Fold
 from funnel_stream.definition import Definition
 from funnel_stream.errors import StateError
-from tests.funnels import at, event, micros, stage
+from tests.funnels import at, micros, stage
 
 NOW_MS = int(datetime(2027, 6, 1, tzinfo=UTC).timestamp() * 1000)
 
@@ -70,6 +70,22 @@ def test_duplicates_count_once_and_conflicts_are_rejected() -> None:
     assert "type or stage" in why.message
 
 
+def test_amended_events_are_counted_once_they_are_accepted() -> None:
+    deals = Deals(Definition())
+    rounded = stage("d", "offer", at(), event_id="x", amount=1.005, currency="eur")
+    right = {**rounded, "amount": "1.00", "currency": "EUR"}
+    result = fold(deals, record(rounded), record(rounded), record(right))
+    assert result.counts == {"accepted": 1, "duplicates": 2}
+    assert result.amended == {"rounded_amount": 1, "currency_case": 1}
+    other = fold(deals, record({**rounded, "amount": 2.005}))
+    assert [why.reason for _, why in other.rejected] == [Reason.CONFLICTING_DUPLICATE]
+    left_out = fold(deals, record(stage("d", "won", at(days=1), amount="much", currency="EUR")))
+    spent = {"type": "spend_recorded", "event_id": "s", "channel": "c", "occurred_at": at()}
+    spending = fold(deals, record({**spent, "amount": "0.001", "currency": "EUR"}))
+    assert (other.amended, left_out.amended) == ({}, {"unreadable_amount": 1})
+    assert spending.amended == {"rounded_amount": 1}
+
+
 def test_an_event_under_a_wrong_key_is_sent_on_once() -> None:
     deals = Deals(Definition())
     body = stage("right", "lead", at())
@@ -121,30 +137,21 @@ def test_an_erasure_without_a_key_is_rejected() -> None:
     assert why.reason == Reason.MISSING_KEY
 
 
-def test_a_closed_deal_expires_and_an_open_one_does_not() -> None:
-    deals = Deals(Definition(closed_retention_days=10))
-    fold(
-        deals,
-        record(stage("closed", "won", at())),
-        record(stage("open", "offer", at())),
-        record(event("spend_recorded", "", at(), channel="tv", amount=1, currency="EUR"), key="tv"),
-    )
-    result = fold(deals, record(stage("later", "lead", at(days=12))))
-    assert result.counts["expired"] == 2
-    assert result.changed[b"deal/closed"] is None
-    assert len(deals) == 2
+def test_an_erasure_takes_what_occurred_up_to_its_time() -> None:
+    deals = Deals(Definition())
+    early, later = stage("d", "lead", at(days=1)), stage("d", "offer", at(days=5))
+    fold(deals, record(early), record(later))
+    fold(deals, record(None, key="d", timestamp=micros(days=3) // 1000))
+    again = fold(deals, record(early), record(later))
+    assert again.counts == {"erased_dropped": 1, "duplicates": 1}
+    assert journey.size(deals.stored(b"deal/d") or b"") == 1
 
 
-def test_what_comes_for_an_expired_deal_starts_a_new_one() -> None:
-    """The time runs from the last event, and is over when more than 400 days have passed."""
-    for before in ([], [record(stage("d", "lead", at(days=-1)))]):
-        for seconds, kept in ((0, True), (1, False)):
-            deals = Deals(Definition())
-            fold(deals, *before, record(stage("d", "won", at())))
-            again = fold(deals, record(stage("d", "lead", at(days=400, seconds=seconds))))
-            assert again.counts["expired"] == (not kept)
-            events = 1 + kept * (1 + len(before))
-            assert journey.size(deals.stored(b"deal/d") or b"") == events
+def test_an_older_erasure_does_not_shorten_a_newer_one() -> None:
+    deals = Deals(Definition())
+    for days in (3, 1):
+        fold(deals, record(None, key="d", timestamp=micros(days=days) // 1000))
+    assert fold(deals, record(stage("d", "lead", at(days=2)))).counts == {"erased_dropped": 1}
 
 
 def test_the_first_time_of_a_row_is_read_without_decoding_it() -> None:

@@ -104,6 +104,23 @@ def test_contradictions_in_the_order_of_time_are_cheap() -> None:
     assert history.counts["duplicates"] == 1
 
 
+def test_what_is_amended_is_counted_of_the_events_seen() -> None:
+    rounded = stage("a", "offer", at(days=1), event_id="x", amount="1.005", currency="EUR")
+    right = dict(rounded, amount="1.00")
+    unread = stage("b", "offer", at(days=9), amount="much", currency="EUR")
+    file = [rounded, right, unread, stage("c", "lead", at(days=2))]
+    history = agrees(file, 1, 3, 10)
+    assert history.contested == 0
+    assert history.rejected == []
+    assert history.amended == {"rounded_amount": 1, "unreadable_amount": 1}
+    late_first = stage("d", "won", at(days=5), amount="1.001", currency="EUR")
+    contested = dict(late_first, occurred_at=at(days=2), stage="lost")
+    assert agrees([*file, late_first, contested], 1, 4, 10).amended == {
+        "rounded_amount": 2,
+        "unreadable_amount": 1,
+    }
+
+
 def test_erased_deals_never_count() -> None:
     file = [
         stage("a", "lead", at(days=1)),

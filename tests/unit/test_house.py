@@ -9,12 +9,14 @@ ROOT = Path(funnel_stream.__file__).parent
 
 FLOORS = [
     {"errors"},
-    {"contract", "cells", "documents", "human"},
+    {"contract", "cells", "documents", "human", "intervals"},
+    {"values"},
     {"definition"},
     {"rates", "journey"},
     {"spend"},
-    {"facts"},
+    {"facts", "expiry"},
     {"blocks"},
+    {"ledger"},
     {"deals"},
     {"panes", "breakdowns"},
     {"totals"},

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from funnel_stream.catalogue import BY_ID, KPIS
 from funnel_stream.definition import Definition
 from tests.funnels import Figures, at, computed, event, figure, figures, micros, stage
 
@@ -99,8 +100,11 @@ FIGURES: list[tuple[str, dict[str, str], float | None]] = [
     ("lead_score", {"qualified": "true"}, 50.0),
     ("lead_score", {"qualified": "false"}, None),
     ("margin_ratio", {"currency": "EUR"}, 0.75),
-    # 2 open deals × ½ won × 1,800 a won deal ÷ 9 days
-    ("pipeline_velocity", {"currency": "EUR"}, 200.0),
+    # One won deal is too few to say anything about the two that are open.
+    ("pipeline_velocity", {"currency": "EUR"}, None),
+    # The day in progress has passed by an hour.
+    ("won_value_per_day", {"currency": "EUR"}, 1800 / (364 + 1 / 24)),
+    ("won_value_per_day", {"currency": "USD"}, None),
 ]
 
 
@@ -136,6 +140,23 @@ def test_a_figure_of_now(kpi: str, labels: dict[str, str], value: float | None) 
     limits = Definition(stuck_after={"lead": "16d", "negotiation": "9d"})
     result = computed(STORY, micros(days=20, hours=12), limits)
     assert figure(result, f"funnel_{kpi}", window=None, **labels) == value
+
+
+def test_velocity_is_what_moves_by_what_five_won_deals_were_like() -> None:
+    """3 open of which 1 is stuck × 5 of 6 won × 1,800 a won deal ÷ 9 days."""
+    closed = [(f"won {i}", "won") for i in range(5)] + [("lost", "lost")]
+    events = [
+        *(stage(deal, "lead", at(days=1), amount=1800, currency="EUR") for deal, _ in closed),
+        *(stage(deal, outcome, at(days=10)) for deal, outcome in closed),
+        *(stage(f"open {day}", "lead", at(days=day)) for day in (1, 15, 19)),
+    ]
+    limits = Definition(stuck_after={"lead": "10d"})
+    result = computed(events, micros(days=20), limits)
+    velocity = figure(result, "funnel_pipeline_velocity", currency="EUR")
+    assert velocity == pytest.approx(2 * 5 / 6 * 1800 / 9)
+    of_four = [each for each in events if each["deal_id"] != "won 0"]
+    result = computed(of_four, micros(days=20), limits)
+    assert figure(result, "funnel_pipeline_velocity", currency="EUR") is None
 
 
 def test_a_deal_is_stuck_from_the_minute_after_its_limit() -> None:
@@ -327,3 +348,24 @@ def test_a_deal_without_a_stage_counts_for_its_activities_alone() -> None:
     assert figure(result, "funnel_activities", activity="call", outcome="held") == 1
     assert figure(result, "funnel_activity_conversion_ratio_denominator", activity="call") == 0
     assert figure(result, "funnel_leads") == 0
+
+
+def test_ratios_of_counts_of_different_deals_are_no_proportions() -> None:
+    """Two deals of last month are won beside the one lead of today: two won per lead."""
+    events = [
+        *(stage(deal, "lead", at()) for deal in "ab"),
+        *(stage(deal, "won", at(days=40)) for deal in "ab"),
+        stage("c", "lead", at(days=40)),
+    ]
+    above_one = set()
+    for (metric, labels), value in figures(computed(events, micros(days=40, hours=1))).items():
+        kpi = BY_ID.get(metric.removeprefix("funnel_"))
+        if kpi and kpi.unit == "ratio" and value > 1:
+            above_one.add(kpi.id)
+            assert not kpi.is_proportion(dict(labels))
+    assert above_one == {"conversion_ratio", "lead_quality_ratio", "sales_conversion_ratio"}
+    money = {"discount_ratio", "value_retention_ratio", "margin_ratio"}
+    for basis, others in (("period", above_one), ("cohort", set()), ("matured", set())):
+        ratios = [kpi for kpi in KPIS if kpi.unit == "ratio"]
+        different = {kpi.id for kpi in ratios if not kpi.is_proportion({"basis": basis})}
+        assert different == money | others

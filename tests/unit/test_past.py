@@ -116,6 +116,37 @@ def test_what_cancels_out_is_not_there() -> None:
     assert set(map(len, past.trend("default", MONTH).buckets)) == {0}
 
 
+# --- since when ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("window", "minute", "began"),
+    [
+        (MONTH, 3 * MINUTES + 700, 3 * MINUTES),
+        (MONTH, 39 * MINUTES + 700, 39 * MINUTES),
+        (DAY, 39 * MINUTES + 700, 39 * MINUTES + 660),
+        (HOUR, 39 * MINUTES + 700, 39 * MINUTES + 700),
+        # Of the beginning only the day is known: it had facts when that had ended.
+        (DAY, 3 * MINUTES + 700, 4 * MINUTES),
+        (HOUR, 3 * MINUTES + 700, 4 * MINUTES),
+    ],
+)
+def test_since_when_a_pipeline_has_facts(window: Window, minute: int, began: int) -> None:
+    made = tables(block(minute, 1), block(minute + 10, 1), block(5, 1, pipeline="other"), days=39.5)
+    made.apply(1, [block(minute + 20, 1)])
+    past = made.snapshot().past
+    start = micros() // 60_000_000
+    found = past.trend("default", window).began
+    assert found is not None
+    assert found - start == began
+    assert past.trend("nobody's", window).began is None
+
+
+def test_the_window_before_begins_one_window_before_the_ended_panes() -> None:
+    trend = tables(days=40.5).snapshot().past.trend("default", MONTH)
+    assert trend.before_from == micros(days=-19) // 60_000_000
+
+
 # --- readers --------------------------------------------------------------------------------------
 
 

@@ -77,7 +77,7 @@ def test_alive_as_long_as_there_is_progress_or_nothing_to_do():
     assert reporter.alive()
     reporter.observe_partition(0, lag=5, rows=1)
     assert not reporter.alive(), "work is waiting, and nothing has been done for too long"
-    reporter.count_batch(5, {}, {})
+    reporter.count_batch(5, {}, {}, {})
     assert reporter.alive()
 
 
@@ -95,7 +95,11 @@ def test_histograms_keep_every_observation():
 
 def test_readings_do_not_change_afterwards():
     reporter, _ = reporting()
-    reporter.count_batch(3, {"duplicates": 1}, {"not_json": 2})
+    reporter.count_batch(3, {"duplicates": 1}, {"not_json": 2}, {"currency_case": 1})
     before = reporter.operations()
-    reporter.count_batch(3, {"duplicates": 1}, {"not_json": 2})
+    reporter.count_batch(3, {"duplicates": 1}, {"not_json": 2}, {"currency_case": 1})
     assert (before.events, before.duplicates, before.rejected) == (3, 1, {"not_json": 2})
+    assert (before.amended, reporter.operations().amended) == (
+        {"currency_case": 1},
+        {"currency_case": 2},
+    )

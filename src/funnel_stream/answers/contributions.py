@@ -9,8 +9,9 @@ from funnel_stream.cells import CELLS, MATURED, NOW_MEASURES
 from funnel_stream.contract.event import STAGES
 from funnel_stream.contract.money import DECIMALS
 from funnel_stream.definition import DAY, HOUR, MINUTE, Definition, Window, minutes_of
-from funnel_stream.facts import ATTRIBUTES, LABEL_LENGTH, MINUTE_BITS, NONE, Facts
+from funnel_stream.facts import ATTRIBUTES, MINUTE_BITS, NONE, Facts
 from funnel_stream.shapes import Ages, Amounts, Durations, Means, MoneyMeans, MoneyRatios
+from funnel_stream.values import LABEL_LENGTH
 from funnel_stream.windows import NOW
 
 MINUTE_US: Final = 60_000_000

@@ -15,9 +15,9 @@ from funnel_stream.contract.event import LOST, STAGES, WON
 from funnel_stream.contract.timestamps import moment
 from funnel_stream.deals import Deals
 from funnel_stream.definition import Definition, minutes_of
-from funnel_stream.facts import MINUTE_BITS, NONE, FactRules, combination
-from funnel_stream.journey import Journey
+from funnel_stream.facts import MINUTE_BITS, NONE, FactRules
 from funnel_stream.shapes import Counts, Durations, Means, OpenCounts, Ratios
+from funnel_stream.values import Values, spelled
 
 _NAMES_AT_ONCE: Final = 10_000
 _NAMES_A_STEP: Final = 256
@@ -54,6 +54,9 @@ class Finder:
         self._as_of = as_of
         self._rules = FactRules(definition)
         self._parts = tuple(asked.dimension.split("+")) if asked.dimension else ()
+        self._values = {asked.value}
+        if asked.dimension in self._rules.spellings:
+            self._values.add(self._rules.spellings[asked.dimension][asked.value])
         self._roles: dict[str, dict[int, list[Role]]] = {}
         self._needles = _needles(asked, definition)
         self._counts, self._may_count = _times(asked, as_of)
@@ -66,13 +69,14 @@ class Finder:
         """What the deal adds to the figure; ``None`` if nothing."""
         if not self._may_count(_decode_brief(row)):
             return None
+        # Of several deals of this id the last is the one that windows can still hold.
+        journey = self._rules.lives(row)[-1]
         asked = self._asked
-        journey = Journey(row)
-        owner = combination(journey)
+        owner = self._rules.combination(journey)
         pipeline = owner[0]
         if asked.pipeline not in (None, pipeline):
             return None
-        if self._parts and value_under(self._parts, owner) != asked.value:
+        if self._parts and value_under(self._parts, owner) not in self._values:
             return None
         total, scale, last = 0, 0, 0
         wanted = self._roles.setdefault(pipeline, {})
@@ -94,7 +98,7 @@ class Finder:
             stage=None if journey.stage is None else STAGES[journey.stage],
             contribution=total if scale == 1 else total / scale,
             at=moment(last * MINUTE_US),
-            attributes=plain(journey.attributes),
+            attributes=plain(spelled(journey.attributes, self._rules.spellings)),
         )
 
     def _wanted(self, pipeline: str, cell: int) -> list[Role]:
@@ -112,8 +116,9 @@ class Finder:
 def _needles(asked: Question, definition: Definition) -> list[bytes]:
     """Texts that the row of a deal names if it is one."""
     texts = [] if asked.pipeline in (None, "default") else [asked.pipeline]
-    if "+" not in asked.dimension:
-        texts.append(asked.value)
+    own = definition.values.get(asked.dimension, Values())
+    if "+" not in asked.dimension and not (own.aliases or own.fold_case):
+        texts += asked.value.split()  # between its words any white space may have been written
     shape = asked.kpi.shape
     if not isinstance(shape, Counts | Ratios | Means | Durations):
         known = shape.known if isinstance(shape, OpenCounts) else {}

@@ -27,8 +27,9 @@ from funnel_stream.contract.event import (
 )
 from funnel_stream.contract.timestamps import LAST_MICROS, moment
 from funnel_stream.definition import DAY, HOUR, MINUTE, Definition, Pipeline
-from funnel_stream.facts import NONE, FactRules, combination
+from funnel_stream.facts import ATTRIBUTES, NONE, FactRules
 from funnel_stream.journey import Journey, events
+from funnel_stream.values import spelled
 
 _PANE_NAMES: Final = {MINUTE: "minute", HOUR: "hour", DAY: "day"}
 
@@ -120,12 +121,15 @@ class Explanation:
 
 
 def explain(deal_id: str, row: bytes, definition: Definition, as_of: int) -> Explanation:
-    """What the events of a deal mean and add up to, as of an instant (µs)."""
-    journey = Journey(row)
-    owner = combination(journey)
+    """What the events of a deal mean and add up to, as of an instant (µs).
+
+    Of several deals of the same id, one after the other, it is about the last.
+    """
+    rules = FactRules(definition)
+    *former, journey = rules.lives(row)
+    owner = rules.combination(journey)
     pipeline = definition.pipelines.get(owner[0], Pipeline())
-    facts = FactRules(definition).facts(journey)
-    added = contributions(facts, definition, owner[0], as_of)
+    added = contributions(rules.facts(journey), definition, owner[0], as_of)
     original = journey.offers[0].amount if journey.offers else None
     final = journey.attributes.get("amount")
     return Explanation(
@@ -135,19 +139,22 @@ def explain(deal_id: str, row: bytes, definition: Definition, as_of: int) -> Exp
         pipeline_title=pipeline.title,
         stage=None if journey.stage is None else STAGES[journey.stage],
         since=None if journey.stage is None else moment(journey.since),
-        journey=list(told(events(row))),
+        journey=list(told([e for e in events(row) if e.at >= journey.first_at], rules.keep_first)),
         reached=list(_reached(journey)),
         closing=_closing(journey),
         offers=[SentOffer(moment(at), amount and money(*amount)) for at, amount in journey.offers],
         original_amount=original and money(*original),
         final_amount=final and money(*final),
-        attributes=plain(journey.attributes),
+        attributes=plain(spelled(journey.attributes, rules.spellings)),
         counts_under={
             dimension.name: value_under(dimension.parts, owner)
             for dimension in definition.dimension_list()
         },
         contributions=list(_counted(added, as_of)),
-        notes=list(_notes(journey, definition, as_of)),
+        notes=[
+            *_former_notes(former, definition),
+            *_notes(journey, owner, definition, as_of),
+        ],
         titles=dict(pipeline.stage_titles),
     )
 
@@ -239,7 +246,22 @@ def _instant(at: int) -> datetime:
     return moment(at) if at <= LAST_MICROS else datetime.max.replace(tzinfo=UTC)
 
 
-def _notes(journey: Journey, definition: Definition, as_of: int) -> Iterator[str]:
+def _former_notes(former: list[Journey], definition: Definition) -> Iterator[str]:
+    for deal in former:
+        until, days = _day(deal.last_at), definition.closed_retention_days
+        yield (
+            f"Another deal of this id was over by {until}; what came more than {days} days later "
+            "(closed_retention_days) is this one."
+        )
+
+
+def _day(at: int) -> str:
+    return moment(at).date().isoformat()
+
+
+def _notes(
+    journey: Journey, owner: tuple[str, ...], definition: Definition, as_of: int
+) -> Iterator[str]:
     """Answers to the usual doubts: why something does not count."""
     given = journey.attributes
     if journey.stage is None:
@@ -251,7 +273,7 @@ def _notes(journey: Journey, definition: Definition, as_of: int) -> Iterator[str
     elif all(amount is None for _, amount in journey.offers):
         yield "No amount was known when the offers were sent: they add nothing to their value."
     if "amount" not in given:
-        yield "No amount was ever given: it adds nothing to any value."
+        yield "No amount is known: it adds nothing to any value."
     entered, reached = journey.entered, journey.reached
     passed = [
         STAGES[stage]
@@ -267,7 +289,7 @@ def _notes(journey: Journey, definition: Definition, as_of: int) -> Iterator[str
     if touched is not None and lead_at is not None and touched > lead_at:
         yield "The first touch is later than the lead: there is no time to acquire it."
     parts = dict.fromkeys(part for each in definition.dimension_list() for part in each.parts)
-    if missing := [part for part in parts if not given.get(part)]:
+    if missing := [part for part in parts if not owner[ATTRIBUTES.index(part)]]:
         yield f"Not given: {', '.join(missing)}. By these it counts under {NONE}."
     newest = max(move.at for move in journey.moves) if journey.moves else lead_at
     if newest is not None and newest > as_of:

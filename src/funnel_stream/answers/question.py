@@ -14,8 +14,10 @@ from funnel_stream.shapes import OTHER, Counts, Durations, Means, OpenCounts, Ra
 _NOT_OF_DEALS: Final = {
     "spend": "money is spent on channels, not on deals",
     "cost_per_lead": "it is spend ÷ leads; the leads are kpi=leads",
-    "pipeline_velocity": "it is made of open_deals, win_ratio, deal_value and "
+    "pipeline_velocity": "it is made of open_deals, stuck_deals, win_ratio, deal_value and "
     "time_to_close_seconds; ask for one of these",
+    "won_value_per_day": "it is deal_value by the days of the window; ask for kpi=deal_value and "
+    "outcome=won",
     "target": "a target is set in funnel.yaml; ask for the KPI that it is set for",
     "target_attainment_ratio": "ask for the KPI that the target is set for",
 }

@@ -1,9 +1,10 @@
 """A deal's journey as people tell it: what happened when, and what is remarkable about it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any, Final
 
 from funnel_stream.contract.event import (
@@ -25,11 +26,16 @@ _MICROS: Final = 1_000_000
 
 @dataclass(frozen=True)
 class Given:
-    """An attribute that an event gave; ``before``: what it replaced, ``None`` if it was unknown."""
+    """An attribute that an event gave; ``before``: what it replaced, ``None`` if it was unknown.
+
+    ``value`` is ``None`` where the event cleared it. ``kept``: the value given first, where that
+    one counts on.
+    """
 
     name: str
     value: Any
     before: Any = None
+    kept: Any = None
 
 
 @dataclass(frozen=True)
@@ -43,10 +49,13 @@ class Step:
     given: list[Given]
 
 
-def told(arrived: list[Event]) -> Iterator[Step]:
-    """The events of a deal, given in the order of their arrival, in the order of the journey."""
+def told(arrived: list[Event], keep_first: Set[str] = frozenset()) -> Iterator[Step]:
+    """The events of a deal, given in the order of their arrival, in the order of the journey.
+
+    ``keep_first``: attributes of which the value that was given first counts.
+    """
     late = _late(arrived)
-    given = _given(arrived)
+    given = _given(arrived, keep_first)
     before: int | None = None
     furthest = -1
     for event in sorted(arrived):
@@ -74,17 +83,44 @@ def _late(arrived: list[Event]) -> set[str]:
     return late
 
 
-def _given(arrived: list[Event]) -> dict[str, list[Given]]:
-    """By event: its attributes, with what each replaced in the order in which the last one wins."""
+def _given(arrived: list[Event], keep_first: Set[str]) -> dict[str, list[Given]]:
+    """By event: its attributes, with what each replaced, or left as it was."""
     known: dict[str, Any] = {}
+    left = _left_a_closing(arrived)
     found: dict[str, list[Given]] = {}
     for event in sorted(arrived, key=lambda event: (event.at, event.id)):
         attributes = plain(event.attributes or {})
+        cleared = dict.fromkeys(attributes.pop("cleared", ()))
+        attributes = cleared | attributes
+        for name in keep_first & cleared.keys() & attributes.keys():
+            if attributes[name] is not None:
+                known.pop(name, None)
         found[event.id] = [
-            Given(name, value, known.get(name)) for name, value in attributes.items()
+            _given_one(name, value, known.get(name), keep_first)
+            for name, value in attributes.items()
         ]
-        known.update(attributes)
+        for name, value in attributes.items():
+            if value is None or name not in keep_first or known.get(name) is None:
+                known[name] = value
+        if event.id in left:
+            known.pop("lost_reason", None)
     return found
+
+
+def _given_one(name: str, value: Any, known: Any, keep_first: Set[str]) -> Given:
+    if name in keep_first and value is not None and known is not None:
+        return Given(name, value, kept=known)
+    return Given(name, value, known)
+
+
+def _left_a_closing(arrived: list[Event]) -> set[str]:
+    """Events by which the deal moved out of ``won`` or ``lost``: the reason was of that closing."""
+    stages = [event for event in sorted(arrived) if event.kind <= LOST]
+    return {
+        event.id
+        for before, event in pairwise(stages)
+        if before.kind >= WON and event.kind != before.kind
+    }
 
 
 def _move(before: int | None, stage: int, furthest: int) -> tuple[str, list[str]]:

@@ -102,12 +102,25 @@ def _stage(explained: Explanation, stage: str) -> Phrase:
 
 
 def details(step: Step) -> list[Phrase]:
-    """What a step gave and corrected: ``owner ann``, ``corrected owner ann → bob``."""
+    """What a step gave, corrected and took away: ``owner ann``, ``corrected owner ann → bob``,
+    ``cleared owner bob``; or ``channel direct, web was first`` where the first one counts on."""
     return [_given(given) for given in step.given]
 
 
 def _given(given: Given) -> Phrase:
-    name, value = given.name.replace("_", " "), _foreign(_value(given.value))
+    name = given.name.replace("_", " ")
+    if given.value is None:
+        before = [] if given.before is None else [Piece(" "), _foreign(_value(given.before))]
+        return Piece(f"cleared {name}"), *before
+    value = _foreign(_value(given.value))
+    if given.kept not in (None, given.value):
+        return (
+            Piece(f"{name} "),
+            value,
+            Piece(", "),
+            _foreign(_value(given.kept)),
+            Piece(" was first"),
+        )
     if given.before is None or given.before == given.value:
         return Piece(f"{name} "), value
     return Piece(f"corrected {name} "), _foreign(_value(given.before)), Piece(" → "), value

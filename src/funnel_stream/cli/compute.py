@@ -8,7 +8,13 @@ from typing import Annotated, Final
 import typer
 
 from funnel_stream.cli.delivery import progress_bar
-from funnel_stream.cli.event_file import explain_rejected, no_events, opened, watched
+from funnel_stream.cli.event_file import (
+    explain_amended,
+    explain_rejected,
+    no_events,
+    opened,
+    watched,
+)
 from funnel_stream.cli.plot import check_picture
 from funnel_stream.cli.wanted import Wanted, wanted_of
 from funnel_stream.compute import Computed
@@ -93,8 +99,9 @@ def compute(
     """Compute the KPIs of a file of events, without a broker.
 
     The figures are those that /metrics would show at that instant. Lines that break the contract
-    are left out, counted and explained on stderr. With --every the events are read once, and every
-    row of the history has the figures that --as-of would give for its time.
+    are left out, counted and explained on stderr; so is what was amended in others. With --every
+    the events are read once, and every row of the history has the figures that --as-of would give
+    for its time.
 
     \b
     funnel-stream compute events.ndjson
@@ -129,6 +136,7 @@ def compute(
             watched(file, show), wanted.definition, as_of=instant, now_ms=now_ms
         )
     explain_rejected(computed.rejected)
+    explain_amended(computed.amended)
     if instant is None and not computed.snapshot.as_of:
         raise no_events(events)
     if plot is not None:
@@ -157,7 +165,7 @@ def _print(computed: Computed, wanted: Wanted, *, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    from funnel_stream.cli.kpi_table import TOO_MANY, kpi_tables
+    from funnel_stream.cli.kpi_table import BASES, TOO_MANY, kpi_tables
 
     counts = computed.counts
     console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
@@ -170,11 +178,14 @@ def _print(computed: Computed, wanted: Wanted, *, as_json: bool) -> None:
         wanted.definition,
         wanted.windows,
         by=wanted.dimension or None,
+        console=console,
         brief=not wanted.named,
     )
     for table in tables:
         console.print(table)
         console.print()
+    if any("basis" in sample.labels for sample in found):
+        console.print(BASES, style="dim")
     if not wanted.named:
         more = " ".join(f"-k {name}" for name in (*TOO_MANY, "lost_deals", "conversion_ratio"))
         console.print(f"Every line of a KPI: {more}", style="dim")

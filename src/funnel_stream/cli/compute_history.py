@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from funnel_stream.cli.delivery import progress_bar
-from funnel_stream.cli.event_file import explain_rejected, no_events, opened, watched
+from funnel_stream.cli.event_file import (
+    explain_amended,
+    explain_rejected,
+    no_events,
+    opened,
+    watched,
+)
 from funnel_stream.cli.figure_files import (
     Add,
     check_format,
@@ -68,6 +74,7 @@ def over_history(
                 recorder.add(snapshot)
             show(number / len(times), history.counts["accepted"])
     explain_rejected(history.rejected)
+    explain_amended(history.amended)
     if plot is not None and snapshot is not None:
         draw_funnels(plot, snapshot, wanted, recorder)
 

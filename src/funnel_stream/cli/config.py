@@ -111,6 +111,7 @@ def effective(definition: Definition, mode: Literal["json", "python"]) -> dict[s
         }
         for name, own in document["pipelines"].items()
     }
+    document["values"] = {name: _said(own) for name, own in document["values"].items()}
     document["targets"] = [_said(target) for target in document["targets"]]
     document["export"] |= {
         "windows": list(definition.export_windows()),

@@ -172,7 +172,7 @@ def main_kpis(figures: Figures) -> list[tuple[str, str]]:
     won, lost = (kpi("funnel_deals_closed", outcome=outcome) for outcome in ("won", "lost"))
     median = kpi("funnel_time_to_close_seconds_quantile", outcome="won", quantile="0.5")
     return [
-        ("Qualified leads", human.count(kpi("funnel_qualified_leads"))),
+        ("Qualified, old leads too", human.count(kpi("funnel_qualified_leads"))),
         ("Offers sent", human.count(kpi("funnel_offers_sent"))),
         ("Won / lost", f"{human.count(won)} / {human.count(lost)}"),
         ("Win ratio", human.percent(kpi("funnel_win_ratio"))),
@@ -237,7 +237,11 @@ def sparkline(values: Sequence[float]) -> str:
 
 def summary(moment: Moment) -> RenderableType:
     """The closing tables, for logs and pipes as well."""
-    table = Table(box=box.SIMPLE_HEAD, title="Funnel, last 30 days", title_justify="left")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title="Leads of the last 30 days so far",
+        title_justify="left",
+    )
     table.add_column("stage")
     for column in ("deals", "of leads", "open now"):
         table.add_column(column, justify="right")

@@ -23,7 +23,8 @@ def emit(
 ) -> None:
     """Publish events to Kafka, keyed by deal (by channel for spend) as Java's clients would.
 
-    A line {"type": "deal_erased", "deal_id": "…"} is published as a null value. Lines are not
+    A line {"type": "deal_erased", "deal_id": "…"} is published as a null value, with its
+    "occurred_at" as the record's timestamp: what occurred up to then is erased. Lines are not
     judged here: the worker rejects what is wrong, into the dead letters, with the reason.
 
     Example: funnel-stream emit events.ndjson --broker localhost:9092 --rate 500

@@ -2,12 +2,12 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from funnel_stream.contract import Rejection
+from funnel_stream.contract import Amendment, Rejection
 from funnel_stream.errors import InputError, UsageError
 
 _LINES_PER_UPDATE: Final = 5_000
@@ -34,8 +34,25 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def watched(file: BinaryIO, show: Callable[[float, int], None]) -> Iterator[bytes]:
-    """The file's lines; ``show`` is told the share that is read, and how many lines."""
+def watched(file: BinaryIO, show: Callable[[float, int], None]) -> Iterable[bytes]:
+    """The file's lines; ``show`` is told the share that is read, and how many lines.
+
+    They can be read again where that is possible; those of a pipe are an iterator.
+    """
+    return _Lines(file, show) if file.seekable() else _lines(file, show)
+
+
+class _Lines:
+    def __init__(self, file: BinaryIO, show: Callable[[float, int], None]) -> None:
+        self._file, self._show = file, show
+        self._start = file.tell()
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._file.seek(self._start)
+        return _lines(self._file, self._show)
+
+
+def _lines(file: BinaryIO, show: Callable[[float, int], None]) -> Iterator[bytes]:
     size = os.fstat(file.fileno()).st_size  # 0 where it cannot be known, as of a pipe
     number = read = 0
     try:
@@ -60,6 +77,14 @@ def explain_rejected(rejected: Sequence[tuple[int, Rejection]]) -> None:
         print(f"  line {number}: {why.reason}:{field} {why.message}", file=sys.stderr)
     if len(rejected) > _SHOWN:
         print(f"  … and {len(rejected) - _SHOWN:,} more", file=sys.stderr)
+
+
+def explain_amended(amended: Mapping[Amendment, int]) -> None:
+    """Say on stderr how many events count otherwise than they were written, and why."""
+    for reason in Amendment:
+        if number := amended.get(reason):
+            events = "event" if number == 1 else "events"
+            print(f"{number:,} {events} amended: {reason}: {reason.sentence}", file=sys.stderr)
 
 
 def no_events(path: Path) -> InputError:

@@ -97,13 +97,12 @@ def explain(
 
 def _read(deal_id: str, path: Path, as_of: str | None, config: Path | None) -> Explanation:
     """The deal as a file has it. Raises ``FunnelError`` if it does not."""
-    from funnel_stream.compute import batches
+    from funnel_stream.compute import batches, deals_of_file
     from funnel_stream.configuration import load
-    from funnel_stream.deals import Deals
 
     definition = load(config)
     until = None if as_of is None else _instant(as_of)
-    deals, wanted = Deals(definition), deal_id.encode(errors="replace")
+    deals, wanted = deals_of_file(definition), deal_id.encode(errors="replace")
     with opened(path) as file, progress_bar("reading") as show:
         for records in batches(watched(file, show), time.time_ns() // 1_000_000):
             fold = deals.fold(records, until=until)
@@ -115,8 +114,7 @@ def _read(deal_id: str, path: Path, as_of: str | None, config: Path | None) -> E
         seen = "" if as_of is None else f" up to {as_of}"
         raise FunnelError(
             f"there is no deal {deal_id!r} in {name_of(path)}{seen}",
-            hint="Is the id written as in the events? An erased deal is gone, and so is one that "
-            "was closed long before the last event (closed_retention_days).",
+            hint="Is the id written as in the events? An erased deal is gone.",
         )
     return explain_row(deal_id, row, definition, deals.watermark if until is None else until)
 

@@ -1,10 +1,16 @@
-"""KPIs as tables to read: per pipeline one of its windows, by stage of the funnel, one of now."""
+"""KPIs as tables to read: per pipeline one of its windows, by stage of the funnel, one of now.
+
+Beside every ratio and mean stands of how many it is, and beside a proportion how sure it is, if
+there is room; else the number stands beneath.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
+from enum import Enum
 from itertools import chain, groupby
 from typing import Final, NamedTuple
 
 from rich import box
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -14,12 +20,15 @@ from funnel_stream.catalogue import KPIS, Kpi
 from funnel_stream.contract.event import STAGES
 from funnel_stream.definition import Definition
 from funnel_stream.facts import NONE
+from funnel_stream.intervals import wilson
 from funnel_stream.kpi_reference import STAGE_TITLES
 from funnel_stream.samples import Sample
-from funnel_stream.shapes import OTHER, OpenCounts
+from funnel_stream.shapes import OTHER, MoneyRatios, OpenCounts
 
 _QUANTILES: Final = {"0.5": "median", "0.9": "90 % within"}
 _NAME_WIDTH: Final = 25
+_UNLIMITED: Final = 10_000
+"""Columns of a terminal that everything fits into."""
 _STRUCTURE: Final = ("pipeline", "window", "dimension", "value")
 _NOW: Final = ""
 """Stands for the window of the KPIs that have none."""
@@ -36,6 +45,25 @@ TOO_MANY: Final = ("transitions", "lost_value")
 """KPIs with more lines than anybody reads unasked."""
 _LEFT_OUT: Final = {"lost_deals": ("lost_from", "offered")}
 """Labels over which counts are added up unless the KPI was asked for."""
+BASES: Final = (
+    "Counts, and ratios without a basis, are of what happened in the window, whoever it happened "
+    "to: so is period (won per lead, no share of the leads). Cohort: the share so far of those who "
+    "came in the window. Matured: the same, each at the age of the horizon."
+)
+"""What stands beside each other in a table."""
+
+
+class _Layout(Enum):
+    """Where the size and the interval of a figure stand: the first one that fits is taken."""
+
+    FULL = "size and interval beside it"
+    BESIDE = "size beside it"
+    BENEATH = "size beneath it"
+
+    @property
+    def parts(self) -> int:
+        """Columns of a window."""
+        return {_Layout.FULL: 3, _Layout.BESIDE: 2, _Layout.BENEATH: 1}[self]
 
 
 class _Row(NamedTuple):
@@ -56,11 +84,13 @@ def kpi_tables(
     windows: Sequence[str],
     *,
     by: str | None,
+    console: Console,
     brief: bool = True,
 ) -> list[Table]:
     """The totals, or the breakdown by a dimension; rows with nothing in any window are left out.
 
-    ``brief`` leaves out and adds up what has too many lines to be read.
+    ``console``: where there is to be room for them. ``brief`` leaves out and adds up what has too
+    many lines to be read.
     """
     cells: dict[str, Cells] = {}
     for sample in found:
@@ -77,7 +107,10 @@ def kpi_tables(
     tables = []
     for pipeline in pipelines:
         of_pipeline = _OfPipeline(definition, pipeline, cells, by)
-        tables += [table for table in (of_pipeline.windows(windows), of_pipeline.now()) if table]
+        if table := of_pipeline.windows(windows, console):
+            tables.append(table)
+        if table := of_pipeline.now():
+            tables.append(table)
     return tables
 
 
@@ -106,12 +139,31 @@ def _is_main(labels: dict[str, str]) -> bool:
     return last - first in (1, len(STAGES) - 2)
 
 
+class _Cell(NamedTuple):
+    """A figure, of how many it is, and how sure it is."""
+
+    figure: str
+    size: str = ""
+    interval: str = ""
+
+    def texts(self, layout: _Layout) -> list[Text]:
+        """One for each column of a window."""
+        figure = Text(self.figure, style="dim" if self.figure == human.MISSING else "")
+        if layout is _Layout.BENEATH:
+            return [figure.append(f"\n{self.size}", style="dim") if self.size else figure]
+        beside = [self.size, self.interval][: layout.parts - 1]
+        return [figure, *(Text(part, style="dim") for part in beside)]
+
+
 class _Line(NamedTuple):
     """One line of the table: ``detail`` tells it from the lines that have the same name."""
 
     name: str
     detail: str
-    values: list[Text]
+    cells: list[_Cell]
+
+    def texts(self, layout: _Layout) -> list[Text]:
+        return [text for cell in self.cells for text in cell.texts(layout)]
 
 
 class _OfPipeline:
@@ -127,23 +179,36 @@ class _OfPipeline:
         self._title = own.title if own else ""
         self._stages = own.stage_titles if own else {}
 
-    def windows(self, windows: Sequence[str]) -> Table | None:
-        """What happened in the windows: a group of rows per KPI, a column per window."""
-        table = self._table("", windows)
-        for stage, title in STAGE_TITLES.items():
-            groups = [
-                (kpi, rows)
-                for kpi in KPIS
-                if kpi.stage == stage and not kpi.of_now
-                if (rows := list(self._rows(kpi, windows)))
-            ]
-            if groups:
-                if table.row_count:
-                    table.add_row()
-                table.add_row(Text(title, style="bold cyan"))
-            for kpi, rows in groups:
-                _add_group(table, kpi, rows)
-        return table if table.row_count else None
+    def windows(self, windows: Sequence[str], console: Console) -> Table | None:
+        """What happened in the windows: a group of rows per KPI, and for each window a column with
+        as many beside it as there is room for."""
+        groups = [
+            (kpi, rows)
+            for kpi in KPIS
+            if not kpi.of_now and (rows := list(self._rows(kpi, windows)))
+        ]
+        if not groups:
+            return None
+        unlimited = console.options.update_width(_UNLIMITED)
+        for layout in _Layout:
+            table = self._laid_out(groups, windows, layout)
+            if console.measure(table, options=unlimited).maximum <= console.width:
+                break
+        return table
+
+    def _laid_out(
+        self, groups: list[tuple[Kpi, list[_Line]]], windows: Sequence[str], layout: _Layout
+    ) -> Table:
+        beside = ["", "95 % interval"][: layout.parts - 1]
+        table = self._table("", [name for window in windows for name in (window, *beside)])
+        of_stages = groupby(groups, key=lambda group: group[0].stage)
+        for stage, of_stage in of_stages:
+            if table.row_count:
+                table.add_row()
+            table.add_row(Text(STAGE_TITLES[stage], style="bold cyan"))
+            for kpi, rows in of_stage:
+                _add_group(table, kpi, rows, layout)
+        return table
 
     def now(self) -> Table | None:
         """What is so now: a row per stage, a column per KPI."""
@@ -153,10 +218,12 @@ class _OfPipeline:
         table = self._table(" now", [kpi.title for kpi in kpis], first="Stage")
         lines: dict[tuple[str, str], dict[str, list[str]]] = {}
         for kpi in kpis:
+            counts = self._series(kpi, "_count")
             for row, values in self._series(kpi, "").items():
                 labels = dict(row.labels)
                 of_line = lines.setdefault((row.value, labels.pop("stage")), {})
-                written = " ".join([human.figure(kpi.unit, values[_NOW]), *labels.values()])
+                size = [f"of {human.count(counts[row][_NOW])}"] if row in counts else []
+                written = " ".join([human.figure(kpi.unit, values[_NOW]), *labels.values(), *size])
                 if values[_NOW]:
                     of_line.setdefault(kpi.id, []).append(written)
         for value, group in groupby(lines.items(), key=lambda line: line[0][0]):
@@ -206,17 +273,16 @@ class _OfPipeline:
     def _rows(self, kpi: Kpi, windows: Sequence[str]) -> Iterator[_Line]:
         """The lines of one KPI, those of the same name together."""
         sizes = self._series(kpi, "_denominator") or self._series(kpi, "_count")
-        if len(windows) > 1:
-            sizes = {}  # they would not fit beside each other
+        tops = self._series(kpi, "_numerator")
         found: dict[str, list[_Line]] = {}
         for suffix in ("", "_quantile"):
             if suffix not in kpi.shape.suffixes:
                 continue
             for row, values in self._series(kpi, suffix).items():
-                size = sizes.get(row, {})
-                texts = [_cell(kpi, values.get(w), size.get(w)) for w in windows]
+                size, top = sizes.get(row, {}), tops.get(row, {})
+                cells = [_cell(kpi, row, values.get(w), size.get(w), top.get(w)) for w in windows]
                 name, detail = self._name(row)
-                found.setdefault(name, []).append(_Line(name, detail, texts))
+                found.setdefault(name, []).append(_Line(name, detail, cells))
         return chain.from_iterable(found.values())
 
     def _name(self, row: _Row) -> tuple[str, str]:
@@ -250,32 +316,38 @@ def _spoken(name: str, value: str) -> str:
     return _SAID.get((name, value), value)
 
 
-def _add_group(table: Table, kpi: Kpi, rows: list[_Line]) -> None:
-    if rows[0].name == rows[0].detail == "":
-        first = rows.pop(0)
-        table.add_row(Text(kpi.title, style="bold"), *first.values)
+def _add_group(table: Table, kpi: Kpi, rows: list[_Line], layout: _Layout) -> None:
+    first = rows[0]
+    if first.name == first.detail == "":
+        table.add_row(Text(kpi.title, style="bold"), *first.texts(layout))
+        rows = rows[1:]
     else:
         table.add_row(Text(kpi.title, style="bold"))
-    _add_lines(table, rows)
+    _add_lines(table, rows, layout)
 
 
-def _add_lines(table: Table, lines: list[_Line]) -> None:
+def _add_lines(table: Table, lines: list[_Line], layout: _Layout) -> None:
     for name, group in groupby(lines, lambda line: line.name):
         of_name = list(group)
         indent = "  "
         if name and (len(of_name) > 1 or not of_name[0].detail):
             alone = of_name.pop(0) if not of_name[0].detail else None
-            table.add_row(Text(f"  {name}"), *(alone.values if alone else ()))
+            table.add_row(Text(f"  {name}"), *(alone.texts(layout) if alone else ()))
             indent, name = "    ", ""
         for line in of_name:
             text = " · ".join(part for part in (name, line.detail) if part)
-            table.add_row(Text(f"{indent}{text}"), *line.values)
+            table.add_row(Text(f"{indent}{text}"), *line.texts(layout))
 
 
-def _cell(kpi: Kpi, value: float | None, size: float | None) -> Text:
+def _cell(kpi: Kpi, row: _Row, value: float | None, size: float | None, top: float | None) -> _Cell:
+    """A figure; ``size``: what it is divided by, ``top``: what is divided by that."""
     if value is None:
-        return Text(human.MISSING, style="dim")
-    text = Text(human.figure(kpi.unit, value))
-    if size is not None:
-        text.append(f" of {human.count(size)}", style="dim")
-    return text
+        return _Cell(human.MISSING)
+    figure, labels = human.figure(kpi.unit, value), dict(row.labels)
+    if not size:
+        return _Cell(figure)
+    of_money = isinstance(kpi.shape, MoneyRatios)
+    interval = ""
+    if top is not None and kpi.is_proportion(labels):
+        interval = human.percents(*wilson(round(top), round(size)))
+    return _Cell(figure, f"of {human.money(size) if of_money else human.count(size)}", interval)

@@ -140,7 +140,7 @@ class Recorder:
         ]
         if not self.by:
             lines = [
-                Line(_said(own, kpi), _values(seen, [(pipeline, own, "")], kpi))
+                Line(_said(own), _values(seen, [(pipeline, own, "")], kpi))
                 for own in _largest(seen, kpi)
             ]
             return Curves(pipeline, kpi, "", lines)
@@ -161,7 +161,7 @@ class Recorder:
             keys = [(pipeline, own, value) for value in rest]
             name = "none given" if rest == [NONE] else "all others"
             lines.append(Line(name, _values(of_value, keys, kpi), rest=True))
-        return Curves(pipeline, kpi, _said(own, kpi), lines)
+        return Curves(pipeline, kpi, _said(own), lines)
 
 
 def chosen(kpis: Iterable[str]) -> list[Kpi]:
@@ -175,13 +175,11 @@ def _key(sample: Sample) -> Key:
     return labels["pipeline"], own, labels.get("value", "")
 
 
-def _said(own: Own, kpi: Kpi) -> str:
+def _said(own: Own) -> str:
     """Labels in words."""
     labels = dict(own)
     if labels.keys() >= {"from_stage", "to_stage"}:
         labels["from_stage"] += f" → {labels.pop('to_stage')}"
-    if labels.get("basis") == "period":
-        labels["basis"] = "closed in the window" if "horizon" in kpi.shape.labels else "period"
     return ", ".join(_spoken(value) for value in labels.values())
 
 

@@ -54,7 +54,7 @@ def worker(
     Every option can also be set in the environment: FUNNEL_BROKER, FUNNEL_HTTP_PORT …; topics
     only there: FUNNEL_EVENTS_TOPIC, FUNNEL_DEAD_LETTERS_TOPIC, FUNNEL_CHANGELOG_TOPIC,
     FUNNEL_PANES_TOPIC, and for topics that have to be created FUNNEL_PARTITIONS and
-    FUNNEL_REPLICATION.
+    FUNNEL_REPLICATION; and FUNNEL_MAX_STUBS, how many deals that are over are remembered.
 
     Example: funnel-stream worker --broker localhost:9092 --http-port 6066
     """

@@ -7,17 +7,20 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from funnel_stream.contract import timestamps
+from funnel_stream.contract.amendments import Amended, Amendment
 from funnel_stream.contract.event import (
     ACTIVITY_OF,
     ACTIVITY_OUTCOMES,
+    CLEARABLE,
+    DIMENSIONS,
     SPEND,
     STAGES,
     UPDATE,
     Event,
 )
 from funnel_stream.contract.explain import rejections_of
-from funnel_stream.contract.models import check_period, currency_missing
-from funnel_stream.contract.money import DECIMALS, checked_currency, from_json
+from funnel_stream.contract.models import check_period
+from funnel_stream.contract.money import from_json, read_currency
 from funnel_stream.contract.rejections import Reason, RefusedError, Rejection, shown
 from funnel_stream.contract.wire import validate_batch
 
@@ -34,12 +37,14 @@ Decoded = tuple[str, Event]
 _DEFAULT_PIPELINE: Final = "default"
 _RANKS: Final = {stage: rank for rank, stage in enumerate(STAGES)}
 _CONVERTED: Final = frozenset(
-    ("amount", "cost", "currency", "score", "first_touch_at", "offer_requested_at")
+    ("amount", "cost", "currency", "score", "first_touch_at", "offer_requested_at", "cleared")
 )
 _ACTIVITY_KINDS: Final = {said: kind for kind, said in ACTIVITY_OF.items()}
 _BLANKS: Final = "".join(map(chr, range(33)))
 """A text of nothing but spaces and control characters is blank."""
 _MILLION: Final = Decimal(1_000_000)
+
+_Reasons = tuple[Amendment, ...]
 
 
 class Decoder:
@@ -69,7 +74,7 @@ class Decoder:
 
     def decode(
         self, values: Sequence[bytes], timestamps_ms: Sequence[int]
-    ) -> list[Decoded | Rejection]:
+    ) -> list[Decoded | Amended | Rejection]:
         """One entry per value, in order.
 
         ``timestamps_ms`` are the records' own Kafka timestamps; a negative one means that the
@@ -101,20 +106,21 @@ class Decoder:
 
     def _normalised(
         self, records: list[dict[str, Any]], values: Sequence[bytes], timestamps_ms: Sequence[int]
-    ) -> list[Decoded | Rejection]:
+    ) -> list[Decoded | Amended | Rejection]:
         """The hot loop: what is left of a record after its common fields are its attributes."""
         kinds, says_all, converted = self._kinds, _says_all, _CONVERTED
-        entries: list[Decoded | Rejection] = []
+        entries: list[Decoded | Amended | Rejection] = []
         times = _times([record.pop("occurred_at") for record in records], timestamps_ms)
         for record, at in zip(records, times, strict=True):
             try:
                 if isinstance(at, RefusedError):
                     raise at
+                reasons: _Reasons = ()
                 event_id = record.pop("event_id")
                 kind_of_event = record.pop("type")
                 if kind_of_event == "spend_recorded":
                     key, kind = record.pop("channel"), SPEND
-                    record = _spend(record, values[len(entries)])
+                    record, reasons = _spend(record, values[len(entries)])
                 else:
                     key = record.pop("deal_id")
                     if kind_of_event == "stage_changed":
@@ -127,8 +133,9 @@ class Decoder:
                         outcome = record.pop("outcome", None) or ACTIVITY_OUTCOMES[0]
                         kind = _ACTIVITY_KINDS[record.pop("activity"), outcome]
                     if record and not (converted.isdisjoint(record) and says_all(record)):
-                        record = _attributes(record, values[len(entries)])
-                entries.append((key, Event(at, kind, event_id, record or None)))
+                        record, reasons = _attributes(record, values[len(entries)])
+                event = Event(at, kind, event_id, record or None)
+                entries.append(Amended(key, event, reasons) if reasons else (key, event))
             except RefusedError as refused:
                 entries.append(refused.rejection)
         return entries
@@ -188,21 +195,17 @@ def _says_all(record: dict[str, Any]) -> bool:
         return False
 
 
-def _attributes(record: dict[str, Any], value: bytes) -> dict[str, Any]:
-    """What was given of the attributes of a deal, in the units of ``Event``.
+def _attributes(record: dict[str, Any], value: bytes) -> tuple[dict[str, Any], _Reasons]:
+    """What was given of the attributes of a deal, in the units of ``Event``, and what was amended.
 
     Their order is always the same, so that equal events are equal when they are packed.
     """
     given: dict[str, Any] = {}
+    reasons: _Reasons = ()
     currency = record.pop("currency", None)
-    if currency not in DECIMALS:
-        currency = checked_currency(currency) if _says(currency) else None
-    for name in ("amount", "cost"):
-        amount = record.pop(name, None)
-        if amount is not None:
-            if currency is None:
-                raise currency_missing(name)
-            given[name] = [from_json(amount, currency, name, value), currency]
+    amount, cost = record.pop("amount", None), record.pop("cost", None)
+    if amount is not None or cost is not None:
+        reasons = _money(given, amount, cost, currency, value)
     score = record.pop("score", None)
     if score is not None:
         given["score"] = _millionths(score)
@@ -210,13 +213,52 @@ def _attributes(record: dict[str, Any], value: bytes) -> dict[str, Any]:
         moment = record.pop(name, None)
         if moment is not None:
             given[name] = timestamps.parse(moment, name)
+    cleared = record.pop("cleared", None)
     if record and not _says_all(record):
         record = {name: _cleaned(found) for name, found in record.items() if _says(found)}
     record.update(given)
-    return record
+    if cleared and (names := _cleared(cleared, record)):
+        record["cleared"] = names
+    return record, reasons
 
 
-def _says(found: str | list[str] | None) -> bool:
+def _money(given: dict[str, Any], amount: Any, cost: Any, currency: Any, value: bytes) -> _Reasons:
+    """Adds what can be read of an amount and a cost to what is given; what was amended."""
+    reasons: list[Amendment] = []
+    for name, found in (("amount", amount), ("cost", cost)):
+        if found is None:
+            continue
+        try:
+            given[name] = _amount(found, currency, name, value, reasons)
+        except RefusedError:
+            if type(found) is not str or _says(found):
+                reasons.append(Amendment.UNREADABLE_AMOUNT)
+    return tuple(dict.fromkeys(reasons)) if reasons else ()
+
+
+def _amount(
+    found: Any, currency: Any, name: str, value: bytes, reasons: list[Amendment]
+) -> list[int | str]:
+    """Minor units and currency. Raises ``RefusedError`` where they cannot be read."""
+    code = read_currency(currency)
+    units, rounded = from_json(found, code, name, value)
+    if rounded:
+        reasons.append(Amendment.ROUNDED_AMOUNT)
+    if code != currency:
+        reasons.append(Amendment.CURRENCY_CASE)
+    return [units, code]
+
+
+def _cleared(names: list[str], record: Mapping[str, Any]) -> list[str]:
+    """What these names take away, in one order. What the same event gives again is not taken away,
+    but of a dimension it is told: where the first value holds, one of them begins anew."""
+    cleared = {"amount" if name == "currency" else name for name in names}
+    return [
+        name for name in CLEARABLE if name in cleared and (name not in record or name in DIMENSIONS)
+    ]
+
+
+def _says(found: object) -> bool:
     """Whether something was given: an empty list is, a blank text is not."""
     return type(found) is list or (type(found) is str and bool(found.strip(_BLANKS)))
 
@@ -225,13 +267,16 @@ def _cleaned(found: str | list[str]) -> str | list[str]:
     return [text for text in found if _says(text)] if type(found) is list else found
 
 
-def _spend(record: dict[str, Any], value: bytes) -> dict[str, Any]:
-    """The attributes of a spend; its channel is the key and not repeated."""
-    currency = checked_currency(record["currency"])
+def _spend(record: dict[str, Any], value: bytes) -> tuple[dict[str, Any], _Reasons]:
+    """The attributes of a spend, and what was amended; its channel is the key and not repeated.
+
+    An amount that cannot be read is no detail of a spend: it raises ``RefusedError``.
+    """
     if record["amount"] is None:
         raise RefusedError(Reason.MISSING_FIELD, "amount", "amount is null; a spend needs it")
+    reasons: list[Amendment] = []
     given: dict[str, Any] = {
-        "amount": [from_json(record["amount"], currency, "amount", value), currency]
+        "amount": _amount(record["amount"], record["currency"], "amount", value, reasons)
     }
     if _says(record.get("pipeline")):
         given["pipeline"] = record["pipeline"]
@@ -239,7 +284,7 @@ def _spend(record: dict[str, Any], value: bytes) -> dict[str, Any]:
         if record.get(name) is not None:
             given[name] = timestamps.parse(record[name], name)
     check_period(given.get("period_start"), given.get("period_end"))
-    return given
+    return given, tuple(reasons)
 
 
 def _millionths(score: float) -> int:

@@ -22,10 +22,12 @@ KINDS: Final[dict[tuple[str, ...], int]] = {
     ("activity_recorded", "negotiation_round", "held"): 14,
     ("activity_recorded", "negotiation_round", "no_show"): 15,
     ("spend_recorded",): 16,
+    ("former",): 32,
 }
 """The number of every kind of event. Changelogs hold these numbers: none is ever changed, taken for
 something else or guessed from another one; a new kind takes one that nobody had.
 
+``former`` is no event of the contract: it stands first in a row from which older deals have left.
 The number of a stage is its rank, by which its events sort."""
 
 STAGES: Final = tuple(rest[0] for type_, *rest in KINDS if type_ == "stage_changed")
@@ -35,6 +37,7 @@ LEAD, QUALIFIED, POTENTIAL, OFFER, NEGOTIATION, WON, LOST = range(7)
 
 UPDATE: Final = KINDS["deal_updated",]
 SPEND: Final = KINDS["spend_recorded",]
+FORMER: Final = KINDS["former",]
 
 ACTIVITY_OF: Final = {
     kind: (rest[0], rest[1])
@@ -63,6 +66,19 @@ DIMENSIONS: Final = (
 TEXT_ATTRIBUTES: Final = ("pipeline", *DIMENSIONS, "lost_reason")
 """Attributes that hold one text; ``pipeline`` stands in an event only where it was given."""
 
+CLEARABLE: Final = (
+    *DIMENSIONS,
+    "lost_reason",
+    "problems",
+    "desired_outcomes",
+    "amount",
+    "cost",
+    "score",
+    "first_touch_at",
+    "offer_requested_at",
+)
+"""What an event can take away from a deal by naming it in ``cleared``."""
+
 
 class Event(msgspec.Struct, array_like=True, frozen=True, order=True, gc=False):
     """One thing that happened to one deal (or one amount spent on a channel).
@@ -73,6 +89,7 @@ class Event(msgspec.Struct, array_like=True, frozen=True, order=True, gc=False):
     what was given and was not null: texts, ``problems`` / ``desired_outcomes`` (lists of texts),
     ``amount`` and ``cost`` as ``[minor units, currency]``, ``score`` in millionths,
     ``first_touch_at``, ``offer_requested_at``, ``period_start`` and ``period_end`` in microseconds.
+    ``cleared`` lists what was taken away, in the order of ``CLEARABLE``.
     """
 
     at: int

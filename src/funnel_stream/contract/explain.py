@@ -88,7 +88,10 @@ def _bad_type(found: object) -> Rejection:
     if not isinstance(found, str):
         return Rejection(Reason.WRONG_TYPE, "type", f"{shown(found)} is not a text")
     if found == "deal_erased":
-        right = "on the topic, an erasure is a null value under the deal's key"
+        right = (
+            "on the topic, an erasure is a null value under the deal's key; in a file its "
+            "occurred_at, if it has one, is a time with an offset that has come"
+        )
     else:
         right = f"the types are {', '.join(_TYPES)}"
     return Rejection(Reason.UNKNOWN_TYPE, "type", f"{shown(found)}; {right}")

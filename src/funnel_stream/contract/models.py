@@ -26,13 +26,13 @@ from pydantic import (
 )
 
 from funnel_stream.contract import timestamps
-from funnel_stream.contract.event import ACTIVITIES, ACTIVITY_OUTCOMES, STAGES
+from funnel_stream.contract.event import ACTIVITIES, ACTIVITY_OUTCOMES, CLEARABLE, STAGES
 from funnel_stream.contract.money import (
     AMOUNT_PATTERN,
     MAX_MINOR_UNITS,
-    checked_currency,
+    MINUS_ZERO_PATTERN,
+    check_money,
     exact_decimal,
-    minor_units,
 )
 from funnel_stream.contract.rejections import Reason, RefusedError, shown
 
@@ -69,6 +69,21 @@ def _amount(given: object, info: ValidationInfo) -> Decimal:
     return exact_decimal(given, info.field_name or "amount")
 
 
+_IN_CAPITALS: Final = {"type": "string", "pattern": "^[A-Z]{3}$"}
+_IN_ANY_CASE: Final = {
+    "type": "string",
+    "pattern": "^[A-Za-z]{3}$",
+    "description": "Read as if it were in capitals; counted as amended.",
+}
+_DECIMALS: Final = [
+    {"type": "number", "minimum": 0, "maximum": MAX_MINOR_UNITS + 1},
+    {"type": "string", "pattern": AMOUNT_PATTERN},
+    {"type": "string", "pattern": MINUS_ZERO_PATTERN},
+]
+_UNREADABLE: Final = {
+    "description": "Anything else is left out and counted as amended; the rest of the event counts."
+}
+
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID)]
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
 Texts = Annotated[list[Text], Field(max_length=MAX_ITEMS, fail_fast=True)]
@@ -77,7 +92,18 @@ Stage = Annotated[str, StringConstraints(min_length=1), Wire(str)]
 SpendChannel = Annotated[
     str, StringConstraints(min_length=1, max_length=MAX_TEXT, pattern=r"[^\x00-\x20]")
 ]
-CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), Wire(str)]
+CurrencyCode = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Z]{3}$"),
+    WithJsonSchema({"anyOf": [_IN_CAPITALS, _IN_ANY_CASE]}),
+    Wire(str),
+]
+DealCurrency = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Z]{3}$"),
+    WithJsonSchema({"anyOf": [_IN_CAPITALS, _IN_ANY_CASE, _UNREADABLE]}),
+    Wire(Any),
+]
 Score = Annotated[float, Field(ge=-MAX_SCORE, le=MAX_SCORE, allow_inf_nan=False)]
 Timestamp = Annotated[
     datetime,
@@ -90,16 +116,18 @@ Amount = Annotated[
     Decimal,
     PlainValidator(_amount),
     PlainSerializer(lambda amount: format(amount, "f"), when_used="json"),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "number", "minimum": 0, "maximum": MAX_MINOR_UNITS},
-                {"type": "string", "pattern": AMOUNT_PATTERN},
-            ]
-        }
-    ),
+    WithJsonSchema({"anyOf": _DECIMALS}),
     Wire(Any),
 ]
+DealAmount = Annotated[
+    Decimal,
+    PlainValidator(_amount),
+    PlainSerializer(lambda amount: format(amount, "f"), when_used="json"),
+    WithJsonSchema({"anyOf": [*_DECIMALS, _UNREADABLE]}),
+    Wire(Any),
+]
+"""Models refuse what no stream can read. A stream takes the event without it, and so must the
+schema: a deal that was won is not lost over its amount."""
 
 
 class FunnelEvent(BaseModel):
@@ -162,29 +190,39 @@ class DealAttributes(DealEvent):
     """Problems the customer named; replaces the list before, `[]` clears it."""
     desired_outcomes: Annotated[Texts | None, Field(examples=[["fewer returns"]])] = None
     """Results the customer wishes for; replaces the list before, `[]` clears it."""
-    amount: Annotated[Amount | None, Field(examples=["12500.00", 12500])] = None
-    """Value of the offer or deal in major units; no more decimals than the currency has, at most
-    15 digits in minor units. Read exactly, so a JSON number is as good as a decimal string."""
-    currency: Annotated[CurrencyCode | None, Field(examples=["EUR"])] = None
-    """ISO 4217 code of `amount` and `cost`; required with either."""
-    cost: Annotated[Amount | None, Field(examples=["8000.00"])] = None
-    """What the deal costs us, in the currency of this event."""
+    amount: Annotated[DealAmount | None, Field(examples=["12500.00", 12500])] = None
+    """Value of the offer or deal in major units, at most 15 digits in minor units. Read exactly, so
+    a JSON number is as good as a decimal string. More decimals than the currency has are rounded
+    half-even, and counted as amended."""
+    currency: Annotated[DealCurrency | None, Field(examples=["EUR"])] = None
+    """ISO 4217 code of `amount` and `cost`; without it they are left out."""
+    cost: Annotated[DealAmount | None, Field(examples=["8000.00"])] = None
+    """What the deal costs us, in the currency of this event; as exact as `amount`."""
     score: Annotated[Score | None, Field(examples=[0.8])] = None
     """Score of the lead; kept to the millionth."""
     first_touch_at: Timestamp | None = None
     """First contact with the customer, before there was a lead."""
     offer_requested_at: Timestamp | None = None
     """When the customer asked for an offer."""
+    cleared: Annotated[Texts | None, Field(examples=[["owner", "lost_reason"]])] = None
+    """Names of attributes to take away: they are unknown from then on, until given again. What this
+    event gives is given after that. `amount` and `currency` go together; `pipeline` cannot be
+    cleared; other names are ignored."""
+
+    @model_validator(mode="after")
+    def _cleared_are_attributes(self) -> Self:
+        for name in self.cleared or ():
+            if name not in CLEARABLE and name != "currency":
+                raise RefusedError(
+                    Reason.INVALID_VALUE,
+                    "cleared",
+                    f"{shown(name)} cannot be cleared; what can is {', '.join(CLEARABLE)}",
+                )
+        return self
 
     @model_validator(mode="after")
     def _money_has_its_currency(self) -> Self:
-        if self.currency is not None:
-            checked_currency(self.currency)
-        for field, amount in (("amount", self.amount), ("cost", self.cost)):
-            if amount is not None:
-                if self.currency is None:
-                    raise currency_missing(field)
-                minor_units(amount, self.currency, field)
+        check_money({"amount": self.amount, "cost": self.cost, "currency": self.currency})
         return self
 
 
@@ -219,7 +257,8 @@ class SpendRecorded(FunnelEvent):
     channel: Annotated[SpendChannel, Field(examples=["paid_search"])]
     """The channel; also the key of the Kafka record."""
     amount: Annotated[Amount, Field(examples=["300.00", 300])]
-    """What was spent, in major units; as exact as the amounts of deals."""
+    """What was spent, in major units; as exact as the amounts of deals. A spend whose amount cannot
+    be read is refused."""
     currency: Annotated[CurrencyCode, Field(examples=["EUR"])]
     """ISO 4217 code of `amount`."""
     period_start: Timestamp | None = None
@@ -229,7 +268,7 @@ class SpendRecorded(FunnelEvent):
 
     @model_validator(mode="after")
     def _money_and_period(self) -> Self:
-        minor_units(self.amount, checked_currency(self.currency), "amount")
+        check_money({"amount": self.amount, "currency": self.currency})
         ends = (self.period_start, self.period_end)
         check_period(*(None if end is None else timestamps.micros_of(end) for end in ends))
         return self
@@ -249,13 +288,6 @@ MODELS: Final[tuple[type[FunnelEvent], ...]] = (
     ActivityRecorded,
     SpendRecorded,
 )
-
-
-def currency_missing(field: str) -> RefusedError:
-    """``field`` (an amount or a cost) stands without a currency."""
-    return RefusedError(
-        Reason.CURRENCY_MISSING, "currency", f"{field} has no currency; add a code like EUR"
-    )
 
 
 def check_period(start: int | None, end: int | None) -> None:

@@ -1,7 +1,9 @@
 """Money: exact decimals to integers in minor units of an ISO 4217 currency."""
 
+import json
 import re
-from decimal import Context, Decimal, InvalidOperation
+from collections.abc import Mapping
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +16,8 @@ MAX_MINOR_UNITS: Final = 10**MAX_DIGITS - 1
 
 AMOUNT_PATTERN: Final = r"^(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 """A decimal string: written like a JSON number, not negative."""
+MINUS_ZERO_PATTERN: Final = r"^-0(\.0+)?([eE][+-]?[0-9]+)?$"
+"""Minus zero is zero."""
 
 _WITHDRAWN: Final = {
     "ANG": 2, "BGN": 2, "BYR": 0, "CUC": 2, "HRK": 2, "LTL": 2, "LVL": 2, "MRO": 2,
@@ -27,7 +31,7 @@ DECIMALS: Final[dict[str, int]] = _WITHDRAWN | {
 """Decimals of every currency that has minor units (0 for those that have only whole units)."""
 
 _WITHOUT_MINOR_UNITS: Final = frozenset(c.code for c in Currency if c.exponent is None)
-_DECIMAL: Final = re.compile(AMOUNT_PATTERN.replace("$", r"\Z"))
+_DECIMAL: Final = re.compile(AMOUNT_PATTERN.replace("^", "-?").replace("$", r"\Z"))
 _EXACT: Final = Context(prec=100_000)
 """More digits than a record of 64 KiB can hold: shifting the point never rounds."""
 
@@ -40,20 +44,19 @@ class _Literals(msgspec.Struct):
 
 
 _read_literals = msgspec.json.Decoder(_Literals).decode
+_read_lax = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str).decode
 
 
 def _literal(value: bytes, field: str) -> bytes:
     """The text of the JSON number in ``field``, for a number that a parser made a float.
 
-    It costs 0.4 µs, and only amounts with a decimal point or an exponent pay it. ``NaN`` and
-    ``Infinity``, which the first parser lets pass and this one does not, are refused.
+    It costs 0.4 µs, and only amounts with a decimal point or an exponent pay it. An event with
+    ``NaN`` or ``Infinity`` anywhere, which the first parser lets pass, is for a slower one.
     """
     try:
         return bytes(getattr(_read_literals(value), field))
     except msgspec.DecodeError:
-        raise RefusedError(
-            Reason.NOT_JSON, field, "NaN and Infinity are not JSON; write a decimal number"
-        ) from None
+        return str(_read_lax(value.decode())[field]).encode()
 
 
 def _usual(text: bytes, decimals: int) -> int:
@@ -83,15 +86,22 @@ def checked_currency(currency: str) -> str:
     )
 
 
+def read_currency(currency: object) -> str:
+    """The code that a currency stands for, which may be written in any case, or
+    ``RefusedError``."""
+    if not isinstance(currency, str):
+        raise RefusedError(Reason.CURRENCY_MISSING, "currency", f"{shown(currency)} is no currency")
+    if currency in DECIMALS:
+        return currency
+    code = currency.upper() if currency.isascii() else ""
+    return code if code in DECIMALS else checked_currency(currency)
+
+
 def exact_decimal(amount: object, field: str) -> Decimal:
     """The amount as an exact decimal of zero or more, or ``RefusedError``. Floats are refused."""
     if isinstance(amount, str):
         if not _DECIMAL.match(amount):
-            raise RefusedError(
-                Reason.INVALID_AMOUNT,
-                field,
-                f"{shown(amount)} is not a decimal number of zero or more; write it like 1250.00",
-            )
+            raise _no_amount(amount, field)
         try:
             decimal = Decimal(amount)
         except InvalidOperation:
@@ -106,9 +116,7 @@ def exact_decimal(amount: object, field: str) -> Decimal:
             Reason.WRONG_TYPE, field, f"{found} is not a whole number or an exact decimal"
         )
     if not decimal.is_finite() or decimal < 0:
-        raise RefusedError(
-            Reason.INVALID_AMOUNT, field, f"{shown(str(amount))} is not a number of zero or more"
-        )
+        raise _no_amount(str(amount), field)
     return decimal
 
 
@@ -117,44 +125,71 @@ def minor_units(amount: object, currency: str, field: str) -> int:
 
     Zeros at the end are not decimals too many.
     """
+    units, rounded = rounded_units(amount, currency, field)
+    if rounded:
+        raise RefusedError(
+            Reason.TOO_MANY_DECIMALS,
+            field,
+            f"{shown(str(amount))} has more than the {DECIMALS[currency]} decimals of {currency}",
+        )
+    return units
+
+
+def rounded_units(amount: object, currency: str, field: str) -> tuple[int, bool]:
+    """The amount in minor units of a currency of ``DECIMALS``, and whether it had to be rounded
+    (half-even) to be that. Raises ``RefusedError``; what is negative is so before rounding."""
     decimals = DECIMALS[currency]
     if type(amount) is str:
         units = _usual(amount.encode("ascii", "replace"), decimals)
         if units >= 0:
-            return units
+            return units, False
     if type(amount) is int and 0 <= amount <= MAX_MINOR_UNITS:
         units = amount * int(10**decimals)
         if units > MAX_MINOR_UNITS:
             raise _out_of_range(amount, field)
-        return units
+        return units, False
     decimal = exact_decimal(amount, field)
     if not decimal:
-        return 0
+        return 0, False
     if decimal.adjusted() + decimals >= MAX_DIGITS:
         raise _out_of_range(amount, field)
     # Anything below the hundredth part of a minor unit would only make the shift slow.
-    if decimal.adjusted() + decimals >= -2:
-        shifted = decimal.scaleb(decimals, context=_EXACT)
-        units = int(shifted)
-        if units == shifted:
-            return units
-    raise RefusedError(
-        Reason.TOO_MANY_DECIMALS,
-        field,
-        f"{shown(str(amount))} has more than the {decimals} decimals of {currency}",
-    )
+    if decimal.adjusted() + decimals < -2:
+        return 0, True
+    shifted = decimal.scaleb(decimals, context=_EXACT)
+    units = int(shifted.to_integral_value(ROUND_HALF_EVEN, context=_EXACT))
+    if units > MAX_MINOR_UNITS:
+        raise _out_of_range(amount, field)
+    return units, units != shifted
 
 
-def from_json(amount: Any, currency: str, field: str, value: bytes) -> int:
-    """``minor_units`` of what a JSON parser made of the field of the record ``value``."""
+def from_json(amount: Any, currency: str, field: str, value: bytes) -> tuple[int, bool]:
+    """``rounded_units`` of what a JSON parser made of the field of the record ``value``."""
     if type(amount) is not float:
-        return minor_units(amount, currency, field)
+        return rounded_units(amount, currency, field)
     text = _literal(value, field)
     units = _usual(text, DECIMALS[currency])
     if units >= 0:
-        return units
-    # Minus zero is zero; a number that only a float takes for zero is not.
-    return minor_units((text if amount else text.removeprefix(b"-")).decode(), currency, field)
+        return units, False
+    return rounded_units(text.decode(), currency, field)
+
+
+def check_money(event: Mapping[str, Any]) -> None:
+    """Refuses what would not count as it stands: amounts and costs (texts or exact numbers) that
+    are none, have no currency or more decimals than it, and other currencies than those of
+    ``DECIMALS``. Raises ``RefusedError``."""
+    currency = event.get("currency")
+    if currency is not None:
+        checked_currency(currency)
+    for field in ("amount", "cost"):
+        amount = event.get(field)
+        if amount is None:
+            continue
+        if currency is None:
+            raise RefusedError(
+                Reason.CURRENCY_MISSING, "currency", f"{field} has no currency; add a code like EUR"
+            )
+        minor_units(amount, currency, field)
 
 
 def major(minor: int, currency: str) -> float:
@@ -168,4 +203,12 @@ def _out_of_range(amount: object, field: str) -> RefusedError:
         field,
         f"{shown(str(amount) if not isinstance(amount, int) else amount)} is more than "
         f"{MAX_MINOR_UNITS} minor units",
+    )
+
+
+def _no_amount(amount: str, field: str) -> RefusedError:
+    return RefusedError(
+        Reason.INVALID_AMOUNT,
+        field,
+        f"{shown(amount)} is not a decimal number of zero or more; write it like 1250.00",
     )

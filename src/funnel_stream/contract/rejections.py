@@ -10,7 +10,11 @@ SHOWN_CHARACTERS: Final = 80
 
 
 class Reason(StrEnum):
-    """The reasons for a rejection; ``sentence`` says in general what each of them means."""
+    """The reasons for a rejection; ``sentence`` says in general what each of them means.
+
+    Those about amounts are of spends: of a deal an amount is amended instead (``Amendment``). What
+    is checked before it is sent, by models and ``import``, is refused for them too.
+    """
 
     sentence: str
 
@@ -31,11 +35,23 @@ class Reason(StrEnum):
         "future_timestamp",
         "The event occurred more than five minutes after its record's own timestamp.",
     )
-    INVALID_AMOUNT = "invalid_amount", "An amount is not a decimal number of zero or more."
-    TOO_MANY_DECIMALS = "too_many_decimals", "An amount has more decimals than its currency."
-    AMOUNT_OUT_OF_RANGE = "amount_out_of_range", "An amount has more than 15 digits in minor units."
-    CURRENCY_MISSING = "currency_missing", "An amount or a cost stands without its currency."
-    UNKNOWN_CURRENCY = "unknown_currency", "`currency` is no ISO 4217 code with minor units."
+    INVALID_AMOUNT = (
+        "invalid_amount",
+        "The amount of a spend is not a decimal number of zero or more.",
+    )
+    TOO_MANY_DECIMALS = (
+        "too_many_decimals",
+        "An amount has more decimals than its currency: `import` refuses what a stream rounds.",
+    )
+    AMOUNT_OUT_OF_RANGE = (
+        "amount_out_of_range",
+        "The amount of a spend has more than 15 digits in minor units.",
+    )
+    CURRENCY_MISSING = "currency_missing", "A spend has no currency."
+    UNKNOWN_CURRENCY = (
+        "unknown_currency",
+        "The `currency` of a spend is no ISO 4217 code with minor units.",
+    )
     INVALID_PERIOD = "invalid_period", "The period of a spend has no two ends in order."
     MISSING_KEY = "missing_key", "A null value (an erasure) came without a key to erase."
     MISROUTED = "misrouted", "The record is on a wrong partition after being re-published once."

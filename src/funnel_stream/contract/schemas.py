@@ -24,8 +24,6 @@ DEAD_LETTER_TOPIC: Final = "funnel.events.dlq"
 ASYNCAPI_FILE: Final = "asyncapi.yaml"
 
 _REQUIRES: Final = {
-    "amount": "currency",
-    "cost": "currency",
     "period_start": "period_end",
     "period_end": "period_start",
 }

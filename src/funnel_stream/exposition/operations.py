@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, Literal
 
-from funnel_stream.contract.rejections import Reason
+from funnel_stream.contract import Amendment, Reason
 from funnel_stream.reporting import Histogram, Operations
 
 Reading = float | Mapping[str, float] | Histogram
@@ -23,9 +24,9 @@ class Own:
     unit: str = ""
 
 
-def _by_reason(operations: Operations) -> Mapping[str, float]:
+def _by_reason(vocabulary: type[StrEnum], counted: Mapping[str, int]) -> Mapping[str, float]:
     """Every reason of the vocabulary from the start, so that the first one is an increase."""
-    return {**dict.fromkeys(map(str, Reason), 0), **operations.rejected}
+    return {**dict.fromkeys(map(str, vocabulary), 0), **counted}
 
 
 def _by_partition(of: Mapping[int, int]) -> Mapping[str, float]:
@@ -43,7 +44,14 @@ OWN: Final = (
         "funnel_events_rejected",
         "counter",
         "Records sent to the dead letters, by reason.",
-        _by_reason,
+        lambda operations: _by_reason(Reason, operations.rejected),
+        label="reason",
+    ),
+    Own(
+        "funnel_events_amended",
+        "counter",
+        "Events that count, but not quite as they were written, by reason.",
+        lambda operations: _by_reason(Amendment, operations.amended),
         label="reason",
     ),
     Own(
@@ -71,6 +79,18 @@ OWN: Final = (
         lambda operations: operations.erased_dropped,
     ),
     Own(
+        "funnel_events_expired",
+        "counter",
+        "Events dropped because their deal was over and had left the state.",
+        lambda operations: operations.expired_dropped,
+    ),
+    Own(
+        "funnel_events_repeated_outcome",
+        "counter",
+        "Events that only say again how a deal ended that was over; they start no new one.",
+        lambda operations: operations.repeated_outcomes,
+    ),
+    Own(
         "funnel_batch_size_records",
         "histogram",
         "Records folded into the state at once.",
@@ -92,6 +112,32 @@ OWN: Final = (
         lambda operations: _by_partition(operations.state_rows),
         label="partition",
         unit="rows",
+    ),
+    Own(
+        "funnel_state_expired",
+        "counter",
+        "Deals and spends that were over and left the state.",
+        lambda operations: operations.expired,
+    ),
+    Own(
+        "funnel_stubs",
+        "gauge",
+        "Deals that left the state and are remembered, so that no late event brings them back.",
+        lambda operations: _by_partition(operations.stubs),
+        label="partition",
+    ),
+    Own(
+        "funnel_stubs_evicted",
+        "counter",
+        "Deals that left and are forgotten, as there were too many (FUNNEL_MAX_STUBS).",
+        lambda operations: operations.stubs_evicted,
+    ),
+    Own(
+        "funnel_untouched_deals",
+        "gauge",
+        "Open deals without any event for as long as closed ones are kept.",
+        lambda operations: _by_partition(operations.untouched),
+        label="partition",
     ),
     Own(
         "funnel_recovery_seconds",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from funnel_stream.blocks import FactBlock
+from funnel_stream.contract import Amendment
 from funnel_stream.deals import Fold
 from funnel_stream.reporting import Reporter, monotonic
 from funnel_stream.streaming.batches import Batch
@@ -58,6 +59,7 @@ class _Group:
     rejected: list[Rejected] = field(default_factory=list)
     strays: list[Stray] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    amended: Counter[Amendment] = field(default_factory=Counter)
     records: int = 0
     bytes: int = 0
     position: int = 0
@@ -73,6 +75,7 @@ class _Group:
         self.rejected += fold.rejected
         self.strays += fold.misrouted
         self.counts.update(fold.counts)
+        self.amended.update(fold.amended)
         self.records += records
         self.position = position
 
@@ -104,7 +107,7 @@ class Partition:
         self._reporter = reporter
         self._on_foreign_write = on_foreign_write
         self._batches: asyncio.Queue[Batch] = asyncio.Queue(maxsize=1)
-        self._stopping = self._abandoned = False
+        self._stopping = self._abandoned = self._warned = False
         self._folding = False
         self._writing: asyncio.Task[None] | None = None
         self._highwater = self.position
@@ -219,8 +222,16 @@ class Partition:
             return
         self.acknowledged = group.position
         counts = {**group.counts, "misrouted": len(group.strays)}
+        if group.counts["stubs_evicted"] and not self._warned:
+            self._warned = True
+            log.warning(
+                "partition %d: more deals have left than are remembered (FUNNEL_MAX_STUBS); a late "
+                "event of one that is forgotten counts as a new deal",
+                self.number,
+            )
         reasons = Counter(str(rejection.reason) for _, rejection in group.rejected)
-        self._reporter.count_batch(group.records, counts, reasons)
+        amended = {str(reason): number for reason, number in group.amended.items()}
+        self._reporter.count_batch(group.records, counts, reasons, amended)
 
     # --- publish --------------------------------------------------------------------------------
 

@@ -97,7 +97,8 @@ class Recovery:
         def belongs(key: bytes) -> bool:
             return partition_of(key, self._partitions) == number
 
-        return Replay(Deals(self._definition, belongs=belongs), partitions=self._partitions)
+        deals = Deals(self._definition, belongs=belongs, max_stubs=self._settings.max_stubs)
+        return Replay(deals, partitions=self._partitions)
 
     async def _read(
         self,
@@ -120,6 +121,8 @@ class Recovery:
 
     async def _recovered(self, number: int, replay: Replay, events: Bounds) -> Recovered:
         deals = replay.deals
+        for _ in deals.settle():
+            await asyncio.sleep(0)
         tp = self._changelog_tp(number)
         changelog = Changelog(self._writer, tp.topic, number, epoch=replay.epoch, end=replay.end)
         if replay.stale:

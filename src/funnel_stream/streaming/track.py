@@ -176,7 +176,10 @@ class Track:
         for number, partition in self._owned.items():
             end = self._thread.end_of(self._tp(number)) or partition.acknowledged
             lag = max(0, end - partition.acknowledged)
-            self._reporter.observe_partition(number, lag=lag, rows=len(partition.deals))
+            deals = partition.deals
+            self._reporter.observe_partition(
+                number, lag=lag, rows=len(deals), stubs=deals.stubs, untouched=deals.untouched
+            )
 
     # --- somebody else wrote --------------------------------------------------------------------
 

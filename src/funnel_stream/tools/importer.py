@@ -14,7 +14,9 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from funnel_stream.contract import Decoder, Reason, Rejection
+from funnel_stream.contract import Amended, Decoded, Decoder, Reason, Rejection
+from funnel_stream.contract.money import check_money
+from funnel_stream.contract.rejections import RefusedError
 from funnel_stream.tools.mapping import (
     DATE_ATTRIBUTES,
     LIST_ATTRIBUTES,
@@ -43,6 +45,7 @@ _BATCH: Final = 500
 _AS_IT_STANDS: Final = Column()
 _DATES: Final = frozenset((*DATE_ATTRIBUTES, *PERIOD))
 _encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 _Made = tuple[bytes, bytes]
 """Digest of the event's id, line."""
@@ -164,10 +167,8 @@ class Import:
         timestamp = int(self._now() * 1000)
         verdicts = iter(self._decoder.decode(lines, [timestamp] * len(lines)))
         for number, events in batch:
-            refused = next(
-                (one for one in [next(verdicts) for _ in events] if isinstance(one, Rejection)),
-                None,
-            )
+            judged = [_refusal(next(verdicts), line) for _, line in events]
+            refused = next((one for one in judged if one is not None), None)
             try:
                 if refused is not None:
                     raise RowError(refused.reason, refused.field, refused.message)
@@ -320,6 +321,16 @@ class _EventMaker:
             event.pop("currency", None)
         elif "currency" not in event and self._mapping.currency is not None:
             event["currency"] = self._mapping.currency
+
+
+def _refusal(verdict: Decoded | Amended | Rejection, line: bytes) -> Rejection | None:
+    """Why an event is not written. What a stream would amend is still to be mended in the file."""
+    if isinstance(verdict, Amended):
+        try:
+            check_money(_decode(line))
+        except RefusedError as refused:
+            return refused.rejection
+    return verdict if isinstance(verdict, Rejection) else None
 
 
 def _holds(condition: Condition, row: Row) -> bool:

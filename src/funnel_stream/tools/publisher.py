@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaException, Producer
 
-from funnel_stream.compute import as_record
+from funnel_stream.compute import Line, as_record
 from funnel_stream.errors import BrokerError
 
 EVENTS_TOPIC: Final = "funnel.events"
@@ -36,8 +36,9 @@ def publish(
     """Publish every line in order, at most ``rate`` a second; returns when all are acknowledged.
 
     The key is the deal's id (the channel of a spend), the partition Java's default (murmur2), an
-    erasure a null value. A line that names nothing goes out without a key, so that the dead letters
-    show it. ``on_progress`` is given the number of lines so far. Raises ``BrokerError``.
+    erasure a null value, with the time that it names as its timestamp. A line that names nothing
+    goes out without a key, so that the dead letters show it. ``on_progress`` is given the number
+    of lines so far. Raises ``BrokerError``.
     """
     failures: list[str] = []
 
@@ -52,10 +53,10 @@ def publish(
         line = line.strip()
         if not line:
             continue
-        record = as_record(count, line, 0)
+        record = as_record(count, line, time.time_ns() // 1_000_000)
         without_key += record.key is None
         try:
-            _produce(producer, topic, record.key, record.value, delivered)
+            _produce(producer, topic, record, delivered)
         except KafkaException as error:
             why = error.args[0].str()
             raise BrokerError(f"line {number} cannot be published to {topic}: {why}") from error
@@ -110,15 +111,17 @@ def _connected(broker: str, *, linger_ms: int) -> Producer:
 
 
 def _produce(
-    producer: Producer,
-    topic: str,
-    key: bytes | None,
-    value: bytes | None,
-    delivered: Callable[[Any, Any], None],
+    producer: Producer, topic: str, record: Line, delivered: Callable[[Any, Any], None]
 ) -> None:
     while True:
         try:
-            producer.produce(topic, value, key, on_delivery=delivered)
+            producer.produce(
+                topic,
+                record.value,
+                record.key,
+                on_delivery=delivered,
+                timestamp=record.timestamp,
+            )
         except BufferError:
             producer.poll(0.1)
         else:

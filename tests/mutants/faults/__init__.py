@@ -3,11 +3,22 @@
 from typing import Final
 
 from tests.mutants.fault import Fault
-from tests.mutants.faults import deals, facts, figures, journeys, money, windows
+from tests.mutants.faults import (
+    contract,
+    deals,
+    facts,
+    figures,
+    journeys,
+    money,
+    values,
+    windows,
+)
 
 FAULTS: Final[tuple[Fault, ...]] = (
+    *contract.FAULTS,
     *journeys.FAULTS,
     *facts.FAULTS,
+    *values.FAULTS,
     *money.FAULTS,
     *deals.FAULTS,
     *windows.FAULTS,

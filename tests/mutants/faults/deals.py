@@ -2,30 +2,32 @@
 
 from tests.mutants.fault import Fault
 
-_FILE, _BLOCKS, _DECODE = "deals.py", "blocks.py", "contract/decode.py"
+_FILE, _LEDGER, _JOURNEY = "deals.py", "ledger.py", "journey.py"
+_BLOCKS, _DECODE = "blocks.py", "contract/decode.py"
+_OVER = ("unit/test_expiry.py", "properties/test_expiry.py")
 _LIFE = ("properties/test_life.py", "properties/test_machine.py", "properties/test_order.py")
 
 FAULTS = (
     Fault(
         "correction-stays-with-the-former-value",
-        _FILE,
-        "        if old_owner == new_owner:\n",
-        "        if old_owner and new_owner:\n",
+        _LEDGER,
+        " and old[0][0] == new[0][0]:\n",
+        ":\n",
         "When a deal changes its owner, its facts stay with the former one.",
         _LIFE,
     ),
     Fault(
         "erased-deal-stays-in-the-figures",
-        _FILE,
-        "        if old_owner:\n            to.add(old_owner, retract, -1)\n",
-        "        if old_owner and new_owner:\n            to.add(old_owner, retract, -1)\n",
+        _LEDGER,
+        "        for owner, facts in old:\n",
+        "        for owner, facts in old if new else ():\n",
         "An erased or expired deal counts until the worker restarts.",
         _LIFE,
     ),
     Fault(
         "nothing-is-retracted",
-        _FILE,
-        "            to.add(old_owner, retract, -1)\n",
+        _LEDGER,
+        "            to.add(owner, retract, -1)\n",
         "            pass\n",
         "Every event of a deal counts it once more.",
         _LIFE,
@@ -33,8 +35,8 @@ FAULTS = (
     Fault(
         "erasure-forgets-the-deal's-row",
         _FILE,
-        "        if key in self._rows:\n            self._put(key, None, result)\n",
-        "",
+        "            self._put(key, journey.row_of(later) if later else None, result)\n",
+        "            pass\n",
         "A deal that was to be forgotten is not.",
         ("unit/test_deals.py", *_LIFE),
     ),
@@ -49,15 +51,15 @@ FAULTS = (
     Fault(
         "erasure-remembered-for-ever",
         _FILE,
-        " and self.watermark <= at + _ERASURE_MEMORY_US",
+        " and self.watermark <= at + self._erasure_memory_us",
         "",
         "An old event of a deal that was erased long ago is dropped.",
         _LIFE,
     ),
     Fault(
         "expired-spend-stays",
-        _FILE,
-        "                to.add_spend(_spend(key, before), -1)\n",
+        _LEDGER,
+        "                to.add_spend(self._spend(key, before), -1)\n",
         "                pass\n",
         "Money spent counts although its record has expired.",
         ("unit/test_spend.py",),
@@ -65,18 +67,90 @@ FAULTS = (
     Fault(
         "open-deals-expire",
         _FILE,
-        "and (Journey(row).stage or 0) >= WON",
-        "and True",
+        "if today <= life.last_at + kept or life.is_open:",
+        "if today <= life.last_at + kept:",
         "A deal that has been open for long vanishes from the open deals.",
-        ("unit/test_deals.py", "oracle/test_now_by_hand.py"),
+        ("unit/test_expiry.py", "oracle/test_now_by_hand.py"),
     ),
     Fault(
-        "expiry-a-moment-early",
-        _FILE,
-        "return now - _last_at(row) > self._retention_us",
-        "return now - _last_at(row) >= self._retention_us",
+        "a-gap-a-moment-early",
+        _JOURNEY,
+        "if history[place].at - history[place - 1].at > gap:",
+        "if history[place].at - history[place - 1].at >= gap:",
         "A deal reopened exactly at the end of its keeping starts anew.",
-        ("unit/test_deals.py", "oracle/test_journeys_by_hand.py"),
+        ("unit/test_expiry.py", "oracle/test_journeys_by_hand.py"),
+    ),
+    Fault(
+        "open-deals-are-split",
+        _JOURNEY,
+        "if life.stage is None or life.stage >= WON:",
+        "if True:",
+        "A deal that slept for long in a stage counts as two.",
+        ("oracle/test_journeys_by_hand.py", "properties/test_expiry.py"),
+    ),
+    Fault(
+        "an-outcome-said-again-is-a-deal",
+        _JOURNEY,
+        " or (before is None and kind == outcome)",
+        "",
+        "A CRM that saves old deals again wins and loses them once more.",
+        ("unit/test_expiry.py", "oracle/test_journeys_by_hand.py"),
+    ),
+    Fault(
+        "late-events-of-a-deal-that-left-start-one",
+        _FILE,
+        "elif at > left.at + self._retention_us:",
+        "elif True:",
+        "A late event of a deal that left is a new deal, open for ever.",
+        _OVER,
+    ),
+    Fault(
+        "the-new-deal-forgets-the-old-one",
+        _FILE,
+        "changed = journey.row_of([event], left)",
+        "changed = journey.new_row(event)",
+        "What comes late for the deal before joins the new one of the same id.",
+        _OVER,
+    ),
+    Fault(
+        "stubs-are-not-restored",
+        _FILE,
+        "                self._stubs.put(digest, stub_of(value))\n",
+        "                pass\n",
+        "After a restart late events of deals that left start new ones.",
+        _OVER,
+    ),
+    Fault(
+        "an-old-part-stays-in-the-row",
+        _FILE,
+        "                if left is not None:\n",
+        "                if False:\n",
+        "The row of an id that comes back every two years grows for ever.",
+        _OVER,
+    ),
+    Fault(
+        "touched-deals-stay-untouched",
+        _FILE,
+        "            self._due.add(key, at + self._retention_us)\n        if WON",
+        "        if WON",
+        "An old open deal that was closed at last never leaves.",
+        ("unit/test_expiry.py",),
+    ),
+    Fault(
+        "an-erasure-takes-the-future-too",
+        _FILE,
+        "later = [event for event in journey.events(row) if event.at > until]",
+        "later: list[Event] = []",
+        "An erasure up to a time takes away what occurred after it.",
+        ("unit/test_deals.py", "oracle/test_reading_by_hand.py"),
+    ),
+    Fault(
+        "a-file-drops-what-comes-late",
+        "compute.py",
+        '    if computed.counts["expired_dropped"]:\n        deals',
+        "    if False:\n        deals",
+        "A file that begins with the newest events loses the old ones.",
+        ("properties/test_expiry.py",),
     ),
     Fault(
         "as-of-excludes-its-instant",
@@ -104,7 +178,7 @@ FAULTS = (
     ),
     Fault(
         "tick-forgets-the-state-before",
-        _FILE,
+        _LEDGER,
         "        if key not in self._before:\n"
         "            self._before[key] = self._rows.get(key)\n",
         "        self._before[key] = self._rows.get(key)\n",
@@ -113,7 +187,7 @@ FAULTS = (
     ),
     Fault(
         "restart-adds-instead-of-replacing",
-        _FILE,
+        _LEDGER,
         '        """All facts as of this call, which also restarts the differences."""\n'
         "        self._before = {}\n",
         '        """All facts as of this call, which also restarts the differences."""\n',

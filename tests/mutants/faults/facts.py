@@ -268,13 +268,6 @@ FAULTS = (
         "A novel in the reason becomes a label.",
     ),
     Fault(
-        "label-not-cut",
-        _FILE,
-        "    if max(map(len, values)) > LABEL_LENGTH or len(pipeline) > LABEL_LENGTH:\n",
-        "    if len(pipeline) > LABEL_LENGTH:\n",
-        "Two owners that differ after 120 characters are two values.",
-    ),
-    Fault(
         "stuck-at-the-limit",
         _FILE,
         "(since + limit) // _MINUTE_US + 1] = 1",

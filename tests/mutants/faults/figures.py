@@ -4,6 +4,8 @@ from tests.mutants.fault import Fault
 
 _CELLS, _SHAPES, _CATALOGUE, _SAMPLES = "cells.py", "shapes.py", "catalogue.py", "samples.py"
 _NOW = ("unit/test_kpis.py", "oracle/test_now_by_hand.py")
+_TIMES = ("properties/test_quantiles.py", "oracle/test_windows_by_hand.py")
+_MONEY = ("unit/test_kpis.py", "oracle/test_money_by_hand.py")
 
 FAULTS = (
     Fault(
@@ -30,9 +32,41 @@ FAULTS = (
     Fault(
         "quantile-below-the-rank",
         _SHAPES,
-        "        if seen >= rank:\n",
-        "        if seen > rank or value == counted[-1][0]:\n",
+        "        if seen + count >= rank:\n",
+        "        if seen + count > rank or value == counted[-1][0]:\n",
         "The p50 of four deals is that of the third.",
+    ),
+    Fault(
+        "quantile-of-one-sample-is-its-cell's",
+        _SHAPES,
+        "    return min(max(value, least), most)\n",
+        "    return value\n",
+        "The only deal took 19.0 days, and half of them took 18.7.",
+        _TIMES,
+    ),
+    Fault(
+        "quantile-bounded-by-values",
+        _SHAPES,
+        "(exact - below * LOWEST) / (number - rank + 1)",
+        "(exact - below) / (number - rank + 1)",
+        "Small durations above their cells' values push the p90 away from its sample.",
+        _TIMES,
+    ),
+    Fault(
+        "quantile-bounded-by-the-lower-ends",
+        _SHAPES,
+        "least = (exact - above * HIGHEST) / rank",
+        "least = (exact - above * LOWEST) / rank",
+        "Long durations push the p50 away from its sample.",
+        _TIMES,
+    ),
+    Fault(
+        "quantile-bounded-by-too-few",
+        _SHAPES,
+        "most = (exact - below * LOWEST) / (number - rank + 1)",
+        "most = (exact - below * LOWEST) / number",
+        "The p90 is never above the mean by much.",
+        _TIMES,
     ),
     Fault(
         "quantiles-of-unsorted-cells",
@@ -117,6 +151,38 @@ FAULTS = (
         _NOW,
     ),
     Fault(
+        "velocity-of-four-won-deals",
+        _SHAPES,
+        "if won < FEWEST_WON or not",
+        "if won < FEWEST_WON - 1 or not",
+        "A mean of four deals is what the pipeline earns.",
+        _NOW,
+    ),
+    Fault(
+        "velocity-of-one-won-deal",
+        _SHAPES,
+        "if won < FEWEST_WON or not",
+        "if not won or not",
+        "One lucky deal makes a velocity.",
+        _NOW,
+    ),
+    Fault(
+        "velocity-of-five-priced-deals",
+        _SHAPES,
+        "if won < FEWEST_WON or not",
+        "if valued < FEWEST_WON or not",
+        "Won deals without an amount hide the velocity.",
+        _NOW,
+    ),
+    Fault(
+        "velocity-of-stuck-deals",
+        _SHAPES,
+        "        deals -= sum([now.get(cell, 0) for cell in self.stuck])\n",
+        "",
+        "Deals that nobody touches any more are what the pipeline earns.",
+        _NOW,
+    ),
+    Fault(
         "velocity-over-all-won-deals",
         _SHAPES,
         "value = major(minor, currency) / valued",
@@ -139,6 +205,31 @@ FAULTS = (
         'if outcome == "lost":',
         "What was lost is what the pipeline earns.",
         _NOW,
+    ),
+    Fault(
+        "per-day-of-the-whole-window",
+        _SHAPES,
+        "        since = self.as_of // (self.window.pane * MINUTE_US) + 1 - self.window.panes\n"
+        "        return (self.as_of - since * self.window.pane * MINUTE_US) / (DAY * MINUTE_US)\n",
+        "        return self.window.minutes / DAY\n",
+        "In the first hour of a day less is won per day than the day before.",
+        _MONEY,
+    ),
+    Fault(
+        "per-day-with-a-pane-too-many",
+        _SHAPES,
+        "(self.window.pane * MINUTE_US) + 1 - self.window.panes",
+        "(self.window.pane * MINUTE_US) - self.window.panes",
+        "What is won in a window is spread over a pane that it does not hold.",
+        _MONEY,
+    ),
+    Fault(
+        "per-day-of-all-that-closed",
+        _SHAPES,
+        "            if tuple(labels) == self.of:\n",
+        "            if labels:\n",
+        "What was lost is won per day.",
+        _MONEY,
     ),
     Fault(
         "money-ratio-of-one-currency",

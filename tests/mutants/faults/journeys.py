@@ -15,8 +15,8 @@ FAULTS = (
     Fault(
         "attributes-by-arrival",
         _FILE,
-        "sorted(history, key=lambda event: (event.at, event.id))",
-        "history",
+        "    return sorted(history, key=lambda event: (event.at, event.id))\n",
+        "    return history\n",
         "Of two values of one instant the one of the higher stage wins, not of the later id.",
     ),
     Fault(
@@ -29,14 +29,16 @@ FAULTS = (
     Fault(
         "repeat-is-an-entry",
         _FILE,
-        "            elif kind == before:\n                continue\n",
+        "            elif kind == before or (before is None and kind == outcome):\n"
+        "                continue\n",
         "",
         "A stage that is reported twice is entered twice: two rounds where there was one.",
     ),
     Fault(
         "repeat-shifts-the-closing",
         _FILE,
-        "            elif kind == before:\n                continue\n",
+        "            elif kind == before or (before is None and kind == outcome):\n"
+        "                continue\n",
         "            elif kind == before:\n"
         "                self.since = at\n"
         "                continue\n",
@@ -68,8 +70,8 @@ FAULTS = (
     Fault(
         "closing-is-the-first",
         _FILE,
-        "self.closed_at = self.since",
-        "self.closed_at = self.entered[before][0]",
+        "self.outcome, self.closed_at = before, self.since",
+        "self.outcome, self.closed_at = before, self.entered[before][0]",
         "A deal that was reopened and won again counts at its first win.",
     ),
     Fault(
@@ -163,6 +165,42 @@ FAULTS = (
         "place = bisect_right(amounts, (offer.at, offer.id), key=lambda given: given[:2])",
         "place = sum(given[:2] < (offer.at, offer.id) for given in amounts)",
         "An offer's own amount counts for the next one only.",
+    ),
+    Fault(
+        "offer-keeps-a-cleared-amount",
+        _FILE,
+        '("amount" in event.attributes or "amount" in event.attributes.get("cleared", ()))',
+        '"amount" in event.attributes',
+        "An offer without an amount counts with one that was taken back.",
+    ),
+    Fault(
+        "clearing-says-nothing",
+        _FILE,
+        '            for name in given.get("cleared", ()):\n'
+        "                known.pop(name, None)\n",
+        "",
+        "An owner who left keeps the deal for ever.",
+    ),
+    Fault(
+        "reason-outlives-a-reopening",
+        _FILE,
+        "        if left is not None and",
+        "        if left is None and",
+        "A deal that was lost for its price, reopened and lost is lost for its price again.",
+    ),
+    Fault(
+        "reason-of-the-reopening",
+        _FILE,
+        "event.id) > moved_out:",
+        "event.id) >= moved_out:",
+        "A CRM that repeats all fields carries the old reason over with the reopening.",
+    ),
+    Fault(
+        "cleared-reason-stays",
+        _FILE,
+        '        if "lost_reason" in given.get("cleared", ()):',
+        "        if not given and reason:",
+        "A reason that was taken back after a second loss still counts.",
     ),
     Fault(
         "no-show-judged-by-a-later-stage",

@@ -4,6 +4,7 @@ from tests.mutants.fault import Fault
 
 _WINDOWS, _PANES, _TOTALS = "windows.py", "panes.py", "totals.py"
 _BREAKDOWNS, _DEFINITION, _PAST = "breakdowns.py", "definition.py", "past.py"
+_PARTICULARS, _TRENDS = "exposition/page/particulars.py", "exposition/page/trends.py"
 
 FAULTS = (
     Fault(
@@ -423,5 +424,35 @@ FAULTS = (
         "both if both <= RETENTION[size] else panes",
         "panes",
         "An hour cannot be compared with the one before.",
+    ),
+    Fault(
+        "past-begins-with-the-day",
+        _PAST,
+        "end = coarser if coarser > size else 0",
+        "end = 0",
+        "A funnel that began at noon is compared with the hours of its first morning.",
+    ),
+    Fault(
+        "past-begins-with-any-pipeline",
+        _PAST,
+        "of_row = chunk.pane[chunk.combination == row]",
+        "of_row = chunk.pane",
+        "A new pipeline's first month is compared with the empty one before.",
+    ),
+    Fault(
+        "cohorts-are-compared",
+        _PARTICULARS,
+        'labels.get("basis") == COHORT or kpi.id in _RIPENING',
+        "kpi.id in _RIPENING",
+        "A steady funnel whose deals take 35 days has fallen by 86 points.",
+        ("cases/test_page.py",),
+    ),
+    Fault(
+        "a-filling-funnel-is-compared",
+        _TRENDS,
+        "lead_in = 0 if begins_at_once(figure.kpi) else self._cycle",
+        "lead_in = 0.0",
+        "Sales of a new funnel seem to rise while its first deals are on their way.",
+        ("cases/test_page.py",),
     ),
 )

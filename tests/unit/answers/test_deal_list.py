@@ -18,7 +18,7 @@ from funnel_stream.definition import Definition
 from funnel_stream.errors import UsageError
 from funnel_stream.samples import Sample, samples
 from tests.funnels import at, computed, event, funnels, instants, lines, micros, stage
-from tests.unit.answers.test_explanation import DEFINITION, NOW_MS, additive, folded
+from tests.unit.answers.test_explanation import DEFINITION, NOW_MS, SPELLED, additive, folded
 
 START = Place(-1, b"")
 
@@ -52,12 +52,13 @@ def listed(
 def test_the_deals_behind_a_figure_add_up_to_it(
     events: list[dict[str, Any]], as_of: int, data: st.DataObject
 ) -> None:
-    deals = folded(events, as_of)
-    found = additive(samples(computed(events, as_of, DEFINITION).snapshot))
+    definition = data.draw(st.sampled_from([DEFINITION, SPELLED]))
+    deals = folded(events, as_of, definition)
+    found = additive(samples(computed(events, as_of, definition).snapshot))
     if not found:
         return
     for sample in data.draw(st.lists(st.sampled_from(found), min_size=1, max_size=20)):
-        entries = listed(deals, parameters(sample), as_of)
+        entries = listed(deals, parameters(sample), as_of, definition)
         total = float(sum(Fraction(entry.contribution) for entry in entries))
         assert total == pytest.approx(sample.value, rel=1e-12), sample
 
@@ -90,6 +91,29 @@ def test_labels_that_are_left_out_of_a_count_mean_any() -> None:
     assert ids(kpi="problems", window="30d", problem="q") == []
     assert ids(kpi="lost_deals", window="30d", reason="price") == ["d"]
     assert ids(kpi="activities", window="30d", activity="call") == ["e"]
+
+
+def test_deals_are_asked_for_by_value_in_any_spelling() -> None:
+    own = {"fold_case": True, "aliases": {"adwords": "Paid Search"}}
+    read = Definition.model_validate({"values": {"channel": own, "product": {"keep": "first"}}})
+    events = [
+        stage("a", "lead", at(), channel="paid  search ", product="x"),
+        stage("b", "lead", at(), channel="AdWords"),
+        stage("c", "lead", at(), channel="fair", owner="Ann\u00a0 Lee"),
+        stage("a", "won", at(days=1), product="y"),
+    ]
+    deals = folded(events, definition=read)
+
+    def found(dimension: str, value: str) -> list[str]:
+        asked = {"kpi": "leads", "window": "30d", "dimension": dimension, "value": value}
+        return [entry.deal_id for entry in listed(deals, asked, AS_OF, read)]
+
+    for value in ("Paid Search", "paid search", " PAID SEARCH", "adWords"):
+        assert found("channel", value) == ["a", "b"]
+    assert found("owner", "Ann Lee") == found("owner", "Ann  Lee ") == ["c"]
+    assert found("owner", "ann lee") == found("product", "y") == []
+    [entry] = listed(deals, {"kpi": "deals_closed", "window": "30d"}, AS_OF, read)
+    assert entry.attributes == {"channel": "Paid Search", "product": "x"}
 
 
 def test_an_entry_says_what_the_deal_adds_and_what_it_is() -> None:

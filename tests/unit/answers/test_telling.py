@@ -8,7 +8,8 @@ from funnel_stream.answers import telling
 from funnel_stream.answers.question import question
 from funnel_stream.answers.telling import text
 from funnel_stream.definition import Definition
-from tests.funnels import at, stage
+from funnel_stream.values import Values
+from tests.funnels import at, event, stage
 from tests.unit.answers.test_explanation import explained
 
 
@@ -41,6 +42,48 @@ def test_what_others_wrote_stands_apart() -> None:
     [detail] = telling.details(correction)
     assert text(detail) == "corrected owner ann → bob"
     assert [piece.text for piece in detail if piece.foreign] == ["ann", "bob"]
+
+
+def test_what_is_taken_away_is_told() -> None:
+    steps = explained(
+        [
+            stage("a", "lead", at(), owner="ann"),
+            event("deal_updated", "a", at(days=1), cleared=["owner", "lost_reason"]),
+            stage("a", "won", at(days=2), owner="bob"),
+        ]
+    ).journey
+    words = [[text(detail) for detail in telling.details(step)] for step in steps]
+    assert words == [["owner ann"], ["cleared owner ann", "cleared lost reason"], ["owner bob"]]
+
+
+def test_a_reason_after_a_reopening_corrects_none() -> None:
+    found = explained(
+        [
+            stage("a", "lost", at(), lost_reason="price"),
+            event("deal_updated", "a", at(hours=1), lost_reason="size"),
+            stage("a", "offer", at(days=1)),
+            stage("a", "lost", at(days=2), lost_reason="time"),
+        ]
+    )
+    words = [text(detail) for step in found.journey for detail in telling.details(step)]
+    assert words == [
+        "lost reason price",
+        "corrected lost reason price → size",
+        "lost reason time",
+    ]
+
+
+def test_a_later_value_is_no_correction_where_the_first_holds() -> None:
+    events = [
+        stage("a", "lead", at(), owner="ann"),
+        stage("a", "offer", at(days=1), owner="bob"),
+        stage("a", "won", at(days=2), owner="ann"),
+    ]
+    first = Definition(values={"owner": Values(keep="first")})
+    found = explained(events, definition=first)
+    told = [text(detail) for step in found.journey for detail in telling.details(step)]
+    assert told == ["owner ann", "owner bob, ann was first", "owner ann"]
+    assert found.counts_under["owner"] == found.attributes["owner"] == "ann"
 
 
 def test_every_time_in_a_text_is_known_as_one() -> None:

@@ -79,9 +79,9 @@ def test_the_table_is_for_people(events: Path) -> None:
     assert "Pipeline default" in lines
     for line in (
         "Leads 3",
-        "Win ratio 50.0 % of 2",
+        "Win ratio 50.0 % of 2 9.5–90.5 %",
         "won · EUR 1,250.00",
-        "matured 7d 50.0 % of 2",
+        "matured 7d 50.0 % of 2 9.5–90.5 %",
     ):
         assert line in lines, done.stdout
 
@@ -90,7 +90,7 @@ def test_the_table_of_all_windows_has_a_column_each(events: Path) -> None:
     lines = [" ".join(line.split()) for line in compute(events).stdout.splitlines()]
     assert "KPI 1h 24h 7d 30d 365d" in lines
     assert "Leads 1 1 1 1 3" in lines
-    assert "Win ratio – – – – 50.0 %" in lines
+    assert "Win ratio – – – – 50.0 % of 2" in lines
 
 
 def test_the_table_by_a_dimension_has_a_row_for_each_value(events: Path) -> None:
@@ -114,6 +114,31 @@ def test_rejected_lines_are_counted_and_explained(tmp_path: Path) -> None:
     assert lines[2].startswith("  line 2: not_an_object: ")
     assert lines[3].startswith("  line 3: naive_timestamp: occurred_at: ")
     assert lines[6] == "  … and 2 more"
+
+
+def test_amended_events_are_told_by_their_reasons(tmp_path: Path) -> None:
+    path = tmp_path / "events.ndjson"
+    amounts: list[dict[str, Any]] = [
+        {"amount": 1.005, "currency": "EUR"},
+        {"amount": 2.005, "currency": "eur"},
+        {"amount": "1,5", "currency": "EUR"},
+    ]
+    won = [stage(f"d{n}", "won", at(), **amount) for n, amount in enumerate(amounts)]
+    path.write_text("\n".join(map(json.dumps, won)), encoding="utf-8")
+    told = [
+        "2 events amended: rounded_amount: An amount or a cost had more decimals than its "
+        "currency: it was rounded half-even.",
+        "1 event amended: currency_case: A currency was not written in capitals: it was read as "
+        "if it were.",
+        "1 event amended: unreadable_amount: An amount or a cost could not be read, or had no "
+        "currency: it was left out.",
+    ]
+    done = compute(path, "--json")
+    assert done.stderr.splitlines() == told
+    labels = {"window": "365d", "outcome": "won"}
+    assert value(figures(done), "funnel_deals_closed", **labels) == 3
+    assert value(figures(done), "funnel_deal_value", **labels, currency="EUR") == 3.0
+    assert compute(path, "--every", "1d").stderr.splitlines() == told
 
 
 def test_an_erasure_is_a_line(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ SCREEN = """\
 │  won          ▊                     50     5.0 %           50.0 %            │
 ╰──────────────────────────────────────────────────────────────────────────────╯
 ╭─ Last 30 days ───────────────────────╮╭─ The stream ─────────────────────────╮
-│  Qualified leads                812  ││  Events per second            200/s  │
+│  Qualified, old leads too       812  ││  Events per second            200/s  │
 │  Offers sent                    312  ││  Events consumed            180,123  │
 │  Won / lost                60 / 240  ││  Duplicates / rejected    1,201 / 3  │
 │  Win ratio                   20.0 %  ││  Lag (events)                    15  │
@@ -95,7 +95,7 @@ SCREEN = """\
  01:32   http://127.0.0.1:6066/   /metrics   /api/kpis   Ctrl-C ends it"""
 
 SUMMARY = """\
-Funnel, last 30 days
+Leads of the last 30 days so far
 
   stage         deals   of leads   open now
  ───────────────────────────────────────────
@@ -111,18 +111,18 @@ won            12,345,678              –  345.25     –
 open now        2,000,000  1,234,567,890       –     –
 cost per lead       17.25              –       –  3.10
 
-Qualified leads               812
-Offers sent                   312
-Won / lost               60 / 240
-Win ratio                  20.0 %
-Negotiation success        61.5 %
-Time to close (median)     18.5 d
-Events per second           200/s
-Events consumed           180,123
-Duplicates / rejected   1,201 / 3
-Lag (events)                   15
-Event to metric (mean)      1.1 s
-Deals in state             30,321"""
+Qualified, old leads too        812
+Offers sent                     312
+Won / lost                 60 / 240
+Win ratio                    20.0 %
+Negotiation success          61.5 %
+Time to close (median)       18.5 d
+Events per second             200/s
+Events consumed             180,123
+Duplicates / rejected     1,201 / 3
+Lag (events)                     15
+Event to metric (mean)        1.1 s
+Deals in state               30,321"""
 
 
 def drawn(what: RenderableType, width: int) -> str:

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from funnel_stream.contract import Decoded, Decoder, Rejection
+from funnel_stream.contract import Amended, Decoded, Decoder, Rejection
 
 NOW_MS = 1_780_000_000_000
 """The records' own timestamp: 2026-05-28T20:26:40Z."""
@@ -40,14 +40,21 @@ def decode(
     *values: bytes,
     aliases: dict[str, str] | None = None,
     pipelines: dict[str, dict[str, str]] | None = None,
-) -> list[Decoded | Rejection]:
+) -> list[Decoded | Amended | Rejection]:
     return Decoder(aliases, pipelines).decode(values, [NOW_MS] * len(values))
 
 
 def accepted(value: bytes, **options: Any) -> Decoded:
     (entry,) = decode(value, **options)
-    assert not isinstance(entry, Rejection), entry
+    assert not isinstance(entry, Amended | Rejection), entry
     return entry
+
+
+def amended(value: bytes, **options: Any) -> tuple[dict[str, Any] | None, set[str]]:
+    """The attributes of an event that is accepted, and why they are not those that it wrote."""
+    (entry,) = decode(value, **options)
+    assert isinstance(entry, Amended), entry
+    return entry.event.attributes, set(entry.reasons)
 
 
 def refused(value: bytes, **options: Any) -> Rejection:

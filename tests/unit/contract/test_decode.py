@@ -156,11 +156,6 @@ def test_blank_items_of_a_list_are_left_out() -> None:
     assert attributes(record(problems=[" "])) == {"problems": []}
 
 
-def test_a_currency_alone_says_nothing() -> None:
-    assert attributes(record(currency="EUR")) is None
-    assert attributes(record(currency="")) is None
-
-
 @pytest.mark.parametrize(
     "text",
     [

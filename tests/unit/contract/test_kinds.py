@@ -39,6 +39,7 @@ def test_the_stored_numbers_of_kinds_are_these_and_stay() -> None:
         ("activity_recorded", "negotiation_round", "held"): 14,
         ("activity_recorded", "negotiation_round", "no_show"): 15,
         ("spend_recorded",): 16,
+        ("former",): 32,
     }
 
 

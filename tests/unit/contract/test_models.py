@@ -79,6 +79,9 @@ def test_times_of_any_zone_are_written_in_utc() -> None:
         ({"event_id": "\ud800"}, "valid string|unicode"),
         ({"score": float("nan")}, "finite"),
         ({"problems": ["x"] * 101}, "at most 100"),
+        ({"amount": Decimal(1), "currency": "eur"}, "pattern"),
+        ({"cleared": ["ownr"]}, "'ownr' cannot be cleared; what can is channel"),
+        ({"cleared": ["pipeline"]}, "'pipeline' cannot be cleared"),
     ],
 )
 def test_a_mistake_is_found_where_the_event_is_built(
@@ -110,3 +113,12 @@ def test_any_event_is_read_back_as_its_own_type() -> None:
 def test_numbers_in_json_are_read_as_they_are_written() -> None:
     value = offer(amount="0.1", currency="EUR").value().replace(b'"0.1"', b"0.1")
     assert StageChanged.model_validate_json(value).amount == Decimal("0.1")
+
+
+def test_attributes_are_cleared_by_their_names() -> None:
+    event = offer(cleared=["owner", "currency"], channel="fair")
+    assert accepted(event.value())[1].attributes == {
+        "channel": "fair",
+        "cleared": ["owner", "amount"],
+    }
+    assert TypeAdapter(AnyEvent).validate_json(event.value()) == event

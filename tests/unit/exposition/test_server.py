@@ -104,7 +104,7 @@ def test_one_kpi_to_the_letter() -> None:
         '{"metric":"funnel_leads_breakdown","labels":{"pipeline":"default","window":"365d",'
         '"dimension":"channel","value":"fair"},"value":1},',
         '{"metric":"funnel_leads_breakdown","labels":{"pipeline":"default","window":"365d",'
-        '"dimension":"channel","value":"web \\"1\\"\\\\\\n"},"value":1},',
+        '"dimension":"channel","value":"web \\"1\\"\\\\"},"value":1},',
     ]
 
 

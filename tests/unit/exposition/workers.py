@@ -36,10 +36,11 @@ def reporting(definition: Definition | None = None) -> Reporter:
 def busy() -> Reporter:
     """Has consumed a bit of everything."""
     reporter = idle()
-    counts = {"duplicates": 2, "late": 3, "misrouted": 1, "erased_dropped": 4}
-    reporter.count_batch(7, counts, {"not_json": 1})
-    reporter.count_batch(600, {}, {})
-    reporter.observe_partition(1, lag=5, rows=11)
+    counts = {"duplicates": 2, "late": 3, "misrouted": 1, "erased_dropped": 4, "expired": 5}
+    counts |= {"expired_dropped": 6, "repeated_outcomes": 7, "stubs_evicted": 8}
+    reporter.count_batch(7, counts, {"not_json": 1}, {"rounded_amount": 2})
+    reporter.count_batch(600, {}, {}, {})
+    reporter.observe_partition(1, lag=5, rows=11, stubs=21, untouched=31)
     reporter.observe_partition(0, lag=0, rows=12)
     reporter.observe_latency(0.25)
     reporter.observe_latency(400.0)

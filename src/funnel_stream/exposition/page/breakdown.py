@@ -12,13 +12,14 @@ from funnel_stream.exposition.page.figures import (
     figures,
     in_words,
     ranked,
+    span_of,
     unit,
     value_in_words,
     written,
 )
 from funnel_stream.exposition.page.funnel import ByKpi
 from funnel_stream.exposition.page.links import DealLinks
-from funnel_stream.exposition.page.view import View
+from funnel_stream.exposition.page.view import View, basis_in_words, basis_of
 from funnel_stream.samples import Places
 from funnel_stream.shapes import OTHER, Place
 
@@ -43,20 +44,24 @@ class Series:
 
 @dataclass(frozen=True)
 class Column:
-    """``sorting``: ``ascending``, ``descending`` or empty; ``link``: the page ordered by it."""
+    """``span``: its basis, the window or now, where columns differ in that. ``sorting``:
+    ``ascending``, ``descending`` or empty; ``link``: the page ordered by it."""
 
     series: Series
     unit: str
+    span: str
     sorting: str
     link: str
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What a series is for a value of the dimension. ``figure``: where it is one series."""
+    """What a series is for a value of the dimension. ``made_of`` in short, and ``beneath`` at
+    length. ``figure``: where it is one series."""
 
     value: float | None
     text: str
+    made_of: str
     beneath: str
     deals: str
     figure: Figure | None
@@ -158,7 +163,8 @@ def _column(number: int, series: Series, order: int, view: View, path: str) -> C
         order="asc" if sorting == "descending" else "",
     )
     currency = series.labels.get("currency", "")
-    return Column(series, unit(series.kpi, currency), sorting, link)
+    span = basis_in_words(basis_of(series.labels)) or span_of(series.kpi, view)
+    return Column(series, unit(series.kpi, currency), span, sorting, link)
 
 
 def _rank(value: str, number: float | None, *, ascending: bool) -> tuple[bool, bool, float, str]:
@@ -190,6 +196,7 @@ def _cell(series: Series, value: str, at: list[Place], view: View, links: DealLi
     return Cell(
         value=total,
         text=written(kpi, total),
+        made_of=of[0].made_of if len(of) == 1 else "",
         beneath=of[0].beneath if len(of) == 1 else "",
         deals=links.of(kpi, series.labels, view, value=value) if known else "",
         figure=of[0] if len(of) == 1 else None,

@@ -7,7 +7,12 @@ from typing import Final
 
 from funnel_stream import human
 from funnel_stream.catalogue import Kpi
-from funnel_stream.exposition.page.view import View
+from funnel_stream.contract.event import STAGES, WON
+from funnel_stream.definition import Window
+from funnel_stream.exposition.page import particulars
+from funnel_stream.exposition.page.view import COHORT, PERIOD, View
+from funnel_stream.intervals import wilson
+from funnel_stream.samples import Places
 from funnel_stream.shapes import OTHER, OpenCounts, Place
 
 LABELS_APART: Final = ("basis", "horizon", "currency")
@@ -53,23 +58,61 @@ class Figure:
         return unit(self.kpi, self.labels.get("currency", ""))
 
     @property
-    def beneath(self) -> str:
-        """What the value is made of, as a sentence without a verb; empty for a plain count."""
+    def ripens(self) -> bool:
+        """Whether what is young in it has had less time than the rest."""
+        return particulars.ripens(self.kpi, self.labels)
+
+    @property
+    def per(self) -> str:
+        """What is divided by what, where that is no share and the name does not say so."""
+        return particulars.per(self.kpi, self.labels)
+
+    @property
+    def number(self) -> float | None:
+        """How many things the value is made of, a count's being itself; ``None`` where it is not
+        known, as of sums of money."""
+        parts = self.parts
+        if "_count" in parts:
+            return parts["_count"]
+        if "_denominator" in parts:
+            of_money = "currency" in self.labels and self.kpi.unit == "ratio"
+            return None if of_money else parts["_denominator"]
+        return None if "currency" in self.labels else self.value
+
+    @property
+    def made_of(self) -> str:
+        """What the value is made of, in short: ``12 of 40``, ``40 samples``; empty for a count."""
         parts = self.parts
         if "_numerator" in parts:
             top, bottom = parts["_numerator"], parts["_denominator"]
             if self.kpi.unit == "money":
                 return f"{human.money(top)} ÷ {human.count(bottom)}"
-            write = human.money if "currency" in self.labels else human.count
-            return f"{write(top)} of {write(bottom)}"
+            if "currency" in self.labels:
+                return f"{human.money(top)} of {human.money(bottom)}"
+            sign = "of" if self.kpi.is_proportion(self.labels) else "÷"
+            return f"{human.count(top)} {sign} {human.count(bottom)}"
         if "_count" not in parts:
             return ""
         number = parts["_count"]
-        samples = "1 sample" if number == 1 else f"{human.count(number)} samples"
-        if not self.quantiles:
-            return samples
-        half, most = (human.seconds(self.quantiles[name]) for name in ("0.5", "0.9"))
-        return f"half within {half} · 90 % within {most} · {samples}"
+        return "1 sample" if number == 1 else f"{human.count(number)} samples"
+
+    @property
+    def interval(self) -> str:
+        """Of a proportion: within which bounds it is, so few or many as there are."""
+        bottom = self.parts.get("_denominator")
+        if not bottom or not self.kpi.is_proportion(self.labels):
+            return ""
+        low, high = wilson(int(self.parts["_numerator"]), int(bottom))
+        return f"95 % interval {100 * low:.1f}–{100 * high:.1f} %"
+
+    @property
+    def beneath(self) -> str:
+        """All that the value is made of, with how sure it is; empty for a plain count."""
+        within = ""
+        if self.quantiles:
+            half, most = (human.seconds(self.quantiles[name]) for name in ("0.5", "0.9"))
+            within = f"half within {half} · 90 % within {most}"
+        return " · ".join(text for text in (within, self.made_of, self.interval) if text)
 
 
 def figures(kpi: Kpi, place: Place) -> list[Figure]:
@@ -91,6 +134,14 @@ def figures(kpi: Kpi, place: Place) -> list[Figure]:
     return list(found.values())
 
 
+def time_to_win(places: Places, pipeline: str, window: Window) -> Figure:
+    """The time to close of a pipeline's won deals in a window."""
+    [(place, _)] = places.of(pipeline, "", window)
+    of_both = figures(particulars.TIME_TO_CLOSE, place)
+    [won] = [figure for figure in of_both if figure.key == (STAGES[WON],)]
+    return won
+
+
 def chosen(found: Iterable[Figure], view: View) -> list[Figure]:
     """The series that a view shows: of its basis where the KPI has it, of its currency."""
     found = list(found)
@@ -100,12 +151,26 @@ def chosen(found: Iterable[Figure], view: View) -> list[Figure]:
     return found
 
 
+def other_currencies(found: Iterable[Figure], view: View) -> list[str]:
+    """Those that figures are in beside the view's."""
+    currencies = {figure.labels.get("currency", view.currency) for figure in found}
+    return sorted(currencies - {view.currency})
+
+
+def span_of(kpi: Kpi, view: View) -> str:
+    """Counts of the window stand beside those that the funnel's drawing has on another basis."""
+    if kpi.of_now:
+        return "now"
+    counted = kpi.shape.suffixes == ("",) and "money" not in kpi.unit
+    return "in the window" if counted and view.basis != PERIOD else ""
+
+
 def _with(found: list[Figure], name: str, wanted: Mapping[str, str]) -> list[Figure]:
     matching = [figure for figure in found if wanted.items() <= figure.labels.items()]
     if matching or name != "basis":
         return matching
     # Not every KPI has matured figures: then those closest to them, and they say so.
-    return [figure for figure in found if figure.labels[name] == "cohort"]
+    return [figure for figure in found if figure.labels[name] == COHORT]
 
 
 def ranked(found: list[Figure]) -> list[Figure]:
@@ -137,7 +202,9 @@ def in_words(labels: Mapping[str, str]) -> str:
 
 def _said(labels: dict[str, str]) -> Iterator[str]:
     if "from_stage" in labels:
-        yield f"{labels.pop('from_stage')} → {labels.pop('to_stage')}"
+        since, to = labels.pop("from_stage"), labels.pop("to_stage")
+        of_period = labels.get("basis") == PERIOD
+        yield particulars.conversion(since, to) if of_period else f"{since} → {to}"
     for name, value in labels.items():
         if name in LABELS_APART:
             continue

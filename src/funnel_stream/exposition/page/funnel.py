@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from funnel_stream import human
 from funnel_stream.catalogue import BY_ID
@@ -11,7 +11,7 @@ from funnel_stream.definition import OPEN_STAGES, Pipeline
 from funnel_stream.exposition.page import drawing
 from funnel_stream.exposition.page.figures import Figure, value_in_words
 from funnel_stream.exposition.page.links import DealLinks
-from funnel_stream.exposition.page.view import View
+from funnel_stream.exposition.page.view import PERIOD, View
 from funnel_stream.shapes import OTHER
 
 _REASONS: Final = 2
@@ -30,19 +30,30 @@ class Flow:
     deals: str
 
 
+class Share(NamedTuple):
+    """A count against that of another stage: the quotient, and what it was divided by; both empty
+    where there is nothing to say."""
+
+    text: str
+    by: str
+
+
 @dataclass(frozen=True)
 class Stage:
     """One stage. ``count``: deals of the view that got there, ``None`` if that is not known;
-    ``of_leads`` and ``of_before``: shares. ``lost``: from here, with the reasons; ``back``: moves
-    to earlier stages."""
+    ``of_leads`` and ``of_before``: against those. ``stopped``: those of them that got no further,
+    ``None`` for the last stage. In the window, whoever it happened to: ``lost`` from here, with the
+    reasons, and ``back``, moves to earlier stages."""
 
     name: str
     title: str
     count: float | None
     deals: str
-    of_leads: str
-    of_before: str
+    of_leads: Share
+    of_before: Share
     slice: drawing.Slice
+    stopped: str | None
+    stopped_width: float
     lost: Flow
     lost_width: float
     reasons: list[Flow]
@@ -56,12 +67,19 @@ class Stage:
 
 @dataclass(frozen=True)
 class Funnel:
-    """All stages in order; ``reopened``: losses that were taken back. ``empty``: why there is
-    nothing to draw."""
+    """All stages in order; ``reopened``: losses that were taken back. ``of_period``: the counts,
+    too, are of whoever it happened to in the window, so that losses and moves stand beside them;
+    else they are of the same deals. ``empty``: why there is nothing to draw."""
 
     stages: list[Stage]
     reopened: list[Flow]
+    of_period: bool
     empty: str
+
+    @property
+    def losses(self) -> list[Stage]:
+        """The stages from which deals were lost or moved back."""
+        return [stage for stage in self.stages if stage.lost.deals or stage.back]
 
 
 def funnel(by_kpi: ByKpi, view: View, links: DealLinks, *, ever: int) -> Funnel:
@@ -71,30 +89,38 @@ def funnel(by_kpi: ByKpi, view: View, links: DealLinks, *, ever: int) -> Funnel:
     slices = drawing.funnel(counts)
     titles = links.definition.pipelines.get(view.pipeline, Pipeline()).stage_titles
     lost = [_lost(by_kpi, name, view, links) for name in _PIPELINE_STAGES]
-    largest = max(*counts, *(total for total, *_ in lost)) or 1.0
+    of_period = view.basis == PERIOD
+    most = max(counts) or 1.0
+    # Losses may be of other deals than the counts are: then they are drawn among themselves.
+    most_lost = max(*(counts if of_period else ()), *(total for total, *_ in lost)) or 1.0
+    sign = "÷" if of_period else "of"
     stages = []
     for stage, figure in reached:
         name = _PIPELINE_STAGES[stage]
         total, reasons, flow = lost[stage]
         part = "numerator" if stage else "denominator"
+        stopped = counts[stage] - counts[stage + 1] if stage < WON else None
         stages.append(
             Stage(
                 name=name,
                 title=titles.get(name, name.capitalize()),
                 count=None if figure is None else counts[stage],
                 deals=links.of(figure.kpi, figure.labels, view, part=part) if figure else "",
-                of_leads=_share(counts[stage], counts[LEAD]) if stage else "",
-                of_before=_share(counts[stage], counts[stage - 1]) if stage else "",
+                of_leads=_share(counts[stage], counts[LEAD], sign) if stage else _NO_SHARE,
+                of_before=_share(counts[stage], counts[stage - 1], sign) if stage else _NO_SHARE,
                 slice=slices[stage],
+                stopped=None if stopped is None or figure is None else human.count(stopped),
+                stopped_width=round(100 * max(0.0, stopped or 0.0) / most, 1),
                 lost=flow,
-                lost_width=round(min(100.0, 100 * total / largest), 1),
+                lost_width=round(min(100.0, 100 * total / most_lost), 1),
                 reasons=reasons,
                 back=_moves(by_kpi, name, _PIPELINE_STAGES[:stage], titles, view, links),
                 open=_open(by_kpi, name, view, links) if name in OPEN_STAGES else None,
             )
         )
     reopened = _moves(by_kpi, STAGES[LOST], OPEN_STAGES, titles, view, links)
-    return Funnel(stages, reopened, "" if any(counts) else _why_empty(by_kpi, view, ever))
+    empty = "" if any(counts) else _why_empty(by_kpi, view, ever)
+    return Funnel(stages, reopened, of_period, empty)
 
 
 def _reached(by_kpi: ByKpi, view: View) -> list[tuple[int, Figure | None]]:
@@ -113,8 +139,13 @@ def _count(figure: Figure, stage: int) -> float:
     return figure.parts["_numerator" if stage else "_denominator"]
 
 
-def _share(part: float, whole: float) -> str:
-    return human.percent(part / whole) if whole else human.MISSING
+_NO_SHARE: Final = Share("", "")
+
+
+def _share(part: float, whole: float, sign: str) -> Share:
+    if not whole:
+        return Share(human.MISSING, "")
+    return Share(human.percent(part / whole), f"{sign} {human.count(whole)}")
 
 
 def _why_empty(by_kpi: ByKpi, view: View, ever: int) -> str:

@@ -12,14 +12,16 @@ from funnel_stream.catalogue import BY_ID, KPIS, Kpi
 from funnel_stream.contract.timestamps import moment
 from funnel_stream.definition import DAY, HOUR, Definition
 from funnel_stream.exposition.page import breakdown as breakdowns
-from funnel_stream.exposition.page.figures import Figure, figures
+from funnel_stream.exposition.page.figures import Figure, figures, time_to_win
 from funnel_stream.exposition.page.funnel import ByKpi, funnel
 from funnel_stream.exposition.page.links import DealLinks
+from funnel_stream.exposition.page.notes import notes
+from funnel_stream.exposition.page.particulars import help_on
 from funnel_stream.exposition.page.service import service
 from funnel_stream.exposition.page.site import part, render
 from funnel_stream.exposition.page.tiles import Reading, tile
 from funnel_stream.exposition.page.trends import ShownTrend, Trends
-from funnel_stream.exposition.page.view import Choices, View, choices, view
+from funnel_stream.exposition.page.view import Choices, View, basis_in_words, choices, view
 from funnel_stream.kpi_reference import STAGE_TITLES
 from funnel_stream.reporting import Reporter
 from funnel_stream.samples import Places, place_labels
@@ -43,13 +45,14 @@ BASES: Final = {
 
 @dataclass(frozen=True)
 class Look:
-    """What a reader looks at, and all figures of it."""
+    """What a reader looks at, and all figures of it. ``won``: how long it takes to win a deal."""
 
     snapshot: Snapshot
     places: Places
     view: View
     possible: Choices
     by_kpi: ByKpi
+    won: Figure
     trend: ShownTrend | None
 
     def series(self, figure: Figure, value: str = "") -> str:
@@ -74,7 +77,7 @@ class Page(ABC):
     async def html(self, snapshot: Snapshot) -> str:
         """The whole page. Raises ``UsageError`` for a query that makes no sense."""
         look = await self._pages.look(snapshot, self._query, wait=FIRST_WAIT_SECONDS)
-        context = {**self._pages.context(look, self.path), **self._own_context()}
+        context = {**self._pages.context(look, self.path), **self._own_context(look)}
         return render(self.template, **context, parts=self._parts(look))
 
     def check(self, snapshot: Snapshot) -> None:
@@ -89,7 +92,7 @@ class Page(ABC):
         """What changes by itself."""
 
     @abstractmethod
-    def _own_context(self) -> dict[str, Any]:
+    def _own_context(self, look: Look) -> dict[str, Any]:
         """What its template needs beside what all pages have."""
 
     @abstractmethod
@@ -105,7 +108,7 @@ class HomePage(Page):
     def passing(self, snapshot: Snapshot) -> Parts:
         return self._pages.passing(snapshot)
 
-    def _own_context(self) -> dict[str, Any]:
+    def _own_context(self, look: Look) -> dict[str, Any]:
         stages = [
             {"number": stage, "title": title, "kpis": [k for k in KPIS if k.stage == stage]}
             for stage, title in STAGE_TITLES.items()
@@ -120,7 +123,14 @@ class HomePage(Page):
         tiles = [tile(kpi, look.by_kpi[kpi.id], seen, look.trend, links) for kpi in KPIS]
         return {
             **self.passing(look.snapshot),
-            "funnel": part("parts.html", "funnel", drawn, _explained(seen)),
+            "notes": part(
+                "parts.html",
+                "notes",
+                notes(look.view, look.by_kpi, look.won, links.definition, KPIS),
+            ),
+            "funnel": part(
+                "parts.html", "funnel", drawn, basis_in_words(seen.basis), _explained(seen)
+            ),
             **{
                 f"kpi-{each.kpi.id}": part("parts.html", "tile", each, look.series)
                 for each in tiles
@@ -142,8 +152,8 @@ class KpiPage(Page):
     def passing(self, snapshot: Snapshot) -> Parts:
         return {"state": self._pages.passing(snapshot)["state"]}
 
-    def _own_context(self) -> dict[str, Any]:
-        return {"kpi": self._kpi}
+    def _own_context(self, look: Look) -> dict[str, Any]:
+        return {"kpi": self._kpi, "about": help_on(self._kpi, look.view.basis)}
 
     def _parts(self, look: Look) -> Parts:
         links, seen, kpi = self._pages.links, look.view, self._kpi
@@ -154,7 +164,12 @@ class KpiPage(Page):
         table = breakdowns.breakdown(look.places, of, seen, links, self.path)
         return {
             **self.passing(look.snapshot),
-            "series": part("kpi_parts.html", "series_table", readings, look.series, kpi),
+            "notes": part(
+                "parts.html",
+                "notes",
+                notes(look.view, look.by_kpi, look.won, links.definition, [kpi]),
+            ),
+            "series": part("kpi_parts.html", "series_table", shown, look.series),
             "breakdown": part("parts.html", "breakdown", table, look.series),
             "trend": part("kpi_parts.html", "trend_table", trend),
         }
@@ -183,7 +198,8 @@ class Pages:
         possible = choices(self.definition, board.pipelines, currencies, asked.pipeline)
         places = board.places
         trend = await self._trends.of(snapshot, places, asked.pipeline, asked.window, wait=wait)
-        return Look(snapshot, places, asked, possible, by_kpi, trend)
+        won = board.time_to_win(asked.pipeline)
+        return Look(snapshot, places, asked, possible, by_kpi, won, trend)
 
     def check(self, snapshot: Snapshot, query: Mapping[str, str]) -> None:
         """Raises ``UsageError`` for a query that makes no sense."""
@@ -217,7 +233,7 @@ class Pages:
             "pipeline_title": titles.get(look.view.pipeline) or look.view.pipeline,
             "said": {
                 "pipeline": lambda name: titles.get(name) or name,
-                "basis": lambda basis: basis.replace(":", " after "),
+                "basis": basis_in_words,
                 "plain": lambda value: value,
             },
         }
@@ -244,6 +260,14 @@ class _Board:
         self.places = places = Places(snapshot)
         self.pipelines = sorted(places.pipelines, key=lambda name: (-places.leads(name), name))
         self._figures: dict[tuple[str, str], dict[str, list[Figure]]] = {}
+        self._won: dict[str, Figure] = {}
+
+    def time_to_win(self, pipeline: str) -> Figure:
+        """Of the longest window."""
+        if pipeline not in self._won:
+            longest = self.snapshot.definition.longest_window()
+            self._won[pipeline] = time_to_win(self.places, pipeline, longest)
+        return self._won[pipeline]
 
     def figures(self, seen: View) -> dict[str, list[Figure]]:
         """All figures of a pipeline, in the view's window and now, by KPI."""
@@ -303,6 +327,8 @@ def _trend_table(kpi: Kpi, readings: list[Reading], trend: ShownTrend | None) ->
     columns = [trend.values(figure) for figure in first]
     if not any(columns):
         why = "It is of the present, and has no trend." if kpi.of_now else "It has no trend."
+        if any(figure.ripens for figure in first):
+            why = "What is young has had less time than the rest: a trend would mislead."
         return TrendTable([], [], "", "", why)
     rows = [
         TrendRow(

@@ -52,6 +52,8 @@ def _facts(snapshot: Snapshot, reporter: Reporter, operations: Operations) -> It
     refused = sum(operations.rejected.values())
     more = "kept in the dead letters with the reason" if refused else "nothing was refused"
     yield Fact("Dead letters", human.count(refused), more)
+    if amended := sum(operations.amended.values()):
+        yield Fact("Amended", human.count(amended), "an amount was rounded, left out or the like")
     yield Fact("Events consumed", human.count(operations.events), "since this worker started")
     yield Fact("Duplicates", human.count(operations.duplicates), "known already, changed nothing")
     if held := reporter.held():
@@ -61,6 +63,9 @@ def _facts(snapshot: Snapshot, reporter: Reporter, operations: Operations) -> It
         of = f"{len(held.deals)} of {held.partitions}"
         yield Fact("Partitions held here", of, part if every else f"{numbers}; {part}")
         yield Fact("Deals held here", human.count(sum(operations.state_rows.values())))
+        untouched = sum(operations.untouched.values())
+        more = "open, and without any event for closed_retention_days" if untouched else ""
+        yield Fact("Untouched deals held here", human.count(untouched), more)
     wrong = operations.invariant_violations
     yield Fact(
         "Figures that do not add up", human.count(wrong), "" if wrong else "every deal has one fate"

@@ -3,15 +3,24 @@ out of the catalogue's entry alone."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from funnel_stream import human
 from funnel_stream.catalogue import Kpi
 from funnel_stream.definition import Target
-from funnel_stream.exposition.page.figures import Figure, chosen, ranked, unit, written
+from funnel_stream.exposition.page.figures import (
+    Figure,
+    chosen,
+    other_currencies,
+    ranked,
+    span_of,
+    unit,
+    written,
+)
 from funnel_stream.exposition.page.links import DealLinks
+from funnel_stream.exposition.page.particulars import CONVERSIONS, help_on
 from funnel_stream.exposition.page.trends import NO_COURSE, Course, ShownTrend
-from funnel_stream.exposition.page.view import View
+from funnel_stream.exposition.page.view import COHORT, View
 from funnel_stream.samples import attained
 from funnel_stream.shapes import LimitedCounts
 
@@ -42,7 +51,9 @@ class Goal:
 
 @dataclass(frozen=True)
 class Reading:
-    """A figure to be shown. ``deals``: the address of the deals behind it, empty if it has none."""
+    """A figure to be shown. ``deals``: the address of the deals behind it, empty if it has none.
+    ``basis``: if it is not the view's; on ``period`` what is divided by what, unless the figure's
+    name says it."""
 
     figure: Figure
     course: Course
@@ -51,15 +62,28 @@ class Reading:
     basis: str
 
 
+class Young(NamedTuple):
+    """Why a figure has neither trend nor change; ``link``: to what can be compared, if it can."""
+
+    text: str
+    link: str
+
+
 @dataclass(frozen=True)
 class Tile:
-    """A KPI with its readings; ``further`` are shown when asked for."""
+    """A KPI with its readings; ``further`` are shown when asked for. ``about``: what it is on the
+    view's basis. ``span``: ``now``, ``in the window``, or empty where that goes without saying.
+    ``apart``: the currencies that are left out."""
 
     kpi: Kpi
     link: str
     unit: str
+    about: str
+    span: str
     readings: list[Reading]
     further: list[Reading]
+    young: Young | None
+    apart: str
     empty: str
 
     @property
@@ -80,10 +104,31 @@ def tile(
         kpi=kpi,
         link=view.link(f"/kpi/{kpi.id}"),
         unit=unit(kpi, view.currency) or kpi.unit,
+        about=help_on(kpi, view.basis),
+        span=span_of(kpi, view),
         readings=readings[:_FIRST],
         further=readings[_FIRST:],
+        young=_young(kpi, view)
+        if any(figure.ripens and figure.value is not None for figure in found)
+        else None,
+        apart=_apart(every, view),
         empty=_why_empty(kpi, every, view),
     )
+
+
+def _young(kpi: Kpi, view: View) -> Young:
+    if "basis" not in kpi.shape.labels:
+        return Young("No trend: what is young has had less time than the rest.", "")
+    text = "No trend: young deals are still on their way."
+    if view.usual_basis == COHORT:
+        return Young(text, "")
+    # Matured figures are conversions, whichever KPI shows the same ones on another basis.
+    return Young(text, view.link(f"/kpi/{CONVERSIONS.id}", basis=view.usual_basis))
+
+
+def _apart(every: list[Figure], view: View) -> str:
+    others = other_currencies(every, view)
+    return f"Only {view.currency}; there is also {', '.join(others)}." if others else ""
 
 
 def _why_empty(kpi: Kpi, every: list[Figure], view: View) -> str:
@@ -108,7 +153,7 @@ def _reading(
         course=trend.course(figure) if trend else NO_COURSE,
         goals=[_goal(figure, target) for target in targets if _is_for(target, figure)],
         deals=links.of(figure.kpi, figure.labels, view),
-        basis="" if basis == view.basis_labels["basis"] else basis,
+        basis=figure.per if basis == view.basis_labels["basis"] else basis,
     )
 
 

@@ -5,15 +5,15 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from funnel_stream.catalogue import KPIS, Kpi
-from funnel_stream.definition import Window
+from funnel_stream.definition import Window, minutes_of
 from funnel_stream.exposition.page import drawing
-from funnel_stream.exposition.page.figures import Figure, figures, written
+from funnel_stream.exposition.page.figures import Figure, figures, time_to_win, written
+from funnel_stream.exposition.page.particulars import begins_at_once, counted_by, is_sample
 from funnel_stream.past import Trend
 from funnel_stream.samples import Places
-from funnel_stream.shapes import Velocity
 from funnel_stream.windows import Cells, Snapshot
 
 _REST: Final = 40
@@ -31,6 +31,8 @@ _Values = dict[_Key, float | None]
 
 _TIMES_FROM: Final = 10
 """From here on a change is told in times, not in per cent."""
+_LEAST_NUMBER: Final = 10
+"""Of fewer things than that, in either window, a change says nothing."""
 
 
 @dataclass(frozen=True)
@@ -54,18 +56,33 @@ class Course:
 NO_COURSE: Final = Course(drawing.line(()), "", None)
 
 
+class _Sized(NamedTuple):
+    """The value of a figure, and of how many things it is made (``None``: not known)."""
+
+    value: float | None
+    number: float | None
+
+
+_Whole = dict[_Key, _Sized]
+
+
 @dataclass(frozen=True)
 class ShownTrend:
     """The figures of every bucket of a window, of the window's ended panes and of those before.
 
-    ``starts`` in minutes since the epoch, ``minutes``: how long a bucket is.
+    ``starts`` in minutes since the epoch, ``minutes``: how long a bucket is. ``_before_from``: the
+    minute with which the window before begins; ``_began``: when the pipeline's facts began;
+    ``_cycle``: minutes within which nine of ten won deals are won.
     """
 
     starts: tuple[int, ...]
     minutes: int
     _buckets: list[_Values]
-    _whole: _Values
-    _before: _Values | None
+    _whole: _Whole
+    _before: _Whole | None
+    _before_from: int
+    _began: int | None
+    _cycle: float
     _courses: dict[_Key, Course] = field(default_factory=dict)
 
     def course(self, figure: Figure) -> Course:
@@ -77,23 +94,54 @@ class ShownTrend:
             known = self._courses[key] = Course(
                 line=drawing.line(values),
                 text=_in_words(figure.kpi, values),
-                change=_change(figure.kpi, self.whole(figure), self.before(figure)),
+                change=self._change(figure),
             )
         return known
 
     def values(self, figure: Figure) -> Sequence[float | None]:
-        """A figure bucket by bucket, oldest first; empty for what has no past."""
-        if not _has_past(figure.kpi):
+        """A figure bucket by bucket, oldest first; empty for what has no past, or none that could
+        be compared bucket by bucket. There is no figure, not even 0, until the facts had begun."""
+        if not _has_past(figure.kpi) or figure.ripens:
             return ()
-        return [_value(bucket, figure) for bucket in self._buckets]
+        key, nothing = (figure.kpi.id, figure.key), _nothing(figure)
+        began = self.starts[-1] if self._began is None else self._began
+        return [
+            bucket.get(key, nothing) if start >= began else None
+            for start, bucket in zip(self.starts, self._buckets, strict=True)
+        ]
 
     def whole(self, figure: Figure) -> float | None:
         """Of the panes of the window that have ended."""
-        return _value(self._whole, figure)
+        return self._sized(self._whole, figure).value
 
     def before(self, figure: Figure) -> float | None:
         """Of the same panes one window earlier; ``None`` where panes are not kept so long."""
-        return _value(self._before, figure) if self._before is not None else None
+        return None if self._before is None else self._sized(self._before, figure).value
+
+    def _sized(self, of: _Whole, figure: Figure) -> _Sized:
+        nothing = _nothing(figure)
+        return of.get((figure.kpi.id, figure.key), _Sized(nothing, nothing))
+
+    def _change(self, figure: Figure) -> Change | None:
+        """Between like and like only: windows of a funnel that was going, and enough in both."""
+        if self._before is None or figure.ripens or not self._was_going(figure):
+            return None
+        now = self._sized(self._whole, figure)
+        before = self._sized(self._before, figure)
+        if not (_is_enough(figure.kpi, now) and _is_enough(figure.kpi, before)):
+            return None
+        return _change(figure.kpi, now.value, before.value)
+
+    def _was_going(self, figure: Figure) -> bool:
+        """Whether a figure was what it always is when the window before began: a funnel whose facts
+        begin has leads at once, but for a sales cycle too few that got any further, and none that
+        is of an age."""
+        if self._began is None:
+            return False
+        lead_in = 0 if begins_at_once(figure.kpi) else self._cycle
+        if horizon := figure.labels.get("horizon"):
+            lead_in += minutes_of(horizon)
+        return self._began + lead_in <= self._before_from
 
 
 def _in_words(kpi: Kpi, values: Sequence[float | None]) -> str:
@@ -123,36 +171,55 @@ def _change(kpi: Kpi, now: float | None, before: float | None) -> Change | None:
 
 
 def _has_past(kpi: Kpi) -> bool:
-    """The present has none, nor has what is multiplied by it."""
-    return not (kpi.of_now or isinstance(kpi.shape, Velocity))
+    """The present has none, nor has what is multiplied by it, or divided by a window's days."""
+    return not (kpi.of_now or kpi.unit == "money a day")
 
 
-def _value(values: _Values, figure: Figure) -> float | None:
+def _nothing(figure: Figure) -> float | None:
     """Where there is no series: nothing counted is 0, nothing to divide by is no figure."""
-    if not _has_past(figure.kpi):
-        return None
-    nothing = 0.0 if figure.kpi.shape.suffixes == ("",) else None
-    return values.get((figure.kpi.id, figure.key), nothing)
+    counted = _has_past(figure.kpi) and figure.kpi.shape.suffixes == ("",)
+    return 0.0 if counted else None
 
 
-def shown(trend: Trend, places: Places, pipeline: str, window: Window) -> ShownTrend:
-    """The KPIs of each bucket of a trend."""
+def _is_enough(kpi: Kpi, sized: _Sized) -> bool:
+    return not is_sample(kpi) or (sized.number or 0) >= _LEAST_NUMBER
 
-    def values(cells: Cells) -> _Values:
+
+def _with_numbers(found: Sequence[Figure]) -> _Whole:
+    """Figures by their keys. A sum of money is made of the deals that are counted beside it, but of
+    how many nobody knows where the window has several currencies."""
+    counts = {(figure.kpi.id, figure.key): figure.number for figure in found}
+    currencies = {figure.labels["currency"] for figure in found if "currency" in figure.labels}
+    sized = {}
+    for figure in found:
+        number = figure.number
+        if (counted := counted_by(figure.kpi, figure.labels)) and len(currencies) == 1:
+            number = counts.get(counted)
+        sized[figure.kpi.id, figure.key] = _Sized(figure.value, number)
+    return sized
+
+
+def shown(
+    trend: Trend, places: Places, pipeline: str, window: Window, *, cycle: float = 0.0
+) -> ShownTrend:
+    """The KPIs of each bucket of a trend. ``cycle``: seconds of a sales cycle."""
+
+    def found(cells: Cells) -> list[Figure]:
         place = places.holding(cells, pipeline, window)
-        return {
-            (kpi.id, figure.key): figure.value
-            for kpi in KPIS
-            if _has_past(kpi)
-            for figure in figures(kpi, place)
-        }
+        return [figure for kpi in KPIS if _has_past(kpi) for figure in figures(kpi, place)]
 
     return ShownTrend(
         starts=trend.starts,
         minutes=trend.minutes,
-        _buckets=[values(cells) for cells in trend.buckets],
-        _whole=values(trend.whole),
-        _before=None if trend.before is None else values(trend.before),
+        _buckets=[
+            {(figure.kpi.id, figure.key): figure.value for figure in found(cells)}
+            for cells in trend.buckets
+        ],
+        _whole=_with_numbers(found(trend.whole)),
+        _before=None if trend.before is None else _with_numbers(found(trend.before)),
+        _before_from=trend.before_from,
+        _began=trend.began,
+        _cycle=cycle / 60,
     )
 
 
@@ -217,7 +284,9 @@ class Trends:
 
 
 def _reckoned(snapshot: Snapshot, places: Places, pipeline: str, window: Window) -> ShownTrend:
-    return shown(snapshot.past.trend(pipeline, window), places, pipeline, window)
+    won = time_to_win(places, pipeline, snapshot.definition.longest_window())
+    trend = snapshot.past.trend(pipeline, window)
+    return shown(trend, places, pipeline, window, cycle=won.quantiles.get("0.9", 0.0))
 
 
 def _is_forgotten(kept: _Kept, now: float) -> bool:

@@ -8,16 +8,17 @@ from urllib.parse import urlencode
 from funnel_stream.answers.contributions import BASES
 from funnel_stream.cells import MATURED
 from funnel_stream.contract.money import DECIMALS
-from funnel_stream.definition import Definition, Window
+from funnel_stream.definition import DAY, Definition, Window, minutes_of
 from funnel_stream.errors import UsageError
 
-_COHORT: Final = BASES[1]
+PERIOD: Final = BASES[0]
+COHORT: Final = BASES[1]
 
 
 @dataclass(frozen=True)
 class Choices:
     """What there is to choose from, as a reader may write it in the URL; the first is the default,
-    but for windows."""
+    but for windows and bases."""
 
     pipelines: tuple[str, ...]
     windows: tuple[Window, ...]
@@ -28,12 +29,14 @@ class Choices:
 
 @dataclass(frozen=True)
 class View:
-    """A reader's choice. ``basis``: ``period``, ``cohort`` or ``matured:7d`` with its horizon.
-    ``sort``: the column of the breakdown that orders it, empty for the first one."""
+    """A reader's choice. ``basis``: ``period``, ``cohort`` or ``matured:7d`` with its horizon;
+    ``usual_basis``: that of the window by default. ``sort``: the column of the breakdown that
+    orders it, empty for the first one."""
 
     pipeline: str
     window: Window
     basis: str
+    usual_basis: str
     dimension: str
     currency: str
     sort: str = ""
@@ -46,11 +49,13 @@ class View:
         return {"basis": name, "horizon": horizon} if horizon else {"basis": name}
 
     def link(self, path: str = "/", fragment: str = "", **changed: str) -> str:
-        """The address of the same view but for what is ``changed``."""
+        """The address of the same view but for what is ``changed``. Another window has its own
+        usual basis: who looks at the usual one goes on with that."""
+        usual = "window" in changed and self.basis == self.usual_basis
         query = {
             "pipeline": self.pipeline,
             "window": self.window.name,
-            "basis": self.basis,
+            "basis": "" if usual else self.basis,
             "dimension": self.dimension,
             "currency": self.currency,
             "sort": self.sort,
@@ -59,6 +64,11 @@ class View:
         }
         filled = {name: value for name, value in query.items() if value}
         return f"{path}?{urlencode(filled)}" + (f"#{fragment}" if fragment else "")
+
+
+def basis_in_words(basis: str) -> str:
+    """``matured after 7d``."""
+    return basis.replace(":", " after ")
 
 
 def basis_of(labels: Mapping[str, str]) -> str:
@@ -78,7 +88,7 @@ def choices(
     return Choices(
         pipelines=tuple(dict.fromkeys([*pipelines, *configured])),
         windows=definition.window_list(),
-        bases=(_COHORT, *(basis for basis in BASES if basis not in (_COHORT, MATURED)), *matured),
+        bases=(*matured, COHORT, PERIOD),
         dimensions=definition.dimensions,
         currencies=tuple(currencies),
     )
@@ -98,16 +108,31 @@ def view(query: Mapping[str, str], possible: Choices, definition: Definition) ->
         raise UsageError(f"there is no currency {currency!r}", hint=hint)
     if query.get("basis") in _of_others(possible, definition):
         query = {**query, "basis": ""}
+    pipeline = _chosen("pipeline", query, possible.pipelines)
+    window = windows[_chosen("window", query, (longest, *windows))]
+    basis = usual_basis(definition, pipeline, window)
     return View(
-        pipeline=_chosen("pipeline", query, possible.pipelines),
-        window=windows[_chosen("window", query, (longest, *windows))],
-        basis=_chosen("basis", query, possible.bases),
+        pipeline=pipeline,
+        window=window,
+        basis=_chosen("basis", query, possible.bases, usual=basis),
+        usual_basis=basis,
         dimension=_chosen("dimension", query, possible.dimensions),
         # One that no deal has any more is no mistake: an old link may name it.
         currency=currency or next(iter(possible.currencies), ""),
         sort=query.get("sort", ""),
         ascending=query.get("order") == "asc",
     )
+
+
+def usual_basis(definition: Definition, pipeline: str, window: Window) -> str:
+    """The basis of a window by default: matured at the longest horizon that it can judge, if it can
+    judge any: young deals do not pull that down."""
+    horizons = [
+        name for name in definition.horizons_of(pipeline) if minutes_of(name) <= window.minutes
+    ]
+    if window.minutes < DAY or not horizons:
+        return COHORT
+    return f"{MATURED}:{max(horizons, key=minutes_of)}"
 
 
 def _of_others(possible: Choices, definition: Definition) -> set[str]:
@@ -118,10 +143,12 @@ def _of_others(possible: Choices, definition: Definition) -> set[str]:
     return {f"{MATURED}:{horizon}" for horizon in names} - {*possible.bases}
 
 
-def _chosen(name: str, query: Mapping[str, str], allowed: tuple[str, ...]) -> str:
+def _chosen(
+    name: str, query: Mapping[str, str], allowed: tuple[str, ...], *, usual: str = ""
+) -> str:
     wanted = query.get(name)
     if not wanted:
-        return allowed[0] if allowed else ""
+        return usual or next(iter(allowed), "")
     if wanted not in allowed:
         listed = ", ".join(dict.fromkeys(allowed)) or "none"
         raise UsageError(f"there is no {name} {wanted!r}", hint=f"There are: {listed}.")

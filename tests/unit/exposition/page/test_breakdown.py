@@ -66,7 +66,8 @@ def test_the_values_with_their_figures_most_of_it_first() -> None:
     }
     assert [line.width for line in shown.lines] == [100.0, 75.0, 25.0]
     assert shown.ordered_by == "Leads"
-    assert [cell.beneath for cell in shown.lines[1].cells] == ["", "1 of 2"]
+    assert [cell.made_of for cell in shown.lines[1].cells] == ["", "1 of 2"]
+    assert shown.lines[1].cells[1].beneath == "1 of 2 · 95 % interval 9.5–90.5 %"
 
 
 def test_figures_are_those_of_the_metrics() -> None:
@@ -302,3 +303,20 @@ def test_nothing_in_the_window() -> None:
     shown = table(look([]), "leads")
     assert (shown.lines, shown.empty) == ([], "Nothing in this window.")
     assert table(look(CHANNELS), "leads").empty == ""
+
+
+def test_columns_say_what_they_are_of() -> None:
+    """A count of the window beside a cohort of another age."""
+    spans = {
+        basis: [
+            column.span
+            for column in table(
+                look(CHANNELS, basis=basis), "leads", "conversion_ratio", "win_ratio", "open_deals"
+            ).columns
+        ]
+        for basis in ("matured:7d", "period")
+    }
+    assert spans == {
+        "matured:7d": ["in the window", "matured after 7d", "", "now"],
+        "period": ["", "period", "", "now"],
+    }

@@ -120,6 +120,9 @@ def test_of_many_known_labels_only_those_that_have_anything_are_shown() -> None:
         ({}, ""),
         ({"basis": "matured", "horizon": "7d", "currency": "EUR"}, ""),
         ({"from_stage": "lead", "to_stage": "won", "basis": "cohort"}, "lead → won"),
+        ({"from_stage": "lead", "to_stage": "won", "basis": "period"}, "won per lead"),
+        ({"from_stage": "offer", "to_stage": "won", "basis": "period"}, "won per deal at offer"),
+        ({"from_stage": "offer", "to_stage": "won"}, "offer → won"),
         ({"reason": "price", "lost_from": "offer", "offered": "true"},
          "price · from offer · with an offer"),
         ({"reason": "__none__", "lost_from": "lead", "offered": "false", "currency": "EUR"},
@@ -199,23 +202,59 @@ def test_what_a_figure_is_made_of() -> None:
     beneath = {kpi: only(seen, kpi).beneath for kpi in (
         "leads", "spend", "cost_per_lead", "lead_quality_ratio", "offer_value", "discount_ratio",
         "value_retention_ratio", "negotiation_rounds", "negotiation_seconds", "margin_ratio",
-        "pipeline_velocity",
     )}  # fmt: skip
     assert beneath == {
         "leads": "",
         "spend": "",
         "cost_per_lead": "30,004 ÷ 2",
-        "lead_quality_ratio": "2 of 2",
+        "lead_quality_ratio": "2 ÷ 2",
         "offer_value": "2 samples",
         "discount_ratio": "1 sample",
         "value_retention_ratio": "900.00 of 1,000.00",
         "negotiation_rounds": "1 sample",
         "negotiation_seconds": "half within 1.0 d · 90 % within 1.0 d · 1 sample",
         "margin_ratio": "600.00 of 900.00",
-        "pipeline_velocity": "",
     }
     assert only(seen, "cost_per_lead").value == 15_002.25
     assert only(seen, "negotiation_seconds").quantiles.keys() == {"0.5", "0.9"}
+
+
+@pytest.mark.parametrize(
+    ("basis", "made_of", "interval", "per"),
+    [
+        ("period", "3 ÷ 4", "", "won per lead"),
+        ("cohort", "2 of 4", "95 % interval 15.0–85.0 %", ""),
+    ],
+)
+def test_only_a_share_is_of_something_and_has_an_interval(
+    basis: str, made_of: str, interval: str, per: str
+) -> None:
+    """Of four leads two are won; and one is won that came before the window."""
+    events = [stage(f"d{n}", "lead", at(days=20)) for n in range(4)]
+    events += [stage(f"d{n}", "won", at(days=30)) for n in range(2)]
+    events += [stage("old", "lead", at(days=1)), stage("old", "won", at(days=30))]
+    found = only(look(events, basis=basis), "sales_conversion_ratio")
+    assert (found.made_of, found.interval, found.per) == (made_of, interval, per)
+    assert found.number == 4
+    assert found.beneath == " · ".join(text for text in (made_of, interval) if text)
+
+
+def test_of_how_many_a_figure_is() -> None:
+    events = [
+        stage("a", "offer", at(days=36), amount=1000, currency="EUR"),
+        stage("a", "won", at(days=38), amount=900, currency="EUR"),
+        stage("b", "lead", at(days=37)),
+        spend("web", 9, "EUR"),
+    ]
+    seen = look(events, basis="period")
+    numbers = {kpi: only(seen, kpi).number for kpi in (
+        "leads", "spend", "cost_per_lead", "offer_value", "discount_ratio", "deal_value",
+        "value_retention_ratio", "win_ratio",
+    )}  # fmt: skip
+    assert numbers == {
+        "leads": 2, "spend": None, "cost_per_lead": 2, "offer_value": 1, "discount_ratio": 1,
+        "deal_value": None, "value_retention_ratio": None, "win_ratio": 1,
+    }  # fmt: skip
 
 
 def test_half_and_most_are_told_apart() -> None:

@@ -68,19 +68,53 @@ def test_counts_are_those_of_the_metrics(basis: str, window: str) -> None:
 
 def test_shares_of_leads_and_of_the_stage_before() -> None:
     shown = by_name(drawn(funnel_of_six(), basis="period"))
-    assert (shown["lead"].of_leads, shown["lead"].of_before) == ("", "")
+    assert (shown["lead"].of_leads, shown["lead"].of_before) == (("", ""), ("", ""))
     assert [shown[name].of_leads for name in NAMES[1:]] == [
-        "120.0 %", "60.0 %", "60.0 %", "40.0 %", "40.0 %",
+        ("120.0 %", "÷ 5"), ("60.0 %", "÷ 5"), ("60.0 %", "÷ 5"), ("40.0 %", "÷ 5"),
+        ("40.0 %", "÷ 5"),
     ]  # fmt: skip
     assert [shown[name].of_before for name in NAMES[1:]] == [
-        "120.0 %", "50.0 %", "100.0 %", "66.7 %", "100.0 %",
+        ("120.0 %", "÷ 5"), ("50.0 %", "÷ 6"), ("100.0 %", "÷ 3"), ("66.7 %", "÷ 3"),
+        ("100.0 %", "÷ 2"),
     ]  # fmt: skip
+    cohort = by_name(drawn(funnel_of_six(), basis="cohort"))
+    assert (cohort["offer"].of_leads, cohort["offer"].of_before) == (
+        ("40.0 %", "of 5"), ("100.0 %", "of 2"),
+    )  # fmt: skip
 
 
 def test_a_stage_after_an_empty_one_has_no_share() -> None:
-    shown = by_name(drawn([stage("a", "lead", at(days=39))]))
-    assert (shown["qualified"].of_leads, shown["qualified"].of_before) == ("0.0 %", "0.0 %")
-    assert (shown["potential"].of_leads, shown["potential"].of_before) == ("0.0 %", "–")
+    shown = by_name(drawn([stage("a", "lead", at(days=39))], basis="cohort"))
+    none = ("0.0 %", "of 1")
+    assert (shown["qualified"].of_leads, shown["qualified"].of_before) == (none, none)
+    assert (shown["potential"].of_leads, shown["potential"].of_before) == (none, ("–", ""))
+
+
+@pytest.mark.parametrize(
+    ("basis", "stopped"),
+    [
+        ("cohort", ["0", "3", "0", "1", "0", None]),
+        ("matured:1d", ["3", "2", "0", "0", "0", None]),
+    ],
+)
+def test_how_many_of_the_same_deals_got_no_further(basis: str, stopped: list[str | None]) -> None:
+    """Lost, moved back or still there: with those that went on they are all that got there."""
+    shown = drawn(funnel_of_six(), basis=basis)
+    assert not shown.of_period
+    assert [each.stopped for each in shown.stages] == stopped
+    counts = [each.count or 0 for each in shown.stages]
+    assert sum(int(each or 0) for each in stopped) + counts[-1] == counts[0]
+    assert [each.stopped_width for each in shown.stages] == [
+        100 * int(each or 0) / counts[0] for each in stopped
+    ]
+
+
+@pytest.mark.parametrize("basis", ["cohort", "matured:1d", "matured:7d"])
+def test_what_was_lost_in_the_window_stands_apart_from_deals_of_another_basis(basis: str) -> None:
+    shown = drawn(funnel_of_six(), basis=basis)
+    assert [each.name for each in shown.losses] == ["qualified", "offer"]
+    assert drawn(funnel_of_six(), basis="period").of_period
+    assert drawn([stage("a", "lead", at(days=39))], basis=basis).losses == []
 
 
 def test_every_count_leads_to_its_deals() -> None:
@@ -97,7 +131,7 @@ def test_every_count_leads_to_its_deals() -> None:
 
 
 def test_losses_by_stage_with_their_reasons() -> None:
-    shown = by_name(drawn(funnel_of_six()))
+    shown = by_name(drawn(funnel_of_six(), basis="period"))
     assert {name: each.lost.count for name, each in shown.items()} == {
         "lead": "0", "qualified": "1", "potential": "0", "offer": "1", "negotiation": "0",
         "won": "0",
@@ -105,7 +139,9 @@ def test_losses_by_stage_with_their_reasons() -> None:
     assert told(shown["offer"].reasons) == [("price", "1")]
     assert shown["lead"].reasons == []
     assert shown["lead"].lost.deals == ""
-    assert shown["offer"].lost_width == 20.0, "of 5 leads"
+    assert shown["offer"].lost_width == 16.7, "of 6 that were qualified"
+    other = by_name(drawn(funnel_of_six(), basis="cohort"))
+    assert other["offer"].lost_width == 100.0, "of the losses alone"
     assert query_of(shown["offer"].lost.deals) == {
         "kpi": "lost_deals", "lost_from": "offer", "pipeline": "default", "window": "30d",
     }  # fmt: skip
@@ -205,7 +241,7 @@ def test_stages_are_called_as_the_pipeline_calls_them() -> None:
 @pytest.mark.parametrize(
     ("query", "why"),
     [
-        ({}, "No lead came in this window: choose a longer one."),
+        ({"basis": "cohort"}, "No lead came in this window: choose a longer one."),
         ({"basis": "period"}, "No lead came in this window: choose a longer one."),
         ({"basis": "matured:7d"},
          "No lead of this window is old enough to be judged yet: choose another basis."),
@@ -226,14 +262,14 @@ def test_an_empty_funnel_says_why(query: dict[str, str], why: str) -> None:
 def test_a_pipeline_without_a_lead_says_what_to_do() -> None:
     assert "Publish events to Kafka" in drawn([]).empty
     events = [stage("a", "lead", at(days=39), pipeline="full")]
-    assert drawn(events, pipeline="full").empty == ""
+    assert drawn(events, pipeline="full", basis="cohort").empty == ""
     assert "or choose another pipeline" in drawn(events, pipeline="default").empty
 
 
 def test_leads_that_are_too_young_to_be_judged() -> None:
     young = [stage("a", "lead", at(days=39))]
     assert drawn(young, basis="matured:7d").empty.startswith("No lead of this window is old")
-    assert drawn(young).empty == ""
+    assert drawn(young, basis="cohort").empty == ""
 
 
 def test_the_drawing_is_of_the_counts() -> None:

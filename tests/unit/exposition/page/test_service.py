@@ -58,7 +58,7 @@ def test_which_part_of_the_deals_is_here() -> None:
 
 def test_refusals_by_reason_most_of_them_first() -> None:
     reporter = idle()
-    reporter.count_batch(9, {}, {"not_json": 2, "too_large": 0, "no_deal_id": 5})
+    reporter.count_batch(9, {}, {"not_json": 2, "too_large": 0, "no_deal_id": 5}, {})
     shown = service(SNAPSHOT, reporter)
     assert shown.rejected == [Fact("no_deal_id", "5"), Fact("not_json", "2")]
     assert facts(reporter)["Dead letters"][0] == "7"

@@ -13,6 +13,8 @@ from tests.unit.exposition.page.looks import (
     defined,
     funnel_of_six,
     look,
+    look_at,
+    path_of,
     query_of,
     readings,
     tile_of,
@@ -57,7 +59,7 @@ def test_a_kpi_of_one_figure_shows_it_large_and_others_as_a_list() -> None:
 
 
 def test_the_first_five_are_shown_and_the_others_when_asked_for() -> None:
-    shown = tile_of(look(funnel_of_six()), "conversion_ratio")
+    shown = tile_of(look(funnel_of_six(), basis="cohort"), "conversion_ratio")
     assert [each.figure.name for each in shown.readings] == [
         "lead → qualified", "lead → potential", "lead → offer", "lead → negotiation", "lead → won",
     ]  # fmt: skip
@@ -86,7 +88,10 @@ def test_a_basis_that_is_not_the_chosen_one_is_said() -> None:
     assert readings(seen, "lead_quality_ratio")[""].basis == "cohort"
     assert readings(seen, "conversion_ratio")["lead → won"].basis == ""
     assert readings(seen, "leads")[""].basis == ""
-    assert readings(look(funnel_of_six()), "lead_quality_ratio")[""].basis == ""
+    assert readings(look(funnel_of_six(), basis="cohort"), "lead_quality_ratio")[""].basis == ""
+    period = look(funnel_of_six(), basis="period")
+    assert readings(period, "lead_quality_ratio")[""].basis == "qualified per lead"
+    assert readings(period, "conversion_ratio")["won per lead"].basis == "", "it is its name"
 
 
 @pytest.mark.parametrize(
@@ -119,30 +124,34 @@ def test_a_trend_in_words_for_those_who_do_not_see_it() -> None:
 
 
 # --- the change -----------------------------------------------------------------------------------
-# As of day 40 the ended panes of 30 d are the days 11 to 39, those before the days −19 to 9.
+# As of day 40 the ended panes of 30 d are the days 11 to 39, those before the days −19 to 9. The
+# funnel has been going since day −20.
+
+FIRST = stage("first", "lead", at(days=-20))
+
+
+def since_long(*events: Events) -> Look:
+    return look([FIRST, *(each for some in events for each in some)])
 
 
 @pytest.mark.parametrize(
     ("before", "now", "shown"),
     [
-        (4, 5, Change("+25.0 %", "up", "5 after 4 in the window before")),
-        (4, 3, Change("−25.0 %", "down", "3 after 4 in the window before")),
-        (3, 3, Change("±0", "same", "3 after 3 in the window before")),
-        (0, 3, Change("new", "up", "3 after 0 in the window before")),
-        (3, 0, Change("−100.0 %", "down", "0 after 3 in the window before")),
-        (0, 0, None),
-        (1, 10, Change("×10", "up", "10 after 1 in the window before")),
+        (40, 50, Change("+25.0 %", "up", "50 after 40 in the window before")),
+        (40, 30, Change("−25.0 %", "down", "30 after 40 in the window before")),
+        (10, 10, Change("±0", "same", "10 after 10 in the window before")),
+        (10, 100, Change("×10", "up", "100 after 10 in the window before")),
         (10, 99, Change("+890.0 %", "up", "99 after 10 in the window before")),
-        (21, 1, Change("−95.2 %", "down", "1 after 21 in the window before")),
-        (1, 21, Change("×21", "up", "21 after 1 in the window before")),
+        (210, 10, Change("−95.2 %", "down", "10 after 210 in the window before")),
+        (10, 210, Change("×21", "up", "210 after 10 in the window before")),
     ],
 )
 def test_a_count_changes_by_per_cent(before: int, now: int, shown: Change | None) -> None:
-    assert change(look(leads(before, 5) + leads(now, 20)), "leads") == shown
+    assert change(since_long(leads(before, 5), leads(now, 20)), "leads") == shown
 
 
 def test_a_change_too_small_to_be_written_is_none() -> None:
-    seen = look(leads(3000, 5) + leads(3001, 20))
+    seen = since_long(leads(3000, 5), leads(3001, 20))
     assert change(seen, "leads") == Change("±0", "same", "3,001 after 3,000 in the window before")
 
 
@@ -155,49 +164,221 @@ def closings(day: float, won: int, lost: int) -> Events:
 @pytest.mark.parametrize(
     ("before", "now", "shown"),
     [
-        ((1, 3), (1, 1), Change("+25.0 pp", "up", "50.0 % after 25.0 % in the window before")),
-        ((1, 1), (1, 3), Change("−25.0 pp", "down", "25.0 % after 50.0 % in the window before")),
-        ((1, 1), (2, 2), Change("±0", "same", "50.0 % after 50.0 % in the window before")),
-        ((0, 2), (1, 1), Change("+50.0 pp", "up", "50.0 % after 0.0 % in the window before")),
-        ((0, 0), (1, 1), None),
-        ((1, 1), (0, 0), None),
+        ((5, 15), (5, 5), Change("+25.0 pp", "up", "50.0 % after 25.0 % in the window before")),
+        ((5, 5), (5, 15), Change("−25.0 pp", "down", "25.0 % after 50.0 % in the window before")),
+        ((5, 5), (9, 9), Change("±0", "same", "50.0 % after 50.0 % in the window before")),
+        ((0, 10), (5, 5), Change("+50.0 pp", "up", "50.0 % after 0.0 % in the window before")),
+        ((0, 0), (5, 5), None),
+        ((5, 5), (0, 0), None),
     ],
 )
 def test_a_ratio_changes_by_percentage_points(
     before: tuple[int, int], now: tuple[int, int], shown: Change | None
 ) -> None:
-    assert change(look(closings(5, *before) + closings(20, *now)), "win_ratio") == shown
+    assert change(since_long(closings(5, *before), closings(20, *now)), "win_ratio") == shown
 
 
-def test_a_mean_below_zero_that_rises_goes_up() -> None:
-    events = leads(1, 5, score=-2) + leads(1, 20, score=-1)
-    shown = change(look(events), "lead_score", "not qualified")
-    assert shown == Change("+50.0 %", "up", "-1.0 after -2.0 in the window before")
+@pytest.mark.parametrize(("before", "now"), [(9, 10), (10, 9), (0, 50), (50, 0), (9, 9)])
+def test_of_fewer_than_ten_there_is_no_change(before: int, now: int) -> None:
+    seen = since_long(leads(before, 5), leads(now, 20))
+    assert change(seen, "leads") is None
+    if now:
+        assert readings(seen, "leads")[""].course.text, "but a trend"
+    seen = since_long(closings(5, 1, before), closings(20, 1, now))
+    assert (change(seen, "win_ratio") is None) == (min(before, now) < 9)
+    assert change(seen, "deals_closed", "won") is None
+
+
+@pytest.mark.parametrize(("kpi", "name"), [("deal_value", "won"), ("deal_value", "lost")])
+def test_a_sum_of_money_is_of_as_many_as_are_counted_beside_it(kpi: str, name: str) -> None:
+    def closed(day: float, number: int, worth: int, currency: str = "EUR") -> Events:
+        return [
+            stage(f"{currency}{day}-{n}", name, at(days=day), amount=worth, currency=currency)
+            for n in range(number)
+        ]
+
+    def shown(*events: Events) -> Change | None:
+        seen = look([FIRST, *(each for some in events for each in some)], currency="EUR")
+        return change(seen, kpi, name)
+
+    enough = shown(closed(5, 10, 2), closed(20, 10, 3))
+    assert enough == Change("+50.0 %", "up", "30.00 after 20.00 in the window before")
+    assert shown(closed(5, 9, 2), closed(20, 10, 3)) is None
+    assert shown(closed(5, 10, 2), closed(20, 9, 3)) is None
+    mixed = closed(20, 1, 5, "USD")
+    assert shown(closed(5, 10, 2), closed(20, 10, 3), mixed) is None, "of how many EUR is unknown"
+
+
+def test_what_is_spent_is_no_sample() -> None:
+    def spent(day: float, amount: int) -> Events:
+        given = event("spend_recorded", "", at(days=day), channel="web", currency="EUR")
+        del given["deal_id"]
+        return [{**given, "amount": amount}]
+
+    assert change(since_long(spent(5, 40), spent(20, 50)), "spend") == Change(
+        "+25.0 %", "up", "50.00 after 40.00 in the window before"
+    )
 
 
 def test_the_pane_that_has_not_ended_is_compared_with_nothing() -> None:
     """Day 40 goes on, and so did day 10 then."""
-    seen = look(leads(2, 5) + leads(2, 20) + leads(9, 40) + leads(9, 10), as_of=None)
-    assert readings(seen, "leads")[""].figure.value == 11
-    assert change(seen, "leads") == Change("±0", "same", "2 after 2 in the window before")
+    seen = since_long(leads(20, 5), leads(20, 20), leads(9, 40), leads(9, 10))
+    assert readings(seen, "leads")[""].figure.value == 29
+    assert change(seen, "leads") == Change("±0", "same", "20 after 20 in the window before")
 
 
 def test_there_is_no_change_where_the_window_before_is_not_kept_or_cannot_be() -> None:
-    seen = look(leads(2, 5) + leads(2, 20), window="365d")
+    seen = look([FIRST, *leads(20, 5), *leads(20, 20)], window="365d")
     assert change(seen, "leads") is None
     assert readings(seen, "leads")[""].course.text, "its trend is kept"
-    now = look(leads(2, 5) + leads(2, 20))
+    now = since_long(leads(20, 5), leads(20, 20))
     assert change(now, "open_deals", "lead") is None
 
 
 def test_changes_are_of_the_series() -> None:
-    events = closings(5, 2, 4) + closings(20, 3, 1)
-    found = {
-        name: each.course.change for name, each in readings(look(events), "deals_closed").items()
-    }
+    seen = since_long(closings(5, 20, 40), closings(20, 30, 10))
+    found = {name: each.course.change for name, each in readings(seen, "deals_closed").items()}
     assert {name: each and each.text for name, each in found.items()} == {
         "won": "+50.0 %", "lost": "−75.0 %",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "shown"), [(-19, True), (-18.9, True), (-18, False), (4, False)])
+def test_a_window_before_the_funnel_began_is_compared_with_nothing(
+    first: float, shown: bool
+) -> None:
+    """The days −19 to 9 must lie in its time, all of them."""
+    events = [stage("first", "lead", at(days=first)), *leads(20, 5), *leads(20, 20)]
+    assert (change(look(events), "leads") is not None) == shown
+
+
+@pytest.mark.parametrize(("first", "shown"), [(-60, True), (-27, True), (-25, False)])
+def test_what_needs_a_sales_cycle_is_compared_a_cycle_after_the_beginning(
+    first: float, shown: bool
+) -> None:
+    """Deals are won within seven days: a funnel that began on day −25 had none to win by day −18,
+    and the days −19 to 9 show too few. Leads it has at once."""
+    events = [stage("first", "lead", at(days=first))]
+    for day in (2, 20):
+        events += leads(20, day)
+        events += [stage(f"d{day}-{n}", "won", at(days=day + 7)) for n in range(20)]
+    seen = look(events, basis="period")
+    assert change(seen, "leads") is not None
+    assert (change(seen, "deals_closed", "won") is not None) == shown
+    assert (change(seen, "conversion_ratio", "won per lead") is not None) == shown
+
+
+# --- what is young --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kpi", "basis"),
+    [
+        ("conversion_ratio", "cohort"),
+        ("lead_quality_ratio", "cohort"),
+        ("sales_conversion_ratio", "matured:7d"),
+        ("offer_acceptance_ratio", "cohort"),
+        ("offer_acceptance_ratio", "matured:7d"),
+    ],
+)
+def test_cohorts_have_no_trend_and_say_what_can_be_compared(kpi: str, basis: str) -> None:
+    seen = since_long(
+        *([stage(f"{day}-{n}", "won", at(days=day)) for n in range(20)] for day in (5, 20)),
+        *([stage(f"{day}-{n}", "offer", at(days=day)) for n in range(20)] for day in (5, 20)),
+    )
+    seen = look_at(seen.snapshot, basis=basis)
+    shown = tile_of(seen, kpi)
+    assert shown.readings
+    assert {(each.course.text, each.course.change) for each in shown.readings} == {("", None)}
+    assert shown.young is not None
+    assert "still on their way" in shown.young.text
+    assert path_of(shown.young.link) == "/kpi/conversion_ratio"
+    assert query_of(shown.young.link)["basis"] == "matured:30d"
+
+
+@pytest.mark.parametrize(("kpi", "name"), [
+    ("activity_conversion_ratio", "meeting"), ("lead_score", "not qualified"),
+])  # fmt: skip
+def test_what_has_had_less_time_has_no_trend(kpi: str, name: str) -> None:
+    events = [
+        each
+        for day in (5, 20)
+        for n in range(20)
+        for each in (
+            stage(f"{day}-{n}", "lead", at(days=day), score=n),
+            event("activity_recorded", f"{day}-{n}", at(days=day + 1), activity="meeting"),
+        )
+    ]
+    seen = since_long(events)
+    found = readings(seen, kpi)[name]
+    assert found.figure.number == 20
+    assert (found.course.text, found.course.change) == ("", None)
+    young = tile_of(seen, kpi).young
+    assert young is not None
+    assert young == ("No trend: what is young has had less time than the rest.", "")
+
+
+def test_in_a_short_window_nothing_can_be_compared_instead() -> None:
+    seen = look([stage("a", "lead", at(days=40))], window="1h")
+    assert seen.view.basis == "cohort"
+    young = tile_of(seen, "lead_quality_ratio").young
+    assert young is not None
+    assert young.link == ""
+
+
+@pytest.mark.parametrize("basis", ["period", "matured:7d"])
+def test_what_can_be_compared_needs_no_word(basis: str) -> None:
+    seen = look_at(since_long(leads(20, 5), leads(20, 20)).snapshot, basis=basis)
+    assert tile_of(seen, "conversion_ratio").young is None
+    assert tile_of(seen, "leads").young is None
+
+
+# --- what stands beside ---------------------------------------------------------------------------
+
+
+def test_counts_say_that_they_are_of_the_window_where_the_drawing_is_not() -> None:
+    seen = look(funnel_of_six(), basis="matured:7d")
+    spans = {kpi: tile_of(seen, kpi).span for kpi in (
+        "leads", "qualified_leads", "deals_closed", "lost_deals", "open_deals", "deal_value",
+        "win_ratio", "lead_quality_ratio",
+    )}  # fmt: skip
+    window = "in the window"
+    assert spans == {
+        "leads": window, "qualified_leads": window, "deals_closed": window, "lost_deals": window,
+        "open_deals": "now", "deal_value": "", "win_ratio": "", "lead_quality_ratio": "",
+    }  # fmt: skip
+    assert tile_of(look(funnel_of_six(), basis="period"), "leads").span == ""
+
+
+@pytest.mark.parametrize("kpi", KPIS, ids=lambda kpi: kpi.id)
+def test_on_basis_period_nothing_is_a_share_of_leads(kpi) -> None:
+    """What is no proportion is not called one; on other bases the catalogue's words hold."""
+    period, cohort = (
+        look(funnel_of_six(), basis=basis, currency="EUR") for basis in ("period", "cohort")
+    )
+    assert tile_of(cohort, kpi.id).about == kpi.help
+    shown = tile_of(period, kpi.id)
+    figures = [each.figure for each in (*shown.readings, *shown.further)]
+    per = [each for each in figures if each.labels.get("basis") == "period"]
+    if per and not kpi.is_proportion(per[0].labels):
+        assert "hare" not in shown.about
+        assert all("per" in (each.basis or each.figure.name).split() for each in shown.readings)
+        assert not any("of" in each.figure.beneath.split() for each in shown.readings)
+    else:
+        assert shown.about == kpi.help
+
+
+def test_money_says_which_currencies_it_leaves_out() -> None:
+    events = [
+        stage("a", "won", at(days=39), amount=10, currency="EUR"),
+        stage("b", "won", at(days=39), amount=70, currency="USD"),
+        stage("c", "lost", at(days=39), amount=7, currency="PLN"),
+    ]
+    seen = look(events, currency="EUR")
+    assert tile_of(seen, "deal_value").apart == "Only EUR; there is also PLN, USD."
+    assert tile_of(seen, "lost_value").apart == "Only EUR; there is also PLN."
+    assert tile_of(seen, "leads").apart == ""
+    assert tile_of(look(events[:1]), "deal_value").apart == ""
 
 
 # --- targets --------------------------------------------------------------------------------------
@@ -232,7 +413,8 @@ def targeted(**target: object) -> Definition:
 def test_a_target_and_how_much_of_it_is_attained(
     target: dict[str, object], name: str, text: str, share: str, width: float, met: bool
 ) -> None:
-    found = readings(look(funnel_of_six(), targeted(**target)), str(target["kpi"]))
+    seen = look(funnel_of_six(), targeted(**target), basis="cohort")
+    found = readings(seen, str(target["kpi"]))
     [goal] = found[name].goals
     assert (goal.text, goal.share_text, goal.width, goal.met) == (text, share, width, met)
     assert [each.figure.name for each in found.values() if each.goals] == [name], "and no other"
@@ -304,7 +486,7 @@ def test_a_figure_leads_to_its_deals() -> None:
     assert query_of(readings(seen, "leads")[""].deals) == {
         "kpi": "leads", "pipeline": "default", "window": "30d",
     }  # fmt: skip
-    assert query_of(readings(seen, "conversion_ratio")["lead → won"].deals) == {
+    assert query_of(readings(seen, "conversion_ratio")["won per lead"].deals) == {
         "kpi": "conversion_ratio", "from_stage": "lead", "to_stage": "won", "basis": "period",
         "pipeline": "default", "window": "30d",
     }  # fmt: skip
@@ -321,9 +503,8 @@ def test_what_is_not_of_deals_leads_nowhere(kpi: str) -> None:
     given = event("spend_recorded", "", at(days=39), channel="web", amount=9, currency="EUR")
     del given["deal_id"]
     events = [
-        stage("a", "lead", at(days=38)),
-        stage("a", "won", at(days=39), amount=9, currency="EUR"),
-        stage("b", "lead", at(days=39)),
+        *(stage(f"d{n}", "lead", at(days=38)) for n in range(6)),
+        *(stage(f"d{n}", "won", at(days=39), amount=9, currency="EUR") for n in range(5)),
         given,
     ]
     [reading] = readings(look(events), kpi).values()

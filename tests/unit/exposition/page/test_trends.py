@@ -14,7 +14,7 @@ from funnel_stream.exposition.page.trends import ShownTrend, Trends
 from funnel_stream.samples import Places
 from funnel_stream.windows import Snapshot
 from tests.funnels import at, computed, micros, stage
-from tests.unit.exposition.page.looks import NOW, Look, funnel_of_six, look
+from tests.unit.exposition.page.looks import NOW, Look, defined, funnel_of_six, look
 
 MONTH, DAY = Window.named("30d"), Window.named("24h")
 
@@ -42,13 +42,14 @@ def test_a_figure_bucket_by_bucket() -> None:
 
 
 def test_the_course_of_a_figure_is_reckoned_once() -> None:
-    seen = look(funnel_of_six())
+    old = [stage(f"old{day}-{n}", "lead", at(days=day)) for day in (-20, 5, 20) for n in range(10)]
+    seen = look([*funnel_of_six(), *old])
     [leads] = seen.by_kpi["leads"]
     assert seen.trend is not None
     first = seen.trend.course(leads)
-    assert first.text == "between 0 and 5, 0 at the end"
+    assert first.text == "between 0 and 15, 0 at the end"
     assert first.change is not None
-    assert first.change.text == "+400.0 %"
+    assert first.change.text == "+36.4 %", "15 after 11"
     assert seen.trend.course(leads) is first
     [wins] = seen.by_kpi["win_ratio"]
     assert seen.trend.course(wins).text == "between 0.0 % and 100.0 %, 100.0 % at the end"
@@ -88,10 +89,11 @@ def test_where_there_is_no_series_nothing_was_counted() -> None:
 def test_the_present_has_no_past(kpi: str) -> None:
     events = [
         stage("a", "lead", at(days=20), amount=4, currency="EUR"),
-        stage("b", "lead", at(days=20)),
-        stage("b", "won", at(days=22), amount=4, currency="EUR"),
+        *(stage(f"b{n}", "lead", at(days=20)) for n in range(5)),
+        *(stage(f"b{n}", "won", at(days=22), amount=4, currency="EUR") for n in range(5)),
     ]
-    seen = look(events)
+    seen = look(events, defined(stuck_after={"lead": "7d"}))
+    assert seen.by_kpi[kpi]
     for figure in seen.by_kpi[kpi]:
         assert seen.trend is not None
         assert not seen.trend.values(figure)
@@ -101,8 +103,28 @@ def test_the_present_has_no_past(kpi: str) -> None:
         "open_deals", "open_value", "open_age_seconds", "stuck_deals", "pipeline_velocity",
     )}  # fmt: skip
     assert all(
-        len(seen.trend.values(each)) == 30 for other in others for each in seen.by_kpi[other]
+        len(seen.trend.values(each)) == (0 if each.ripens else 30)
+        for other in others
+        for each in seen.by_kpi[other]
     )
+
+
+def test_before_the_beginning_there_is_nothing_not_even_none() -> None:
+    """The first lead came on day 20; a day without one is a day with none from then on."""
+    events = [stage(f"d{n}", "lead", at(days=20 + 2 * n)) for n in range(3)]
+    leads = dict(zip(range(11, 41), values(look(events), "leads"), strict=True))
+    after = {**dict.fromkeys(range(20, 41), 0), 20: 1, 22: 1, 24: 1}
+    assert leads == {**dict.fromkeys(range(11, 20)), **after}
+    seen = look([], pipeline="default")
+    assert set(values(seen, "leads")[:-1]) == {None}
+
+
+def test_a_bucket_in_which_the_facts_began_is_not_whole() -> None:
+    """Of 365 d a bucket is seven days long, and the first lead came in the midst of one."""
+    as_of = micros(days=100)
+    events = [stage(f"d{n}", "lead", at(days=n)) for n in range(30, 100)]
+    shown = values(look(events, as_of=as_of, window="365d"), "leads")[:-1]
+    assert [value for value in shown if value is not None] == [7] * 9
 
 
 def test_a_window_before_that_is_not_kept_is_unknown() -> None:
@@ -133,7 +155,7 @@ class Clock:
         assert self.gate.wait(10)
         self.now += self.takes
         self.reckoned.append((pipeline, window.name, snapshot.version))
-        return ShownTrend((len(self.reckoned),), 1, [], {}, None)
+        return ShownTrend((len(self.reckoned),), 1, [], {}, None, 0, None, 0.0)
 
 
 @pytest.fixture

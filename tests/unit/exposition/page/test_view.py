@@ -36,16 +36,18 @@ def test_what_there_is_to_choose_from() -> None:
     assert possible() == Choices(
         pipelines=("web", "b2b", "default"),
         windows=(Window("1h", 60, 1), Window("7d", 168, 60), Window("60d", 60, 1440)),
-        bases=("cohort", "period", "matured:7d", "matured:30d"),
+        bases=("matured:7d", "matured:30d", "cohort", "period"),
         dimensions=("channel", "owner"),
         currencies=("USD", "EUR"),
     )
-    assert possible(pipeline="b2b").bases == ("cohort", "period", "matured:2d")
+    assert possible(pipeline="b2b").bases == ("matured:2d", "cohort", "period")
 
 
 def test_who_asks_for_nothing_sees_most_of_it() -> None:
     """The first of everything, and the longest window that is on ``/metrics`` (60 d is not)."""
-    assert seen() == View("web", Window("7d", 168, 60), "cohort", "channel", "USD")
+    assert seen() == View(
+        "web", Window("7d", 168, 60), "matured:7d", "matured:7d", "channel", "USD"
+    )
     assert seen(pipeline="").sort == ""
     empty = view({}, possible(defined(pipelines={}, dimensions=[]), (), ()), defined(dimensions=[]))
     assert (empty.pipeline, empty.dimension, empty.currency) == ("", "", "")
@@ -70,7 +72,14 @@ def test_every_parameter() -> None:
     }
     shown = view(asked, possible(pipeline="b2b"), TWO)
     assert shown == View(
-        "b2b", Window("60d", 60, 1440), "matured:2d", "owner", "EUR", "win_ratio", True
+        "b2b",
+        Window("60d", 60, 1440),
+        "matured:2d",
+        "matured:2d",
+        "owner",
+        "EUR",
+        "win_ratio",
+        True,
     )
     assert query_of(shown.link()) == asked
     assert seen(order="desc").ascending is False
@@ -87,9 +96,9 @@ def test_an_empty_parameter_is_none(empty: str) -> None:
         ({"pipeline": "Web"}, "there is no pipeline 'Web'", "There are: web, b2b, default."),
         ({"window": "30d"}, "there is no window '30d'", "There are: 7d, 1h, 60d."),
         ({"basis": "matured"}, "there is no basis 'matured'",
-         "There are: cohort, period, matured:7d, matured:30d."),
+         "There are: matured:7d, matured:30d, cohort, period."),
         ({"basis": "matured:3d"}, "there is no basis 'matured:3d'",
-         "There are: cohort, period, matured:7d, matured:30d."),
+         "There are: matured:7d, matured:30d, cohort, period."),
         ({"dimension": "product"}, "there is no dimension 'product'",
          "There are: channel, owner."),
         ({"currency": "eur"}, "there is no currency 'eur'", "Write a code of ISO 4217 like EUR."),
@@ -124,6 +133,40 @@ def test_a_currency_that_no_deal_has_any_more_is_no_mistake() -> None:
 )
 def test_a_basis_is_labels_of_series(basis: str, labels: dict[str, str]) -> None:
     assert seen(basis=basis).basis_labels == labels
+
+
+@pytest.mark.parametrize(
+    ("window", "horizons", "basis"),
+    [
+        ("365d", ["1d", "30d", "7d"], "matured:30d"),
+        ("30d", ["1d", "30d", "7d"], "matured:30d"),
+        ("29d", ["1d", "30d", "7d"], "matured:7d"),
+        ("24h", ["1d", "30d"], "matured:1d"),
+        # Matured figures are not known in a window this short.
+        ("23h", ["1h"], "cohort"),
+        ("7d", ["30d"], "cohort"),
+        ("7d", [], "cohort"),
+    ],
+)
+def test_the_usual_basis_is_the_longest_horizon_that_the_window_can_judge(
+    window: str, horizons: list[str], basis: str
+) -> None:
+    definition = defined(windows=[window, "400d"], horizons=horizons)
+    shown = seen(definition, window=window)
+    assert (shown.basis, shown.usual_basis) == (basis, basis)
+    assert seen(definition, window=window, basis="period").basis == "period"
+
+
+def test_another_window_has_its_own_usual_basis() -> None:
+    """But who has chosen one takes it along."""
+    definition = defined()
+    usual = seen(definition, window="30d")
+    assert usual.basis == "matured:30d"
+    assert seen(definition, **query_of(usual.link(window="7d"))).basis == "matured:7d"
+    assert query_of(usual.link(dimension="owner"))["basis"] == "matured:30d"
+    for basis in ("cohort", "period", "matured:7d"):
+        own = seen(definition, window="30d", basis=basis)
+        assert query_of(own.link(window="24h"))["basis"] == basis
 
 
 def test_a_link_changes_what_it_says_and_nothing_else() -> None:
@@ -187,6 +230,6 @@ def test_every_pipeline_has_its_own_horizons() -> None:
     events = [stage("a", "lead", at(days=39), pipeline=name) for name in ("b2b", "web")]
     assert look(events, TWO, pipeline="b2b", basis="matured:2d").view.basis == "matured:2d"
     # Whoever chooses another pipeline takes the basis along.
-    assert look(events, TWO, pipeline="web", basis="matured:2d").view.basis == "cohort"
+    assert look(events, TWO, pipeline="web", basis="matured:2d").view.basis == "matured:7d"
     with pytest.raises(UsageError, match="there is no basis 'matured:3d'"):
         look(events, TWO, pipeline="web", basis="matured:3d")

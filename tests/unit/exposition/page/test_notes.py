@@ -1,0 +1,105 @@
+"""What stands above the figures of a view, because without it they would mislead."""
+
+import pytest
+
+from funnel_stream.catalogue import BY_ID, KPIS
+from funnel_stream.definition import Definition
+from funnel_stream.exposition.page.notes import Note, notes
+from tests.funnels import at, stage
+from tests.unit.exposition.page.looks import Events, Look, defined, look
+
+TOO_LONG = (
+    "It takes 34.7 d (median) to win a deal, longer than the largest horizon (30d): most are won "
+    "too late to be seen in matured conversions. Add a longer horizon:"
+)
+
+
+def noted(seen: Look, *kpis: str) -> list[Note]:
+    of = [BY_ID[kpi] for kpi in kpis] if kpis else KPIS
+    return notes(seen.view, seen.by_kpi, seen.won, seen.snapshot.definition, of)
+
+
+def won_after(days: float) -> Events:
+    return [stage("a", "lead", at(days=39 - days)), stage("a", "won", at(days=39))]
+
+
+def test_nothing_to_be_said() -> None:
+    assert noted(look(won_after(5))) == []
+    assert noted(look([])) == []
+
+
+# --- the basis ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("query", [{"window": "1h"}, {"window": "1h", "basis": "cohort"}])
+def test_a_short_window_has_no_matured_figures(query: dict[str, str]) -> None:
+    [note] = noted(look(won_after(5), **query))
+    assert note == Note("Shown on basis cohort: matured figures need a window of 24 h or more.")
+    assert noted(look(won_after(5), **query), "leads") == [], "it has no basis"
+
+
+def test_who_chose_the_cohort_knows_it() -> None:
+    assert noted(look(won_after(5), basis="cohort", window="30d")) == []
+    assert noted(look(won_after(5), basis="period", window="1h")) == []
+
+
+def test_no_horizon_is_short_enough() -> None:
+    seen = look(won_after(5), defined(horizons=["30d"]), window="7d")
+    assert noted(seen) == [
+        Note("Shown on basis cohort: no horizon is as short as 7d. Add one:", "horizons")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("parts", "setting"),
+    [
+        ({}, "horizons"),
+        ({"pipelines": {"default": {"horizons": ["30d"]}}}, "pipelines.default.horizons"),
+        ({"pipelines": {"default": {}, "other": {"horizons": ["90d"]}}}, "horizons"),
+    ],
+)
+def test_deals_that_are_won_after_the_largest_horizon(
+    parts: dict[str, object], setting: str
+) -> None:
+    """It is asked of the longest window, whichever is looked at."""
+    definition = defined(**parts)
+    for window in ("30d", "365d"):
+        [note] = noted(look(won_after(35), definition, window=window), "conversion_ratio")
+        assert note.setting == setting
+        assert note.text.startswith("It takes 3")
+        assert note.text[16:] == TOO_LONG[16:]
+    assert noted(look(won_after(35), definition, basis="period")) == []
+    assert noted(look(won_after(29), definition)) == []
+    longer = Definition.model_validate({"horizons": ["60d"]})
+    assert noted(look(won_after(35), longer, window="365d")) == []
+
+
+# --- money ----------------------------------------------------------------------------------------
+
+MIXED = [
+    *(stage(f"e{n}", "won", at(days=39), amount=10, currency="EUR") for n in range(2)),
+    stage("u", "won", at(days=39), amount=70, currency="USD"),
+    stage("p", "won", at(days=39), amount=7, currency="PLN"),
+]
+
+
+def test_money_in_several_currencies() -> None:
+    text = "Money is shown in EUR only; there is also some in PLN, USD. To add all of it up, set "
+    both = Note(text + "one currency and its rates:", "base_currency, rates")
+    assert noted(look(MIXED)) == [both]
+    assert noted(look(MIXED), "deal_value") == [both]
+    assert noted(look(MIXED), "leads") == []
+    assert noted(look(MIXED[:2])) == []
+
+
+def test_money_of_which_no_rate_is_known() -> None:
+    rated = defined(base_currency="EUR", rates={"USD": {"2020-01-01": "0.9"}})
+    [note] = noted(look(MIXED, rated))
+    assert note.text.endswith("No rate to EUR is known for PLN. Add it:")
+    assert note.setting == "rates"
+    [note] = noted(look(MIXED, rated, currency="PLN"))
+    assert note.text.endswith("No rate to EUR is known for PLN. Add it:")
+    all_rated = defined(
+        base_currency="EUR", rates={code: {"2020-01-01": "0.9"} for code in ("USD", "PLN")}
+    )
+    assert noted(look(MIXED, all_rated)) == []
