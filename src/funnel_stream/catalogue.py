@@ -476,8 +476,8 @@ KPIS: Final[tuple[Kpi, ...]] = (
         6,
         "Lost deals by reason",
         "Why deals were lost, at which stage, and whether they had an offer.",
-        "deals lost in the window, by reason, by the last stage before, by whether they ever had "
-        "an offer",
+        "deals lost in the window, by reason (the last one given since the deal was last "
+        "reopened), by the last stage before, by whether they ever had an offer",
         "deals",
         OpenCounts(measure="lost", labels=_LOST_LABELS, known=_LOST_KNOWN),
     ),

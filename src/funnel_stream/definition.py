@@ -33,7 +33,7 @@ DAY: Final = 1440
 RETENTION: Final = {MINUTE: 120, HOUR: 35 * 24, DAY: 400}
 """How many panes of each size are kept."""
 
-RULES_VERSION: Final = 2
+RULES_VERSION: Final = 3
 """Counted up when the same journey yields other facts, so that nobody adds up old and new ones."""
 
 _UNIT_MINUTES: Final = {"m": 1, "h": HOUR, "d": DAY}

@@ -314,6 +314,40 @@ def test_good_events_in_the_wrong_place_count_once_where_they_belong(
     worker.wait_until(lambda: (worker.kpis(window="24h") or {}).get(won) == 100, "100 won")
 
 
+def test_no_deal_is_lost_over_its_amount(
+    broker: Broker, start_worker: Callable[..., Worker]
+) -> None:
+    sender = Sender(broker)
+    amounts: list[dict[str, Any]] = [
+        {"amount": "10.001", "currency": "EUR"},
+        {"amount": 100.10000000000001, "currency": "eur"},
+        {"amount": "1,234.00", "currency": "EUR"},
+        {"amount": 5},
+        {"amount": "5.00", "currency": "EUR"},
+    ]
+    for number, amount in enumerate(amounts):
+        for _ in range(2):  # the second one is a duplicate, and not amended again
+            sender.send(b"D-%d" % number, good(number, **amount))
+    sender.finish()
+    worker = start_worker(broker)
+    worker.wait_until(lambda: leads(worker)() == 5, "5 leads")
+    worker.wait_until(
+        lambda: worker.metric("funnel_events_duplicate_total") == 5, "as many duplicates"
+    )
+    counted = {
+        dict(labels)["reason"]: number
+        for (_, labels), number in worker.metrics("funnel_events_amended_total").items()
+    }
+    assert counted == {"rounded_amount": 2, "currency_case": 1, "unreadable_amount": 2}
+    assert letters(broker) == []
+    values = {
+        dict(labels)["currency"]: number
+        for (metric, labels), number in (worker.kpis() or {}).items()
+        if metric == "funnel_open_value" and dict(labels)["stage"] == "lead"
+    }
+    assert values == {"EUR": 115.1}
+
+
 @pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
 def test_every_compression_is_read(
     broker: Broker, start_worker: Callable[..., Worker], codec: str

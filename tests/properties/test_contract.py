@@ -158,6 +158,7 @@ def test_no_stage_is_lost_over_money(amount: str, cost: str, currency: Any) -> N
     event = {"type": "stage_changed", "event_id": "e", "deal_id": "d", "stage": "won"}
     event |= {"occurred_at": "2026-03-01T09:30:00Z", "owner": "Anna", "currency": currency}
     value = f'{json.dumps(event)[:-1]}, "amount": {amount}, "cost": {cost}}}'.encode()
+    SCHEMAS["stage_changed"].validate(json.loads(value))
     (entry,) = decode(value)
     assert not isinstance(entry, Rejection), entry
     attributes: Any = entry[1].attributes

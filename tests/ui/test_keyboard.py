@@ -83,7 +83,7 @@ def test_choosing(company: Worker, browse: Browsing) -> None:
         assert view(page)["window"] == "24h"
         assert page.evaluate("document.activeElement.dataset.focus") == "window-24h"
         for name, before, after in (
-            ("basis", "cohort", "period"),
+            ("basis", "matured:1d", "matured:7d"),
             ("dimension", "channel", "owner"),
             ("currency", "EUR", None),
         ):

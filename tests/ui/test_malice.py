@@ -65,7 +65,8 @@ def test_the_page_of_every_kpi(company: Worker, browse: Browsing, width: int) ->
 def test_links_to_deals_lead_there(company: Worker, browse: Browsing) -> None:
     """From every line of the breakdown to its deal, and on to the deal's page."""
     with browse(company.address, width=NARROW) as page:
-        query = urlencode({"pipeline": MALICE, "window": "24h", "dimension": "channel"})
+        asked = {"pipeline": MALICE, "window": "24h", "dimension": "channel", "basis": "cohort"}
+        query = urlencode(asked)
         page.goto(f"/?{query}")
         lines = page.locator("#breakdown tbody tr").count()
         found = set()

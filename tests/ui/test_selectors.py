@@ -127,7 +127,7 @@ def order_of(page: Page) -> list[tuple[str, float | None]]:
         ("/", "product", "win_ratio"),
         ("/", "channel", "cost_per_lead"),
         ("/", "owner", "open_deals"),
-        ("/kpi/conversion_ratio", "owner", "conversion_ratio.lead.won.cohort"),
+        ("/kpi/conversion_ratio", "owner", "conversion_ratio.lead.won.matured.30d"),
     ],
 )
 def test_every_order_leaves_the_rest_at_the_end(

@@ -12,6 +12,7 @@ from funnel_stream.compute import compute
 from funnel_stream.definition import OPEN_STAGES, Definition, Target
 from funnel_stream.kpi_reference import STAGE_TITLES, main, queries, reference
 from funnel_stream.samples import samples
+from funnel_stream.shapes import Ratios
 from funnel_stream.tools.simulator import Simulator
 
 FILE = Path(__file__).parents[2] / "docs" / "kpis.md"
@@ -101,3 +102,19 @@ def test_check_tells_what_is_out_of_step(
     assert "make docs" in capsys.readouterr().err
     assert main([str(file)]) == 0
     assert main(["--check", str(file)]) == 0
+
+
+def test_a_ratio_of_different_deals_is_never_called_a_share() -> None:
+    """ "Won per lead": the deals that were won in a window need not be its leads."""
+    period = {"basis": "period"}
+    ratios = [
+        kpi for kpi in KPIS if isinstance(kpi.shape, Ratios) and not kpi.is_proportion(period)
+    ]
+    assert ratios
+    for kpi in ratios:
+        assert re.search(r" per .*\(period\)", kpi.help), kpi.help
+        assert not kpi.help.startswith("Share")
+        of_period = re.match(r"period: ([^;]*);", kpi.formula)
+        assert of_period, kpi.formula
+        assert " per " in of_period[1]
+        assert "share" not in of_period[1]

@@ -1,7 +1,7 @@
 """The facts of a fixed corpus of events, as a digest: ``python -m tests.unit.rules.corpus``.
 
-``corpus.ndjson`` is committed as it is and never generated anew, so that it cannot drift. Lines are
-added where events learn to say something new.
+``corpus.ndjson`` is committed as it is and never generated anew, so that it cannot drift. Lines may
+be added at its end where events learn to say something new.
 """
 
 import hashlib
@@ -25,11 +25,8 @@ DEFINITION: Final[dict[str, Any]] = {
         "partner": {"horizons": ["2d", "36h"], "stuck_after": {"qualified": "3d"}},
     },
     "values": {
-        "channel": {
-            "aliases": {"ad words": "paid_search", "adwords": "paid_search", "n/a": "__none__"},
-            "fold_case": True,
-            "keep": "first",
-        },
+        "channel": {"fold_case": True, "aliases": {"adwords": "paid search"}},
+        "product": {"keep": "first"},
     },
     "horizons": ["1d", "7d"],
     "stuck_after": {"lead": "1d", "offer": "7d", "negotiation": "36h"},

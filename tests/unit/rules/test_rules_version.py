@@ -21,9 +21,11 @@ from tests.mutants.faults import FAULTS
 from tests.unit.rules.corpus import LINES, digest, facts
 
 DIGESTS: Final = {
-    2: "68f9c2dd51c3d28dc914e987ca30ca18",
+    3: "c53c0c76f72abc54790524d9ac6899ab",
 }
 """By ``RULES_VERSION``: the digest of the facts of the corpus. That of a released version stays."""
+
+NOT_OF_DEALS: Final = ("spend", "cost_per_lead", "pipeline_velocity", "won_value_per_day")
 
 WHAT_TO_DO = """
 The same journeys yield other facts than RULES_VERSION {version} has had so far.
@@ -33,8 +35,6 @@ tests/unit/rules/test_rules_version.py. It prints now:
 {line}
 """
 ROOT = Path(__file__).parents[3]
-NOT_OF_DEALS: Final = ("spend", "cost_per_lead", "pipeline_velocity", "won_value_per_day")
-"""KPIs of money spent, and those that are made of others."""
 
 
 def test_the_rules_version_counts_the_changes_of_facts() -> None:

@@ -16,7 +16,6 @@ from funnel_stream.exposition.page.figures import Figure, figures, time_to_win
 from funnel_stream.exposition.page.funnel import ByKpi, funnel
 from funnel_stream.exposition.page.links import DealLinks
 from funnel_stream.exposition.page.notes import notes
-from funnel_stream.exposition.page.particulars import help_on
 from funnel_stream.exposition.page.service import service
 from funnel_stream.exposition.page.site import part, render
 from funnel_stream.exposition.page.tiles import Reading, tile
@@ -77,7 +76,7 @@ class Page(ABC):
     async def html(self, snapshot: Snapshot) -> str:
         """The whole page. Raises ``UsageError`` for a query that makes no sense."""
         look = await self._pages.look(snapshot, self._query, wait=FIRST_WAIT_SECONDS)
-        context = {**self._pages.context(look, self.path), **self._own_context(look)}
+        context = {**self._pages.context(look, self.path), **self._own_context()}
         return render(self.template, **context, parts=self._parts(look))
 
     def check(self, snapshot: Snapshot) -> None:
@@ -92,7 +91,7 @@ class Page(ABC):
         """What changes by itself."""
 
     @abstractmethod
-    def _own_context(self, look: Look) -> dict[str, Any]:
+    def _own_context(self) -> dict[str, Any]:
         """What its template needs beside what all pages have."""
 
     @abstractmethod
@@ -108,7 +107,7 @@ class HomePage(Page):
     def passing(self, snapshot: Snapshot) -> Parts:
         return self._pages.passing(snapshot)
 
-    def _own_context(self, look: Look) -> dict[str, Any]:
+    def _own_context(self) -> dict[str, Any]:
         stages = [
             {"number": stage, "title": title, "kpis": [k for k in KPIS if k.stage == stage]}
             for stage, title in STAGE_TITLES.items()
@@ -152,8 +151,8 @@ class KpiPage(Page):
     def passing(self, snapshot: Snapshot) -> Parts:
         return {"state": self._pages.passing(snapshot)["state"]}
 
-    def _own_context(self, look: Look) -> dict[str, Any]:
-        return {"kpi": self._kpi, "about": help_on(self._kpi, look.view.basis)}
+    def _own_context(self) -> dict[str, Any]:
+        return {"kpi": self._kpi}
 
     def _parts(self, look: Look) -> Parts:
         links, seen, kpi = self._pages.links, look.view, self._kpi

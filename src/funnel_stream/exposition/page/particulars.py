@@ -6,7 +6,7 @@ from typing import Final
 
 from funnel_stream.catalogue import BY_ID, Kpi
 from funnel_stream.contract.event import LEAD, QUALIFIED, STAGES, WON
-from funnel_stream.exposition.page.view import COHORT, PERIOD
+from funnel_stream.exposition.page.view import COHORT
 
 TIME_TO_CLOSE: Final = BY_ID["time_to_close_seconds"]
 CONVERSIONS: Final = BY_ID["conversion_ratio"]
@@ -15,12 +15,6 @@ CONVERSIONS: Final = BY_ID["conversion_ratio"]
 _RIPENING: Final = ("activity_conversion_ratio", "lead_score")
 _FROM_LEAD: Final = {"lead_quality_ratio": QUALIFIED, "sales_conversion_ratio": WON}
 """Conversions from lead that do not say so in labels."""
-_PERIOD_HELP: Final = {
-    "conversion_ratio": "Deals that got to a stage in the window, per deal that got to an earlier "
-    "one in it, whether they are the same or not.",
-    "lead_quality_ratio": "Deals qualified in the window, per lead that came in it.",
-    "sales_conversion_ratio": "Deals won in the window, per lead that came in it.",
-}
 _COUNTED_BY: Final = {
     "deal_value": "deals_closed",
     "lost_value": "lost_deals",
@@ -45,11 +39,6 @@ def per(kpi: Kpi, labels: Mapping[str, str]) -> str:
 def conversion(since: str, to: str) -> str:
     """A conversion of the period, which is no share, in words."""
     return f"{to} per lead" if since == STAGES[LEAD] else f"{to} per deal at {since}"
-
-
-def help_on(kpi: Kpi, basis: str) -> str:
-    """What a KPI is, on a view's basis: on ``period`` no conversion is a share."""
-    return _PERIOD_HELP.get(kpi.id, kpi.help) if basis == PERIOD else kpi.help
 
 
 def counted_by(kpi: Kpi, labels: Mapping[str, str]) -> tuple[str, tuple[str, ...]] | None:

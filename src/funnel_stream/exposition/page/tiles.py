@@ -18,7 +18,7 @@ from funnel_stream.exposition.page.figures import (
     written,
 )
 from funnel_stream.exposition.page.links import DealLinks
-from funnel_stream.exposition.page.particulars import CONVERSIONS, help_on
+from funnel_stream.exposition.page.particulars import CONVERSIONS
 from funnel_stream.exposition.page.trends import NO_COURSE, Course, ShownTrend
 from funnel_stream.exposition.page.view import COHORT, View
 from funnel_stream.samples import attained
@@ -71,14 +71,13 @@ class Young(NamedTuple):
 
 @dataclass(frozen=True)
 class Tile:
-    """A KPI with its readings; ``further`` are shown when asked for. ``about``: what it is on the
-    view's basis. ``span``: ``now``, ``in the window``, or empty where that goes without saying.
-    ``apart``: the currencies that are left out."""
+    """A KPI with its readings; ``further`` are shown when asked for. ``span``: ``now``, ``in the
+    window``, or empty where that goes without saying. ``apart``: what is said of the currencies
+    that are left out."""
 
     kpi: Kpi
     link: str
     unit: str
-    about: str
     span: str
     readings: list[Reading]
     further: list[Reading]
@@ -104,7 +103,6 @@ def tile(
         kpi=kpi,
         link=view.link(f"/kpi/{kpi.id}"),
         unit=unit(kpi, view.currency) or kpi.unit,
-        about=help_on(kpi, view.basis),
         span=span_of(kpi, view),
         readings=readings[:_FIRST],
         further=readings[_FIRST:],

@@ -329,7 +329,7 @@ def test_the_catalogue_alone_decides_which_kpis_there_are(monkeypatch: pytest.Mo
     assert (tile.one("h4").text, tile.one("data").text) == ("Fresh ideas", "5")
     heading = element(page, "breakdown").texts("th")[1]
     assert heading.startswith("Fresh ideas")
-    assert heading.endswith("deals")
+    assert heading.endswith("deals in the window")
     assert own.one("h1").text == "Fresh ideas"
     assert element(own, "series").one("svg")["aria-label"].startswith("Trend: between 0 and 5")
     assert deals.status == 200

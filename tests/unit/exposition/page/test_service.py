@@ -33,6 +33,7 @@ def test_a_worker_that_has_done_a_bit_of_everything() -> None:
     assert found["From event to figure"] == ("3.3 min", "on average")
     assert found["Dead letters"] == ("1", "kept in the dead letters with the reason")
     assert found["Events consumed"][0] == "607"
+    assert found["Amended"] == ("2", "an amount was rounded, left out or the like")
     assert found["Duplicates"][0] == "2"
     assert found["Figures that do not add up"] == ("2", "")
 
