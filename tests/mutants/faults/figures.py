@@ -343,8 +343,8 @@ FAULTS = (
     Fault(
         "none-is-ranked",
         _SAMPLES,
-        "if dimension and value != NONE:",
-        "if dimension:",
+        "if dimension and value != NONE and",
+        "if dimension and",
         "What is not known takes a place among the top.",
     ),
     Fault(
