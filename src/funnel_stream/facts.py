@@ -129,6 +129,7 @@ _CLOSED = {
 _TIME_TO_CLOSE = {outcome: _Duration("time_to_close", STAGES[outcome]) for outcome in (WON, LOST)}
 _DEAL_VALUE = _Keys("deal_value")
 _VALUED_WON = _key("valued_won")
+_WON_FOR_NOTHING = _key("won_for_nothing")
 _NEGOTIATION = _Duration("negotiation")
 _ROUNDS = _key("negotiation_rounds")
 _LOST, _LOST_VALUE = _Keys("lost"), _Keys("lost_value")
@@ -253,6 +254,8 @@ class FactRules:
             self._loss(journey, at, final, found)
         elif final:
             found[_VALUED_WON | minute] = 1
+            if not final[0]:
+                found[_WON_FOR_NOTHING | minute] = 1
             self._price(journey, at, final, found)
 
     def _loss(self, journey: Journey, at: int, final: Money | None, found: Facts) -> None:

@@ -9,6 +9,7 @@ from funnel_stream.cells import MATURED
 from funnel_stream.definition import DAY, Definition, minutes_of
 from funnel_stream.exposition.page.figures import Figure, other_currencies
 from funnel_stream.exposition.page.funnel import ByKpi
+from funnel_stream.exposition.page.particulars import is_of_won_value
 from funnel_stream.exposition.page.view import COHORT, View
 
 
@@ -21,15 +22,22 @@ class Note:
 
 
 def notes(
-    view: View, by_kpi: ByKpi, won: Figure, definition: Definition, kpis: Iterable[Kpi]
+    view: View,
+    by_kpi: ByKpi,
+    won: Figure,
+    for_nothing: tuple[int, int],
+    definition: Definition,
+    kpis: Iterable[Kpi],
 ) -> list[Note]:
-    """Notes on some KPIs of a view; ``won``: how long it takes to win a deal."""
+    """Notes on some KPIs of a view; ``won``: how long it takes to win a deal; ``for_nothing``: how
+    many deals were won with an amount of 0, and with any."""
     kpis = list(kpis)
     of_basis = any("basis" in kpi.shape.labels for kpi in kpis)
     figures = [figure for kpi in kpis for figure in by_kpi[kpi.id]]
     return [
         *(_on_basis(view, won, definition) if of_basis else ()),
         *_on_money(figures, view, definition),
+        *(_on_zeros(*for_nothing) if any(is_of_won_value(kpi) for kpi in kpis) else ()),
     ]
 
 
@@ -71,6 +79,14 @@ def _on_money(figures: list[Figure], view: View, definition: Definition) -> Iter
     else:
         unknown = ", ".join(sorted({view.currency, *others} - {base}))
         yield Note(text + f"No rate to {base} is known for {unknown}. Add it:", "rates")
+
+
+def _on_zeros(zeros: int, valued: int) -> Iterator[Note]:
+    if 10 * zeros > valued:
+        yield Note(
+            f"{human.count(zeros)} of {human.count(valued)} won deals have an amount of 0: means "
+            "and sums of won value contain them. If 0 stands for unknown, leave the amount out."
+        )
 
 
 _BASE = "base_currency, rates"

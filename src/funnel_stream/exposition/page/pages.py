@@ -3,7 +3,7 @@
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -15,7 +15,7 @@ from funnel_stream.exposition.page import breakdown as breakdowns
 from funnel_stream.exposition.page.figures import Figure, figures, time_to_win
 from funnel_stream.exposition.page.funnel import ByKpi, funnel
 from funnel_stream.exposition.page.links import DealLinks
-from funnel_stream.exposition.page.notes import notes
+from funnel_stream.exposition.page.notes import Note, notes
 from funnel_stream.exposition.page.service import service
 from funnel_stream.exposition.page.site import part, render
 from funnel_stream.exposition.page.tiles import Reading, tile
@@ -97,6 +97,11 @@ class Page(ABC):
     @abstractmethod
     def _parts(self, look: Look) -> Parts: ...
 
+    def _notes(self, look: Look, kpis: Iterable[Kpi]) -> list[Note]:
+        seen = look.view
+        for_nothing = look.places.won_for_nothing(seen.pipeline, seen.window)
+        return notes(seen, look.by_kpi, look.won, for_nothing, self._pages.definition, kpis)
+
 
 class HomePage(Page):
     """The page of a pipeline's funnel."""
@@ -125,7 +130,7 @@ class HomePage(Page):
             "notes": part(
                 "parts.html",
                 "notes",
-                notes(look.view, look.by_kpi, look.won, links.definition, KPIS),
+                self._notes(look, KPIS),
             ),
             "funnel": part(
                 "parts.html", "funnel", drawn, basis_in_words(seen.basis), _explained(seen)
@@ -166,7 +171,7 @@ class KpiPage(Page):
             "notes": part(
                 "parts.html",
                 "notes",
-                notes(look.view, look.by_kpi, look.won, links.definition, [kpi]),
+                self._notes(look, [kpi]),
             ),
             "series": part("kpi_parts.html", "series_table", shown, look.series),
             "breakdown": part("parts.html", "breakdown", table, look.series),

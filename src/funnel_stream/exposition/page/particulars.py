@@ -49,6 +49,11 @@ def counted_by(kpi: Kpi, labels: Mapping[str, str]) -> tuple[str, tuple[str, ...
     return counts, tuple(text for name, text in labels.items() if name != "currency")
 
 
+def is_of_won_value(kpi: Kpi) -> bool:
+    """Whether a figure is made of the amounts of won deals."""
+    return kpi.id in ("deal_value", "pipeline_velocity", "won_value_per_day")
+
+
 def is_sample(kpi: Kpi) -> bool:
     """Whether a figure is made of things that come by chance; what is spent is not."""
     return kpi.id != "spend"

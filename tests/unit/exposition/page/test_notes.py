@@ -16,7 +16,8 @@ TOO_LONG = (
 
 def noted(seen: Look, *kpis: str) -> list[Note]:
     of = [BY_ID[kpi] for kpi in kpis] if kpis else KPIS
-    return notes(seen.view, seen.by_kpi, seen.won, seen.snapshot.definition, of)
+    for_nothing = seen.places.won_for_nothing(seen.view.pipeline, seen.view.window)
+    return notes(seen.view, seen.by_kpi, seen.won, for_nothing, seen.snapshot.definition, of)
 
 
 def won_after(days: float) -> Events:
@@ -103,3 +104,25 @@ def test_money_of_which_no_rate_is_known() -> None:
         base_currency="EUR", rates={code: {"2020-01-01": "0.9"} for code in ("USD", "PLN")}
     )
     assert noted(look(MIXED, all_rated)) == []
+
+
+# --- amounts of 0 ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("zeros", "valued", "said"), [(1, 10, False), (2, 10, True), (1, 1, True)])
+def test_amounts_of_0_are_amounts(zeros: int, valued: int, said: bool) -> None:
+    """More than a tenth of the won deals that have an amount; none is no 0, nor is a lost one."""
+    amounts = [0] * zeros + [5] * (valued - zeros)
+    won = [
+        stage(f"d{n}", "won", at(days=39), amount=amount, currency="EUR")
+        for n, amount in enumerate(amounts)
+    ]
+    others = [
+        stage("unknown", "won", at(days=39)),
+        stage("lost", "lost", at(days=39), amount=0, currency="EUR"),
+    ]
+    for kpis in (("deal_value",), ("pipeline_velocity",), ()):
+        found = [note.text for note in noted(look([*won, *others]), *kpis)]
+        text = f"{zeros} of {valued} won deals have an amount of 0: means and sums of won value"
+        assert any(note.startswith(text) for note in found) == said
+    assert noted(look([*won, *others]), "leads") == []
