@@ -553,7 +553,8 @@ def _at_rank(counted: list[tuple[float, int]], rank: int, number: int, exact: in
     """The value at a rank from 1 (discrete), of (value, count) pairs in order; ``number`` and
     ``exact``: how many samples there are, and their sum.
 
-    The value of a cell is within 2 % of its samples. What the sum leaves to the sample at the rank
+    The value of a cell is within 1 % of its samples, its edges within 2 %, and no quantile lies
+    beyond the smallest or the largest sample. What the sum leaves to the sample at the rank
     bounds it from both sides: those of lower ranks are no larger, and none is below its cell; those
     of higher ranks are no smaller, and none is above its cell. Moved to such a bound a value only
     comes nearer to the sample. The only sample is the sum itself.
@@ -568,6 +569,14 @@ def _at_rank(counted: list[tuple[float, int]], rank: int, number: int, exact: in
         raise AssertionError("a histogram holds as many as it counts")
     below += (rank - 1 - seen) * value
     above = sum([count * value for value, count in counted]) - below - value
+    # Of the smallest and the largest sample the cells are known: on this side of them lies the edge
+    # of the cell that is nearer to the others.
+    if len(counted) == 1:
+        value = exact / number
+    elif value == counted[-1][0]:
+        value *= LOWEST
+    elif value == counted[0][0]:
+        value *= HIGHEST
     least = (exact - above * HIGHEST) / rank
     most = (exact - below * LOWEST) / (number - rank + 1)
     return min(max(value, least), most)

@@ -88,7 +88,8 @@ def test_quantiles_are_within_the_stated_bound(
         exact = sorted(lengths)[rank - 1] / 1e6
         found_at = shown("_quantile", quantile=str(quantile))
         assert abs(found_at - exact) <= BOUND * exact
-        assert 0 <= found_at <= shown("_sum")
+        assert min(lengths) / 1e6 <= found_at * (1 + 1e-12)
+        assert found_at <= max(lengths) / 1e6 * (1 + 1e-12)
         assert len(lengths) > 1 or found_at == exact
     assert shown("_count") == len(lengths)
     assert shown("_sum") == sum(lengths) / 1e6
@@ -99,18 +100,18 @@ def test_quantiles_are_within_the_stated_bound(
     of_cell=st.lists(st.tuples(st.integers(0, 700), st.integers(-1, 1)), min_size=1, max_size=30),
     equal=st.tuples(durations, st.integers(1, 30)),
 )
-def test_the_sum_moves_no_quantile_away_from_its_sample(
+def test_no_quantile_is_far_from_its_sample_or_beyond_all_of_them(
     of_cell: list[tuple[int, int]], equal: tuple[int, int]
 ) -> None:
     """Durations at the edges of their cells and many equal ones leave the bounds no room."""
     cells = HistogramCells("tested", "")
     edges = [max(0, round(GROWTH**index) + off) for index, off in of_cell]
     sizes = sorted([*edges, *[equal[0]] * equal[1]])
-    values = [histogram_value(CELLS[cells.of(size)][2]) for size in sizes]
-    counted = sorted(Counter(values).items())
-    for rank, (size, value) in enumerate(zip(sizes, values, strict=True), start=1):
+    counted = sorted(Counter(histogram_value(CELLS[cells.of(size)][2]) for size in sizes).items())
+    for rank, size in enumerate(sizes, start=1):
         found = _at_rank(counted, rank, len(sizes), sum(sizes))
-        assert abs(found - size) <= abs(value - size) + 1e-9 * size
+        assert abs(found - size) <= BOUND * size * (1 + 1e-9)
+        assert sizes[0] * (1 - 1e-9) <= found <= sizes[-1] * (1 + 1e-9)
 
 
 def test_there_is_no_sample_of_a_negative_duration() -> None:

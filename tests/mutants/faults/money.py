@@ -84,10 +84,18 @@ FAULTS = (
     Fault(
         "value-only-of-won-deals",
         _FACTS,
-        "            found[_VALUED_WON | minute] = 1\n            self._price",
-        "            self._price",
+        "            found[_VALUED_WON | minute] = 1\n",
+        "",
         "There is no velocity.",
         _KPIS,
+    ),
+    Fault(
+        "every-amount-is-none",
+        _FACTS,
+        "            if not final[0]:\n",
+        "            if final[0]:\n",
+        "The page warns of amounts of 0 where there are none.",
+        ("unit/exposition/page/test_notes.py",),
     ),
     Fault(
         "open-value-keeps-its-old-rates",
