@@ -1,7 +1,7 @@
 """Shapes of KPIs: counts, ratios, means, durations and amounts, out of the cells of one place."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache, lru_cache
@@ -531,9 +531,10 @@ class Durations(Shape):
                 counted.sort()
                 number = sum([count for _, count in counted])
                 yield "", labels, seconds / number
-                for quantile, tenths in QUANTILES.items():
-                    at = _at_rank(counted, -(-tenths * number // 10), number, exact) / 1_000_000
-                    yield "_quantile", self._own(value, quantile), at
+                ranks = [-(-tenths * number // 10) for tenths in QUANTILES.values()]
+                found = _at_ranks(counted, ranks, number, exact)
+                for quantile, at in zip(QUANTILES, found, strict=True):
+                    yield "_quantile", self._own(value, quantile), at / 1_000_000
             yield "_sum", labels, seconds
             yield "_count", labels, number
 
@@ -549,37 +550,42 @@ class Durations(Shape):
         return (3 + len(QUANTILES)) * len(self.values)
 
 
-def _at_rank(counted: list[tuple[float, int]], rank: int, number: int, exact: int) -> float:
-    """The value at a rank from 1 (discrete), of (value, count) pairs in order; ``number`` and
-    ``exact``: how many samples there are, and their sum.
+def _at_ranks(
+    counted: list[tuple[float, int]], ranks: Iterable[int], number: int, exact: int
+) -> Iterator[float]:
+    """The values at ascending ranks from 1 (discrete), of (value, count) pairs in order;
+    ``number`` and ``exact``: how many samples there are, and their sum.
 
     The value of a cell is within 1 % of its samples, its edges within 2 %, and no quantile lies
     beyond the smallest or the largest sample. What the sum leaves to the sample at the rank
     bounds it from both sides: those of lower ranks are no larger, and none is below its cell; those
-    of higher ranks are no smaller, and none is above its cell. Moved to such a bound a value only
-    comes nearer to the sample. The only sample is the sum itself.
+    of higher ranks are no smaller, and none is above its cell. The only sample is the sum itself.
     """
-    seen, below = 0, 0.0
-    for value, count in counted:
-        if seen + count >= rank:
-            break
-        seen += count
-        below += count * value
-    else:
-        raise AssertionError("a histogram holds as many as it counts")
-    below += (rank - 1 - seen) * value
-    above = sum([count * value for value, count in counted]) - below - value
-    # Of the smallest and the largest sample the cells are known: on this side of them lies the edge
-    # of the cell that is nearer to the others.
-    if len(counted) == 1:
-        value = exact / number
-    elif value == counted[-1][0]:
-        value *= LOWEST
-    elif value == counted[0][0]:
-        value *= HIGHEST
-    least = (exact - above * HIGHEST) / rank
-    most = (exact - below * LOWEST) / (number - rank + 1)
-    return min(max(value, least), most)
+    first, last = counted[0][0], counted[-1][0]
+    every = sum([value * count for value, count in counted])
+    cells = iter(counted)
+    value, count = next(cells)
+    seen, sum_seen = 0, 0.0
+    for rank in ranks:
+        while seen + count < rank:
+            seen += count
+            sum_seen += count * value
+            value, count = next(cells)
+        below = sum_seen + (rank - 1 - seen) * value
+        above = every - below - value
+        # Of the smallest and the largest sample the cells are known: on this side of them lies the
+        # edge of the cell that is nearer to the others.
+        if first == last:
+            at = exact / number
+        elif value == last:
+            at = value * LOWEST
+        elif value == first:
+            at = value * HIGHEST
+        else:
+            at = value
+        least = (exact - above * HIGHEST) / rank
+        most = (exact - below * LOWEST) / (number - rank + 1)
+        yield min(max(at, least), most)
 
 
 FEWEST_WON: Final = 5

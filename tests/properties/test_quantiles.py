@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from funnel_stream.cells import CELLS, GROWTH, HistogramCells, histogram_value
 from funnel_stream.definition import Definition
-from funnel_stream.shapes import _at_rank
+from funnel_stream.shapes import _at_ranks
 from tests.funnels import START, computed, event, figure, figures, stage
 
 Events = list[dict[str, Any]]
@@ -108,8 +108,8 @@ def test_no_quantile_is_far_from_its_sample_or_beyond_all_of_them(
     edges = [max(0, round(GROWTH**index) + off) for index, off in of_cell]
     sizes = sorted([*edges, *[equal[0]] * equal[1]])
     counted = sorted(Counter(histogram_value(CELLS[cells.of(size)][2]) for size in sizes).items())
-    for rank, size in enumerate(sizes, start=1):
-        found = _at_rank(counted, rank, len(sizes), sum(sizes))
+    every = _at_ranks(counted, range(1, len(sizes) + 1), len(sizes), sum(sizes))
+    for size, found in zip(sizes, every, strict=True):
         assert abs(found - size) <= BOUND * size * (1 + 1e-9)
         assert sizes[0] * (1 - 1e-9) <= found <= sizes[-1] * (1 + 1e-9)
 
