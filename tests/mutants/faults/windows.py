@@ -424,4 +424,11 @@ FAULTS = (
         "panes",
         "An hour cannot be compared with the one before.",
     ),
+    Fault(
+        "present-cells-that-come-later",
+        _PANES,
+        "cell[0] in self._measures for cell in CELLS[len(flags) :]",
+        "False and cell[0] in self._measures for cell in CELLS[len(flags) :]",
+        "Whatever is counted for the first time once others were is of the windows.",
+    ),
 )
