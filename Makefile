@@ -6,7 +6,7 @@ AXE_VERSION := 4.14.1
 AXE := build/ui/node_modules/axe-core/axe.min.js
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-ops test-ui screenshots lint format bench bench-scale bench-pages mutants alert-study schemas \
+.PHONY: help install demo test test-ops test-ui screenshots lint format bench bench-scale bench-years bench-pages mutants alert-study schemas \
 	dashboards rules docs clean
 
 help:  ## Show what there is
@@ -57,6 +57,9 @@ bench: install  ## Measure the whole path against naive Faust and the ceiling; b
 
 bench-scale: install  ## Measure memory per million deals and the cost of an event; build/scale.json
 	@$(BIN)/python -m bench.scale $(ARGS)
+
+bench-years: install  ## Measure cost and memory over three and a half years; build/years.json
+	@$(BIN)/python -m bench.years $(ARGS)
 
 bench-pages: install  ## Measure whether fifty open pages slow the stream; build/pages.json
 	@$(BIN)/python -m bench.open_pages $(ARGS)

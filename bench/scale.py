@@ -117,7 +117,7 @@ class State:
 def memory(state: State, sizes: Sequence[int], tell: Callable[[str], None]) -> dict[str, Any]:
     """Grows the state and measures it at each size."""
     gc.collect()
-    base = _rss_mb()
+    base = rss_mb()
     found = []
     for size in sizes:
         tell(f"memory with {size:,} open deals")
@@ -126,7 +126,7 @@ def memory(state: State, sizes: Sequence[int], tell: Callable[[str], None]) -> d
         state.tables.snapshot()
         gc.collect()
         give_back()  # as a worker does after it has read its state
-        held = _rss_mb() - base
+        held = rss_mb() - base
         found.append(
             {
                 "open_deals": size,
@@ -167,7 +167,8 @@ def cost(states: dict[int, State], events: int, rounds: int) -> dict[str, Any]:
     }
 
 
-def _rss_mb() -> float:
+def rss_mb() -> float:
+    """What this process takes now."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * 4096 / 1e6
 

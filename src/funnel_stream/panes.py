@@ -429,9 +429,12 @@ class _Flags:
         self._flags = np.zeros(0, dtype=np.bool_)
 
     def __call__(self, cells: Ids) -> npt.NDArray[np.bool_]:
-        if len(self._flags) < len(CELLS):
-            self._flags = np.array([cell[0] in self._measures for cell in CELLS], dtype=np.bool_)
-        return self._flags[cells]
+        flags = self._flags
+        if len(flags) < len(CELLS):
+            # Only of the new ones: where reasons are free text, every batch brings some.
+            new = [cell[0] in self._measures for cell in CELLS[len(flags) :]]
+            flags = self._flags = np.concatenate((flags, np.array(new, dtype=np.bool_)))
+        return flags[cells]
 
 
 is_matured: Final = _Flags(frozenset((MATURED,)))

@@ -8,13 +8,15 @@ import pytest
 
 from funnel_stream.cells import cell_id
 from funnel_stream.definition import DAY, HOUR, MINUTE, Window
-from funnel_stream.panes import Chunk, Panes, Present, new_panes
+from funnel_stream.panes import Chunk, Panes, Present, is_present, new_panes
 
 Facts = list[tuple[int, int, int, int]]
 """Minute, combination, cell, weight."""
 
 LEADS, SINCE = cell_id("reached", "lead"), cell_id("open_since", "lead")
 MATURED = cell_id("matured", "lead", "1d", "won")
+for number in range(40):  # the tests take any of the first forty
+    cell_id("lost", f"reason {number}", "lead", "false")
 
 
 def add(panes: Panes, facts: Facts) -> None:
@@ -133,3 +135,10 @@ def test_panes_are_kept_as_long_as_a_window_needs_them() -> None:
         add(panes, [(minute, 1, LEADS, 1) for minute in range(1001)] * 10)
         panes.forget(1000)
         assert min(held(panes))[0] == since // size
+
+
+def test_cells_that_are_met_later_are_known_as_well() -> None:
+    assert is_present(np.array([LEADS, SINCE], dtype=np.uint32)).tolist() == [False, True]
+    later = [cell_id("lost", "met later", "lead", "false"), cell_id("open_value", "lead", "XTS")]
+    assert is_present(np.array(later, dtype=np.uint32)).tolist() == [False, True]
+    assert is_present(np.array([SINCE, LEADS], dtype=np.uint32)).tolist() == [True, False]
