@@ -454,6 +454,8 @@ FAULTS = (
         "lead_in = 0.0",
         "Sales of a new funnel seem to rise while its first deals are on their way.",
         ("cases/test_page.py",),
+    ),
+    Fault(
         "present-cells-that-come-later",
         _PANES,
         "cell[0] in self._measures for cell in CELLS[len(flags) :]",
