@@ -25,6 +25,7 @@ MISROUTED_HEADER: Final = "funnel.misrouted"
 MAX_EVENTS: Final = 1000
 MAX_ROW_BYTES: Final = 512 * 1024
 """Limits of one deal, so that its row always fits into one Kafka record."""
+_LEAST_BYTES: Final = 12
 
 _ERASED: Final = b"erased/"
 _STUB: Final = b"stub/"
@@ -212,8 +213,8 @@ class Deals:
                 return
             self._due.add(key, _end_of(event) + self._retention_us)
         else:
-            # Only what comes late can be of a deal that left.
-            left = journey.former(row) if at < self.watermark else None
+            # Only what comes so late can be of a deal that left.
+            left = journey.former(row) if at < self._today * _DAY_US else None
             if left is not None and at <= left.at + self._retention_us:
                 result.counts["expired_dropped"] += 1
                 return
@@ -225,7 +226,12 @@ class Deals:
         if changed is None:
             result.counts["duplicates"] += 1
             return
-        if row and (journey.size(row) >= MAX_EVENTS or len(row) >= MAX_ROW_BYTES):
+        # No event takes fewer bytes, so that few rows have to be asked for their number.
+        if (
+            row
+            and len(row) >= _LEAST_BYTES * MAX_EVENTS
+            and (journey.size(row) >= MAX_EVENTS or len(row) >= MAX_ROW_BYTES)
+        ):
             reason = f"the deal has {journey.size(row)} events; no deal may have more"
             result.rejected.append((record, Rejection(Reason.TOO_MANY_EVENTS, "deal_id", reason)))
             return

@@ -171,7 +171,6 @@ class Journey:
     def __init__(
         self,
         history: list[Event],
-        *,
         tied: bool = True,
         outcome: int | None = None,
         keep_first: Set[str] = frozenset(),
@@ -181,56 +180,58 @@ class Journey:
         ``outcome``: how the deal before it ended. To say so again is no news: an event of that
         stage is none until the deal has been in another one.
         """
-        self.attributes: dict[str, Any] = _attributes(history) if tied else {}
-        self.first_at, self.last_at = history[0].at, history[-1].at
-        self.stage: int | None = None
-        self.since = 0
-        self.closed_at: int | None = None
-        self.entered: list[list[int]] = [[], [], [], [], [], [], []]
-        self.moves: list[Move] = []
-        self.activities: list[Activity] = []
+        attributes: dict[str, Any] = _attributes(history) if tied else {}
+        entered: list[list[int]] = [[], [], [], [], [], [], []]
+        moves: list[Move] = []
+        activities: list[Activity] = []
         offers: list[Event] = []
         before: int | None = None
+        since = 0
         left: Event | None = None  # by which the deal last moved out of a closing
         for event in history:
             kind, at, given = event.kind, event.at, event.attributes
             if given and not tied:
-                self.attributes.update(given)
+                attributes.update(given)
             if kind > LOST:
                 if kind in ACTIVITY_OF:
-                    self.activities.append((at, kind, before))
+                    activities.append((at, kind, before))
                 continue
             if kind == OFFER:
                 offers.append(event)
-            elif kind == before or (before is None and kind == outcome):
+            if kind == before:
+                if kind == OFFER:
+                    entered[OFFER].append(at)
                 continue
-            self.entered[kind].append(at)
-            if kind != before:
-                if before is not None:
-                    self.moves.append(Move(at, before, kind))
-                    if before >= WON:
-                        left = event
-                self.since = at
-                before = kind
-        if "cleared" in self.attributes:
-            self.attributes = _attributes(history)
+            if before is not None:
+                moves.append(Move(at, before, kind))
+                if before >= WON:
+                    left = event
+            elif kind == outcome:
+                continue
+            entered[kind].append(at)
+            since, before = at, kind
+        if "cleared" in attributes:
+            attributes = _attributes(history)
         if keep_first:
-            self.attributes.update(_first_given(history, keep_first))
-        if left is not None and "lost_reason" in self.attributes:
+            attributes.update(_first_given(history, keep_first))
+        if left is not None and "lost_reason" in attributes:
             reason = _reason_since(left, history)
             if reason is None:
-                del self.attributes["lost_reason"]
+                del attributes["lost_reason"]
             else:
-                self.attributes["lost_reason"] = reason
-        self.stage = before
+                attributes["lost_reason"] = reason
+        self.attributes = attributes
+        self.first_at, self.last_at = history[0].at, history[-1].at
+        self.stage, self.since = before, since
+        self.entered, self.moves, self.activities = entered, moves, activities
+        self.closed_at: int | None = None
+        self.outcome: int | None = None
         if before is None:
             self.outcome = outcome
         elif before >= WON:
-            self.outcome, self.closed_at = before, self.since
-        else:
-            self.outcome = None
+            self.outcome, self.closed_at = before, since
         self.offers: list[Offer] = _offers(offers, history) if offers else []
-        self.reached = _reached(self.entered, before, self.closed_at)
+        self.reached = _reached(entered, before, self.closed_at)
 
     @property
     def is_open(self) -> bool:
@@ -275,13 +276,13 @@ def lives(row: bytes, gap: int, keep_first: Set[str] = frozenset()) -> list[Jour
             break
         last = at
     if history[-1].at - history[0].at <= gap:
-        return [Journey(history, tied=tied, keep_first=keep_first)]
+        return [Journey(history, tied, None, keep_first)]
     return list(_split(history, tied, gap, keep_first))
 
 
 def _split(history: list[Event], tied: bool, gap: int, keep_first: Set[str]) -> Iterator[Journey]:
     def told(some: list[Event]) -> Journey:
-        return Journey(some, tied=tied, outcome=outcome, keep_first=keep_first)
+        return Journey(some, tied, outcome, keep_first)
 
     outcome = None
     if history[0].kind == FORMER:
@@ -307,10 +308,11 @@ def _attributes(history: list[Event]) -> dict[str, Any]:
     known: dict[str, Any] = {}
     for event in _as_given(history):
         if given := event.attributes:
-            for name in given.get("cleared", ()):
-                known.pop(name, None)
+            if "cleared" in given:
+                for name in given["cleared"]:
+                    known.pop(name, None)
             known.update(given)
-            known.pop("cleared", None)
+    known.pop("cleared", None)
     return known
 
 

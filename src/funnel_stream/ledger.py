@@ -64,10 +64,11 @@ class Ledger:
             if after:
                 to.add_spend(self._spend(key, after))
             return
-        old, new = self._told(before), self._told(after)
+        old = self._told(before) if before else []
+        new = self._told(after) if after else []
         if len(old) == len(new) == 1 and old[0][0] == new[0][0]:
-            owner = old[0][0]
-            retract, add = difference(old[0][1], new[0][1])
+            [(owner, old_facts)], [(_, new_facts)] = old, new
+            retract, add = difference(old_facts, new_facts)
             to.add(owner, retract, -1)
             to.add(owner, add)
             return
@@ -76,11 +77,14 @@ class Ledger:
         for owner, facts in new:
             to.add(owner, facts)
 
-    def _told(self, row: bytes | None) -> list[tuple[tuple[str, ...], Facts]]:
+    def _told(self, row: bytes) -> list[tuple[tuple[str, ...], Facts]]:
         """The facts of a row's deals that have any, with what they are broken down by."""
-        lives = self._rules.lives(row) if row else ()
-        facts, combination = self._rules.facts, self._rules.combination
-        return [(combination(life), found) for life in lives if (found := facts(life))]
+        rules = self._rules
+        return [
+            (rules.combination(life), facts)
+            for life in rules.lives(row)
+            if (facts := rules.facts(life))
+        ]
 
     def _spend(self, key: bytes, row: bytes) -> Spend:
         """The one event of a spend's row; its key names the channel, then the event's id."""
