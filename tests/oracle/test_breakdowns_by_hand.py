@@ -37,7 +37,7 @@ def test_values_without_leads_in_the_windows_are_candidates_too(ask: Ask) -> Non
     lines = [
         event("1", "lead", "06-01", channel="z"),
         event("2", "lead", past, channel="b"),
-        event("3", "updated", past, channel="c"),
+        event("3", "updated", "2024-09-01T00:00:00Z", channel="c"),
         event("3", "call", "06-01"),
         spend("d", "06-01", 8),
         *life("4", {"channel": "a"}, lead=past, lost=past),

@@ -59,4 +59,7 @@ def test_every_instant_is_as_computed_alone(
         assert snapshot.as_of == alone.snapshot.as_of == instant
         assert snapshot.totals == alone.snapshot.totals, instant
     assert numbers_of(history.rejected) == numbers_of(alone.rejected)
-    assert history.amended == alone.amended
+    # What is erased is not looked at, wherever its erasure stands.
+    assert history.amended <= alone.amended
+    if not any(b"deal_erased" in line for line in file):
+        assert history.amended == alone.amended

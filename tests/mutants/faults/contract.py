@@ -33,8 +33,8 @@ FAULTS = (
     Fault(
         "cleared-after-given",
         "journey.py",
-        '            known.update(given)\n            known.pop("cleared", None)\n',
-        "            known = given | known\n",
+        "            known.update(given)\n    known.pop",
+        "            known = given | known\n    known.pop",
         "An event that clears the owner and names the new one leaves the deal without.",
         _UNIT,
     ),

@@ -91,7 +91,7 @@ FAULTS = (
     Fault(
         "an-outcome-said-again-is-a-deal",
         _JOURNEY,
-        " or (before is None and kind == outcome)",
+        "            elif kind == outcome:\n                continue\n",
         "",
         "A CRM that saves old deals again wins and loses them once more.",
         ("unit/test_expiry.py", "oracle/test_journeys_by_hand.py"),

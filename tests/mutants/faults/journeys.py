@@ -22,14 +22,16 @@ FAULTS = (
     Fault(
         "first-attribute-wins",
         _FILE,
-        "self.attributes.update(given)",
-        "self.attributes = {**given, **self.attributes}",
+        "attributes.update(given)\n            if kind",
+        "attributes = {**given, **attributes}\n            if kind",
         "A corrected owner or amount changes nothing.",
     ),
     Fault(
         "repeat-is-an-entry",
         _FILE,
-        "            elif kind == before or (before is None and kind == outcome):\n"
+        "            if kind == before:\n"
+        "                if kind == OFFER:\n"
+        "                    entered[OFFER].append(at)\n"
         "                continue\n",
         "",
         "A stage that is reported twice is entered twice: two rounds where there was one.",
@@ -37,41 +39,47 @@ FAULTS = (
     Fault(
         "repeat-shifts-the-closing",
         _FILE,
-        "            elif kind == before or (before is None and kind == outcome):\n"
+        "            if kind == before:\n"
+        "                if kind == OFFER:\n"
+        "                    entered[OFFER].append(at)\n"
         "                continue\n",
-        "            elif kind == before:\n"
-        "                self.since = at\n"
+        "            if kind == before:\n"
+        "                if kind == OFFER:\n"
+        "                    entered[OFFER].append(at)\n"
+        "                elif kind >= WON:\n"
+        "                    since = at\n"
         "                continue\n",
         "A deal that is reported won again next week was won next week.",
     ),
     Fault(
         "second-offer-begins-the-stay-anew",
         _FILE,
-        "                self.since = at\n                before = kind\n",
-        "                before = kind\n            self.since = at\n",
+        "                    entered[OFFER].append(at)\n",
+        "                    entered[OFFER].append(at)\n                    since = at\n",
         "A deal looks young whenever one more offer is sent, and is never stuck.",
     ),
     Fault(
         "first-entry-is-a-move",
         _FILE,
-        "                if before is not None:\n                    self.moves",
-        "                if True:\n"
-        "                    before = before or 0\n"
-        "                    self.moves",
+        "            if before is not None:\n"
+        "                moves.append(Move(at, before, kind))\n",
+        "            if before is not None or kind:\n"
+        "                before = before or 0\n"
+        "                moves.append(Move(at, before, kind))\n",
         "A deal that begins with an offer moved there from lead.",
     ),
     Fault(
         "won-for-ever",
         _FILE,
-        "        self.stage = before\n",
-        "        self.stage = before = WON if self.entered[WON] else before\n",
+        "self.stage, self.since = before, since",
+        "self.stage, self.since = (WON if entered[WON] else before), since",
         "A deal that was won and reopened, or lost later, is still won.",
     ),
     Fault(
         "closing-is-the-first",
         _FILE,
-        "self.outcome, self.closed_at = before, self.since",
-        "self.outcome, self.closed_at = before, self.entered[before][0]",
+        "self.outcome, self.closed_at = before, since",
+        "self.outcome, self.closed_at = before, entered[before][0]",
         "A deal that was reopened and won again counts at its first win.",
     ),
     Fault(
@@ -176,9 +184,9 @@ FAULTS = (
     Fault(
         "clearing-says-nothing",
         _FILE,
-        '            for name in given.get("cleared", ()):\n'
-        "                known.pop(name, None)\n",
-        "",
+        '                for name in given["cleared"]:\n'
+        "                    known.pop(name, None)\n",
+        "                pass\n",
         "An owner who left keeps the deal for ever.",
     ),
     Fault(
@@ -205,8 +213,8 @@ FAULTS = (
     Fault(
         "no-show-judged-by-a-later-stage",
         _FILE,
-        "self.activities.append((at, kind, before))",
-        "self.activities.append((at, kind, max(before or 0, 0)))",
+        " activities.append((at, kind, before))",
+        " activities.append((at, kind, max(before or 0, 0)))",
         "Calls before the first stage count as calls on leads.",
     ),
     Fault(
