@@ -1,21 +1,40 @@
 """The accounting invariant: every deal that reached a stage has exactly one fate, and a deal that
 is stuck is open."""
 
+from collections.abc import Mapping
+
 from funnel_stream.cells import cell_id
-from funnel_stream.contract.event import LOST, STAGES
+from funnel_stream.contract.event import LEAD, LOST, STAGES
 from funnel_stream.definition import OPEN_STAGES
-from funnel_stream.facts import FATES
-from funnel_stream.windows import NOW, Snapshot
+from funnel_stream.facts import FATES, progress
+from funnel_stream.windows import NOW, Cells, Snapshot
 
 _STAGES = STAGES[:LOST]
 _REACHED = [cell_id("reached", stage) for stage in _STAGES]
 _FATES = [
     [
-        *[cell_id("progress", stage, later) for later in _STAGES[place + 1 :]],
+        *[cell for later in _STAGES[place + 1 :] for cell in progress(stage, later)],
         *[cell_id("fate", stage, fate) for fate in FATES],
     ]
     for place, stage in enumerate(_STAGES)
 ]
+
+
+_ENDS_OF_LEADS = {
+    STAGES[LEAD]: {fate: cell_id("fate", STAGES[LEAD], fate) for fate in FATES},
+    **{
+        stage: dict(zip(FATES, progress(STAGES[LEAD], stage), strict=True))
+        for stage in _STAGES[LEAD + 1 :]
+    },
+}
+
+
+def ends_of_leads(cells: Cells) -> Mapping[str, Mapping[str, int]]:
+    """Of the leads of a window: how many got as far as each stage and no further, by fate."""
+    return {
+        stage: {fate: cells.get(cell, 0) for fate, cell in fates.items()}
+        for stage, fates in _ENDS_OF_LEADS.items()
+    }
 
 
 _OPEN_AND_STUCK = [

@@ -20,7 +20,7 @@ from funnel_stream.contract.event import (
     WON,
 )
 from funnel_stream.definition import OPEN_STAGES, Definition
-from funnel_stream.facts import DISCOUNT_PARTS, EFFECTS, MATURED_TARGETS
+from funnel_stream.facts import DISCOUNT_PARTS, EFFECTS, MATURED_TARGETS, progress
 from funnel_stream.shapes import (
     FEWEST_WON,
     Ages,
@@ -87,7 +87,7 @@ def _reached(stage: int) -> CellIds:
 
 
 def _got_from(base: int, to: int) -> CellIds:
-    return tuple(cell_id("progress", STAGES[base], far) for far in _PIPELINE_STAGES[to:])
+    return tuple(cell for far in _PIPELINE_STAGES[to:] for cell in progress(STAGES[base], far))
 
 
 def _closed(

@@ -67,6 +67,14 @@ _NOT_GIVEN: Final = ("",) * len(DIMENSIONS)
 _HELD_ROUND: Final = KINDS["activity_recorded", "negotiation_round", "held"]
 
 
+def progress(base: str, to: str) -> tuple[int, ...]:
+    """The cells of deals that got from a stage as far as another one: of leads one for each of
+    ``FATES``, in their order."""
+    if base == STAGES[LEAD]:
+        return tuple(cell_id("progress", base, to, fate) for fate in FATES)
+    return (cell_id("progress", base, to),)
+
+
 def _key(*cell: str) -> int:
     """A cell's part of the keys of its facts: the minute is added with ``|``."""
     return cell_id(*cell) << MINUTE_BITS
@@ -103,6 +111,10 @@ class _Duration:
 
 _REACHED = [_key("reached", stage) for stage in STAGES[:LOST]]
 _PROGRESS = [[_key("progress", base, to) for to in STAGES[:LOST]] for base in STAGES[:LOST]]
+_PROGRESS_OF_LEADS = [
+    {fate: _key("progress", STAGES[LEAD], to, fate) for fate in FATES} for to in STAGES[:LOST]
+]
+"""Of leads it is known, too, what became of those that got so far."""
 _FATE = [{fate: _key("fate", stage, fate) for fate in FATES} for stage in STAGES[:LOST]]
 _STAY = [_Duration("stage_duration", stage) for stage in OPEN_STAGES]
 _MOVE = [[_key("transition", before, after) for after in STAGES] for before in STAGES]
@@ -314,16 +326,18 @@ class FactRules:
 def _progress(journey: Journey, rules: _PipelineRules, found: Facts) -> None:
     """How far the deal got from each stage, in what time, and how long it stayed there."""
     reached, entered, furthest = journey.reached, journey.entered, journey.furthest
+    fate = _fate(journey, furthest)
     for stage, at in enumerate(reached[: furthest + 1]):
         if at is None:
             continue
         minute = at // _MINUTE_US
         found[_REACHED[stage] | minute] = 1
         if stage < furthest:
-            found[_PROGRESS[stage][furthest] | minute] = 1
+            of_leads = _PROGRESS_OF_LEADS[furthest][fate]
+            found[(_PROGRESS[stage][furthest] if stage else of_leads) | minute] = 1
             left = reached[stage + 1]
         else:
-            found[_FATE[stage][_fate(journey, stage)] | minute] = 1
+            found[_FATE[stage][fate] | minute] = 1
             left = journey.closed_at if journey.stage == LOST else None
         if stage < WON:
             _matured(at, stage, rules, reached, found)

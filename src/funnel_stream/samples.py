@@ -237,11 +237,15 @@ class Places:
         self._ranked: dict[tuple[str, str], list[str]] = {}
         self._rests: dict[tuple[str, str, str], Cells] = {}
 
+    def total(self, pipeline: str, window: Window) -> Cells:
+        """The cells of a pipeline's total."""
+        return self._snapshot.totals.get(window.name, _NOTHING).get(Row(pipeline), {})
+
     def won_for_nothing(self, pipeline: str, window: Window) -> tuple[int, int]:
         """Of the deals that were won in a window and have an amount: how many have one of 0, and
         how many there are."""
-        sums, row = self._snapshot.totals.get(window.name, _NOTHING), Row(pipeline)
-        return sums.sum(row, cell_id("won_for_nothing")), sums.sum(row, cell_id("valued_won"))
+        cells = self.total(pipeline, window)
+        return cells.get(cell_id("won_for_nothing"), 0), cells.get(cell_id("valued_won"), 0)
 
     def _is_shown(self, row: Row) -> bool:
         """Whether anything of a row is. Matured conversions are in no window below a day, where

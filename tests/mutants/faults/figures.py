@@ -266,9 +266,17 @@ FAULTS = (
     Fault(
         "cohort-of-those-who-stopped-there",
         _CATALOGUE,
-        "for far in _PIPELINE_STAGES[to:])",
-        "for far in _PIPELINE_STAGES[to : to + 1])",
+        "for far in _PIPELINE_STAGES[to:] for",
+        "for far in _PIPELINE_STAGES[to : to + 1] for",
         "Who got further than a stage did not get there.",
+    ),
+    Fault(
+        "a-cohort-ends-in-another-order",
+        "accounting.py",
+        "dict(zip(FATES, progress",
+        "dict(zip(FATES[::-1], progress",
+        "Leads that are still on their way are shown as lost.",
+        ("unit/exposition/page/test_funnel.py",),
     ),
     Fault(
         "period-ratio-upside-down",

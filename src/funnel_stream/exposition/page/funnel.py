@@ -11,11 +11,14 @@ from funnel_stream.definition import OPEN_STAGES, Pipeline
 from funnel_stream.exposition.page import drawing
 from funnel_stream.exposition.page.figures import Figure, value_in_words
 from funnel_stream.exposition.page.links import DealLinks
-from funnel_stream.exposition.page.view import PERIOD, View
+from funnel_stream.exposition.page.view import COHORT, PERIOD, View
 from funnel_stream.shapes import OTHER
 
 _REASONS: Final = 2
 _PIPELINE_STAGES: Final = STAGES[:LOST]
+
+Ends = Mapping[str, Mapping[str, int]]
+"""Of the leads of a window: how many got as far as each stage and no further, by fate."""
 
 ByKpi = Mapping[str, list[Figure]]
 """All series of the view's pipeline in its window, and of now, by KPI."""
@@ -42,8 +45,9 @@ class Share(NamedTuple):
 class Stage:
     """One stage. ``count``: deals of the view that got there, ``None`` if that is not known;
     ``of_leads`` and ``of_before``: against those. ``stopped``: those of them that got no further,
-    ``None`` for the last stage. In the window, whoever it happened to: ``lost`` from here, with the
-    reasons, and ``back``, moves to earlier stages."""
+    ``None`` for the last stage; ``ends``: what became of these, where that is known. In the window,
+    whoever it happened to: ``lost`` from here, with the reasons, and ``back``, moves to earlier
+    stages."""
 
     name: str
     title: str
@@ -54,6 +58,7 @@ class Stage:
     slice: drawing.Slice
     stopped: str | None
     stopped_width: float
+    ends: str
     lost: Flow
     lost_width: float
     reasons: list[Flow]
@@ -74,6 +79,7 @@ class Funnel:
     stages: list[Stage]
     reopened: list[Flow]
     of_period: bool
+    of_cohort: bool
     empty: str
 
     @property
@@ -82,8 +88,9 @@ class Funnel:
         return [stage for stage in self.stages if stage.lost.deals or stage.back]
 
 
-def funnel(by_kpi: ByKpi, view: View, links: DealLinks, *, ever: int) -> Funnel:
-    """The funnel of a view; ``ever``: leads of the pipeline in the longest window."""
+def funnel(by_kpi: ByKpi, view: View, links: DealLinks, *, ever: int, ends: Ends) -> Funnel:
+    """The funnel of a view; ``ever``: leads of the pipeline in the longest window; ``ends``: what
+    became of the leads of the view's window."""
     reached = _reached(by_kpi, view)
     counts = [0.0 if figure is None else _count(figure, stage) for stage, figure in reached]
     slices = drawing.funnel(counts)
@@ -111,6 +118,7 @@ def funnel(by_kpi: ByKpi, view: View, links: DealLinks, *, ever: int) -> Funnel:
                 slice=slices[stage],
                 stopped=None if stopped is None or figure is None else human.count(stopped),
                 stopped_width=round(100 * max(0.0, stopped or 0.0) / most, 1),
+                ends=_in_words(ends[name]) if view.basis == COHORT and stage < WON else "",
                 lost=flow,
                 lost_width=round(min(100.0, 100 * total / most_lost), 1),
                 reasons=reasons,
@@ -120,7 +128,7 @@ def funnel(by_kpi: ByKpi, view: View, links: DealLinks, *, ever: int) -> Funnel:
         )
     reopened = _moves(by_kpi, STAGES[LOST], OPEN_STAGES, titles, view, links)
     empty = "" if any(counts) else _why_empty(by_kpi, view, ever)
-    return Funnel(stages, reopened, of_period, empty)
+    return Funnel(stages, reopened, of_period, view.basis == COHORT, empty)
 
 
 def _reached(by_kpi: ByKpi, view: View) -> list[tuple[int, Figure | None]]:
@@ -137,6 +145,14 @@ def _reached(by_kpi: ByKpi, view: View) -> list[tuple[int, Figure | None]]:
 
 def _count(figure: Figure, stage: int) -> float:
     return figure.parts["_numerator" if stage else "_denominator"]
+
+
+def _in_words(fates: Mapping[str, int]) -> str:
+    return ", ".join(
+        f"{human.count(number)} {fate.replace('_', ' ')}"
+        for fate, number in fates.items()
+        if number
+    )
 
 
 _NO_SHARE: Final = Share("", "")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from funnel_stream.accounting import ends_of_leads
 from funnel_stream.catalogue import BY_ID, KPIS, Kpi
 from funnel_stream.contract.timestamps import moment
 from funnel_stream.definition import DAY, HOUR, Definition
@@ -123,7 +124,13 @@ class HomePage(Page):
         links, seen = self._pages.links, look.view
         of = breakdowns.one_each(links.definition.export.breakdown_kpis, look.by_kpi, seen)
         table = breakdowns.breakdown(look.places, of, seen, links)
-        drawn = funnel(look.by_kpi, seen, links, ever=look.places.leads(seen.pipeline))
+        drawn = funnel(
+            look.by_kpi,
+            seen,
+            links,
+            ever=look.places.leads(seen.pipeline),
+            ends=ends_of_leads(look.places.total(seen.pipeline, seen.window)),
+        )
         tiles = [tile(kpi, look.by_kpi[kpi.id], seen, look.trend, links) for kpi in KPIS]
         return {
             **self.passing(look.snapshot),

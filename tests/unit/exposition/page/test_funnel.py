@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from funnel_stream.accounting import ends_of_leads
 from funnel_stream.exposition.page.funnel import Flow, Funnel, Stage, funnel
 from funnel_stream.exposition.page.links import DealLinks
 from funnel_stream.samples import samples
@@ -19,7 +20,9 @@ def drawn(events: Events, definition: Any = None, **query: str) -> Funnel:
 
 def of(seen: Look) -> Funnel:
     ever = seen.places.leads(seen.view.pipeline)
-    return funnel(seen.by_kpi, seen.view, DealLinks(seen.snapshot.definition), ever=ever)
+    ends = ends_of_leads(seen.places.total(seen.view.pipeline, seen.view.window))
+    links = DealLinks(seen.snapshot.definition)
+    return funnel(seen.by_kpi, seen.view, links, ever=ever, ends=ends)
 
 
 def by_name(shown: Funnel) -> dict[str, Stage]:
@@ -277,3 +280,42 @@ def test_the_drawing_is_of_the_counts() -> None:
     assert shown["qualified"].slice.body.startswith("0,0 1000,0 "), "6 of 6"
     assert shown["offer"].slice.body.startswith("250,0 750,0 "), "3 of 6"
     assert shown["won"].slice.passage == ""
+
+
+# --- what became of the cohort --------------------------------------------------------------------
+
+
+def test_a_cohort_ends_as_its_own_deals_did() -> None:
+    """Whatever was lost in the window of other deals: ``old`` is no lead of it."""
+    events = [
+        stage("old", "lead", at(days=-40)),
+        stage("old", "lost", at(days=39)),
+        stage("lost early", "lead", at(days=30)),
+        stage("lost early", "lost", at(days=31)),
+        stage("lost late", "lead", at(days=30)),
+        stage("lost late", "offer", at(days=31)),
+        stage("lost late", "qualified", at(days=32)),
+        stage("lost late", "lost", at(days=33)),
+        stage("back", "offer", at(days=30)),
+        stage("back", "lead", at(days=31)),
+        stage("here", "offer", at(days=30)),
+        stage("won", "won", at(days=39)),
+    ]
+    found = by_name(drawn(events, window="30d", basis="cohort"))
+    assert {name: each.ends for name, each in found.items() if each.ends} == {
+        "lead": "1 lost",
+        "offer": "1 lost, 1 moved back, 1 still there",
+    }
+    assert [found[name].stopped for name in NAMES] == ["1", "0", "0", "3", "0", None]
+    for basis in ("period", "matured:7d"):
+        assert not any(each.ends for each in drawn(events, window="30d", basis=basis).stages)
+
+
+@pytest.mark.parametrize("window", ["24h", "30d", "365d"])
+def test_the_ends_of_a_cohort_add_up(window: str) -> None:
+    seen = look(funnel_of_six(), basis="cohort", window=window)
+    ends = ends_of_leads(seen.places.total(seen.view.pipeline, seen.view.window))
+    counts = [each.count or 0 for each in of(seen).stages]
+    for place, name in enumerate(NAMES):
+        further = counts[place + 1] if place < len(NAMES) - 1 else 0
+        assert sum(ends[name].values()) == counts[place] - further
