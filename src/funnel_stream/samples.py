@@ -215,6 +215,21 @@ def place_labels(pipeline: str, window: str | None, dimension: str, value: str) 
     return Own(labels, label_text(labels))
 
 
+def _shown_rows(snapshot: Snapshot) -> set[Row]:
+    """All rows of which anything is shown. Matured conversions are in no window below a day, where
+    values that have nothing else would take the place of those that have."""
+    brief = {each.name for each in snapshot.definition.window_list() if each.minutes < DAY}
+    found: set[Row] = set()
+    for name in sorted(snapshot.totals, key=brief.__contains__):
+        sums = snapshot.totals[name]
+        for row in sums.named():
+            if row in found or row not in sums:
+                continue
+            if name not in brief or any(CELLS[cell][0] != MATURED for cell in sums[row]):
+                found.add(row)
+    return found
+
+
 class Places:
     """Where figures are taken: which pipelines and values are shown, the top N and the rest as one.
 
@@ -227,10 +242,9 @@ class Places:
         self._longest = definition.longest_window().name
         pipelines = set(definition.pipelines)
         self._names: dict[tuple[str, str], set[str]] = {}
-        self._brief = {each.name for each in definition.window_list() if each.minutes < DAY}
-        for pipeline, dimension, value in snapshot.rows():
+        for pipeline, dimension, value in _shown_rows(snapshot):
             pipelines.add(pipeline)
-            if dimension and value != NONE and self._is_shown(Row(pipeline, dimension, value)):
+            if dimension and value != NONE:
                 self._names.setdefault((pipeline, dimension), set()).add(value)
         self.pipelines = sorted(pipelines)
         self._tops: dict[str, dict[str, frozenset[str]]] = {}
@@ -246,15 +260,6 @@ class Places:
         how many there are."""
         cells = self.total(pipeline, window)
         return cells.get(cell_id("won_for_nothing"), 0), cells.get(cell_id("valued_won"), 0)
-
-    def _is_shown(self, row: Row) -> bool:
-        """Whether anything of a row is. Matured conversions are in no window below a day, where
-        they would take the place of values that have a figure."""
-        return any(
-            row in sums
-            and (name not in self._brief or any(CELLS[cell][0] != MATURED for cell in sums[row]))
-            for name, sums in self._snapshot.totals.items()
-        )
 
     def leads(self, pipeline: str) -> int:
         """Of the longest window, by which all is ranked."""

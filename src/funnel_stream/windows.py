@@ -53,13 +53,6 @@ class Snapshot(NamedTuple):
     version: int
     past: Past = NO_PAST
 
-    def rows(self) -> set[Row]:
-        """All rows that have anything in any window or now."""
-        found: set[Row] = set()
-        for sums in self.totals.values():
-            found.update(row for row in sums.named() if row not in found and row in sums)
-        return found
-
 
 class _Source:
     """What a source partition contributes; its spends stand in the book."""

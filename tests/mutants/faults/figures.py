@@ -359,8 +359,8 @@ FAULTS = (
     Fault(
         "none-is-ranked",
         _SAMPLES,
-        "if dimension and value != NONE and",
-        "if dimension and",
+        "if dimension and value != NONE:",
+        "if dimension:",
         "What is not known takes a place among the top.",
     ),
     Fault(
