@@ -137,9 +137,9 @@ class Place:
         if self._open is None:
             self._open = {}
             for cell, weight in self.cells.items():
-                key, *labels = CELLS[cell]
-                if key in OPEN_MEASURES:
-                    self._open.setdefault(key, []).append((tuple(labels), weight))
+                named = CELLS[cell]
+                if named[0] in OPEN_MEASURES:
+                    self._open.setdefault(named[0], []).append((named[1:], weight))
         return self._open.get(measure, [])
 
 
