@@ -558,8 +558,8 @@ def _at_ranks(
 
     The value of a cell is within 1 % of its samples, its edges within 2 %, and no quantile lies
     beyond the smallest or the largest sample. What the sum leaves to the sample at the rank
-    bounds it from both sides: those of lower ranks are no larger, and none is below its cell; those
-    of higher ranks are no smaller, and none is above its cell. The only sample is the sum itself.
+    bounds it from both sides: no other sample is outside its cell, those of lower ranks are no
+    larger, and those of higher ranks no smaller. The only sample is the sum itself.
     """
     first, last = counted[0][0], counted[-1][0]
     every = sum([value * count for value, count in counted])
@@ -583,8 +583,9 @@ def _at_ranks(
             at = value * HIGHEST
         else:
             at = value
-        least = (exact - above * HIGHEST) / rank
-        most = (exact - below * LOWEST) / (number - rank + 1)
+        others = below + above
+        least = max((exact - above * HIGHEST) / rank, exact - others * HIGHEST)
+        most = min((exact - below * LOWEST) / (number - rank + 1), exact - others * LOWEST)
         yield min(max(at, least), most)
 
 
