@@ -188,6 +188,7 @@ class Journey:
         before: int | None = None
         since = 0
         left: Event | None = None  # by which the deal last moved out of a closing
+        said_again = False
         for event in history:
             kind, at, given = event.kind, event.at, event.attributes
             if given and not tied:
@@ -207,7 +208,10 @@ class Journey:
                 if before >= WON:
                     left = event
             elif kind == outcome:
+                said_again = True
                 continue
+            elif said_again:
+                left = event
             entered[kind].append(at)
             since, before = at, kind
         if "cleared" in attributes:
@@ -275,7 +279,7 @@ def lives(row: bytes, gap: int, keep_first: Set[str] = frozenset()) -> list[Jour
             tied = True
             break
         last = at
-    if history[-1].at - history[0].at <= gap:
+    if history[0].kind != FORMER and history[-1].at - history[0].at <= gap:
         return [Journey(history, tied, None, keep_first)]
     return list(_split(history, tied, gap, keep_first))
 

@@ -27,6 +27,7 @@ WITH endings AS (
         PARTITION BY deal_id ORDER BY life ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS former FROM endings
 )
 SELECT * REPLACE (CASE WHEN rank IS DISTINCT FROM former OR count(*) FILTER (rank <> former) OVER passed > 0 THEN rank END AS rank),
+    coalesce(rank = former AND count(*) FILTER (rank <> former) OVER passed = 0, false) AS said_again,
     dense_rank() OVER (ORDER BY deal_id, life)::INT AS deal
 FROM lives JOIN known USING (deal_id, life)
 WINDOW passed AS (PARTITION BY deal_id, life ORDER BY at_us, coalesce(rank, 7), event_id ROWS UNBOUNDED PRECEDING);
@@ -46,7 +47,8 @@ CREATE MACRO label_of(s) AS left(s, 120);
 
 -- The last move out of won or lost: what was given as a reason until then was that of another loss.
 CREATE TABLE departures AS
-SELECT deal, max({'at': at_us, 'rank': rank, 'id': event_id}) AS moved FROM moves WHERE is_entry AND previous >= 5 GROUP BY deal;
+SELECT deal, max({'at': at_us, 'rank': rank, 'id': event_id}) AS moved FROM moves
+WHERE is_entry AND (previous >= 5 OR (previous IS NULL AND deal IN (SELECT deal FROM journal WHERE said_again))) GROUP BY deal;
 
 -- When each attribute was cleared last.
 CREATE TABLE clearings AS
@@ -238,6 +240,7 @@ WHERE r.rank = 0 AND score IS NOT NULL
 UNION ALL
 SELECT b.deal, 'settled ' || b.stage || ' ' || horizon, '', '', b.at_us + length, 'matured', 1
 FROM reached b JOIN attributes a USING (deal) JOIN horizons h ON h.pipeline = settings_of(a.pipeline)
+WHERE b.rank < 5
 UNION ALL
 SELECT b.deal, 'matured ' || b.stage || ' ' || t.stage || ' ' || horizon, '', '', b.at_us + length, 'matured', 1
 FROM reached b JOIN attributes a ON a.deal = b.deal JOIN horizons h ON h.pipeline = settings_of(a.pipeline)

@@ -248,6 +248,20 @@ def test_to_say_again_how_a_deal_ended_starts_nothing(ask: Ask) -> None:
     assert f("transitions", from_stage="won", to_stage="lead") == 0
 
 
+def test_a_reason_said_again_is_not_that_of_the_next_loss(ask: Ask) -> None:
+    old, later = {"lost_reason": "old"}, "2025-06-01T08:00:00Z"
+    lines = [
+        event("a", "lost", "2024-01-01T00:00:00Z", **old),
+        event("a", "lost", later, **old),
+        event("a", "lead", "06-02"),
+        event("a", "lost", "06-03"),
+        event("b", "won", "2024-01-01T00:00:00Z"),
+        event("b", "lost", later, lost_reason="price"),
+    ]
+    f = ask(lines)
+    assert f.labelled("lost_deals", "reason", window="30d") == {"__none__": 1, "price": 1}
+
+
 def test_what_was_never_in_a_stage_is_over_as_well(ask: Ask) -> None:
     """A bulk edit long before the first contact tells nothing about it."""
     f = ask(

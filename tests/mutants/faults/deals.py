@@ -35,8 +35,8 @@ FAULTS = (
     Fault(
         "erasure-forgets-the-deal's-row",
         _FILE,
-        "            self._put(key, journey.row_of(later) if later else None, result)\n",
-        "            pass\n",
+        "            else:\n                self._leave(key, kept, result)\n",
+        "",
         "A deal that was to be forgotten is not.",
         ("unit/test_deals.py", *_LIFE),
     ),
@@ -91,7 +91,9 @@ FAULTS = (
     Fault(
         "an-outcome-said-again-is-a-deal",
         _JOURNEY,
-        "            elif kind == outcome:\n                continue\n",
+        "            elif kind == outcome:\n"
+        "                said_again = True\n"
+        "                continue\n",
         "",
         "A CRM that saves old deals again wins and loses them once more.",
         ("unit/test_expiry.py", "oracle/test_journeys_by_hand.py"),
