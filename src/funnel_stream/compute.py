@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
+from pydantic_core import from_json
 
 from funnel_stream.contract import Amendment, Rejection, timestamps
+from funnel_stream.contract.rejections import RefusedError
 from funnel_stream.deals import FOREVER, Deals
 from funnel_stream.definition import Definition
 from funnel_stream.windows import Snapshot, WindowTables
@@ -38,13 +40,27 @@ class Computed:
 
 
 class _Named(msgspec.Struct):
-    type: str | None = None
-    deal_id: str | None = None
-    channel: str | None = None
-    occurred_at: str | None = None
+    type: Any = None
+    deal_id: Any = None
+    channel: Any = None
+    occurred_at: Any = None
 
 
 _decode_named = msgspec.json.Decoder(_Named).decode
+
+
+def _named(line: bytes) -> _Named:
+    """What a line says of itself. What this parser does not take the contract may, as ``NaN``."""
+    try:
+        return _decode_named(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        found = from_json(line)
+    except ValueError:
+        found = None
+    names = _Named.__struct_fields__
+    return _Named(**{n: found.get(n) for n in names}) if isinstance(found, dict) else _Named()
 
 
 def as_record(number: int, line: bytes, now_ms: int) -> Line:
@@ -54,23 +70,23 @@ def as_record(number: int, line: bytes, now_ms: int) -> Line:
     given no key, and an erasure whose time cannot be read or is to come stays what it is: it is for
     the decoder to say what is wrong with them.
     """
-    try:
-        named = _decode_named(line)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
-        return Line(number, now_ms, None, line)
+    named = _named(line)
     name = named.channel if named.type == "spend_recorded" else named.deal_id
-    key = None if name is None else name.encode()
+    key = name.encode() if isinstance(name, str) else None
     if named.type != "deal_erased":
         return Line(number, now_ms, key, line)
-    if named.occurred_at is None:
-        return Line(number, now_ms, key, None)
-    try:
-        until_ms = timestamps.micros(named.occurred_at) // 1000
-    except ValueError:
+    until_ms = now_ms if named.occurred_at is None else _millis(named.occurred_at)
+    if until_ms is None or until_ms > now_ms:
         return Line(number, now_ms, key, line)
-    return (
-        Line(number, until_ms, key, None) if until_ms <= now_ms else Line(number, now_ms, key, line)
-    )
+    return Line(number, until_ms, key, None)
+
+
+def _millis(given: object) -> int | None:
+    """Milliseconds of a time with an offset; ``None`` for anything else."""
+    try:
+        return timestamps.parse(given, "occurred_at") // 1000 if isinstance(given, str) else None
+    except RefusedError:
+        return None
 
 
 def batches(lines: Iterable[bytes], now_ms: int) -> Iterator[list[Line]]:
