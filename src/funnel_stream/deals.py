@@ -16,7 +16,7 @@ from funnel_stream.definition import Definition
 from funnel_stream.errors import StateError
 from funnel_stream.expiry import MAX_STUBS, DueDays, Stubs, digest_of, stub_of, stub_value
 from funnel_stream.journey import Former, Journey
-from funnel_stream.ledger import DEAL_KEY, SPEND_KEY, Ledger
+from funnel_stream.ledger import DEAL_KEY, SPEND_KEY, Ledger, spend_key
 
 FENCE_KEY: Final = b"fence"
 MISROUTED_HEADER: Final = "funnel.misrouted"
@@ -28,7 +28,7 @@ MAX_ROW_BYTES: Final = 512 * 1024
 _LEAST_BYTES: Final = 12
 
 _ERASED: Final = b"erased/"
-_STUB: Final = b"stub/"
+STUB_KEY: Final = b"stub/"
 _STUB_BYTES: Final = 8
 _DAY_US: Final = 86_400_000_000
 ERASURE_MEMORY_US: Final = 30 * _DAY_US
@@ -177,9 +177,7 @@ class Deals:
             ):
                 self._misroute(record, key, result)
             elif event.kind == SPEND:
-                self._add(
-                    SPEND_KEY + key + b"/" + event.id.encode(), event, reasons, record, result
-                )
+                self._add(self._spend_key(key, event), event, reasons, record, result)
             elif self._erased and self._was_erased(key, event):
                 result.counts["erased_dropped"] += 1
             else:
@@ -207,7 +205,6 @@ class Deals:
                 changed = journey.new_row(event)
             elif at > left.at + self._retention_us:
                 changed = journey.row_of([event], left)
-                self._forget_stub(key, result)
             else:
                 result.counts["expired_dropped"] += 1
                 return
@@ -236,6 +233,8 @@ class Deals:
             result.rejected.append((record, Rejection(Reason.TOO_MANY_EVENTS, "deal_id", reason)))
             return
         self._put(key, changed, result)
+        if row is None and left is not None:
+            self._forget_stub(key, result)
         result.counts["accepted"] += 1
         if reasons:
             result.amended.update(reasons)
@@ -248,6 +247,17 @@ class Deals:
             self._due.add(key, at + self._retention_us)
         if WON <= event.kind <= LOST and at - journey.first_at(changed) > self._retention_us:
             self._note_repeated(changed, event, result)
+
+    def _spend_key(self, channel: bytes, event: Event) -> bytes:
+        """The key of a spend's row: its channel, then its id. Where the channel has a slash itself,
+        they are parted by what is in no text; rows of former versions have a slash there, too."""
+        key = spend_key(channel, event.id)
+        if b"/" in channel:
+            former = SPEND_KEY + channel + b"/" + event.id.encode()
+            row = self._rows.get(former)
+            if row is not None and journey.events(row)[0].id == event.id:
+                return former
+        return key
 
     def _put(self, key: bytes, row: bytes | None, result: Fold) -> None:
         self._ledger.touch(key)
@@ -276,13 +286,22 @@ class Deals:
             self._misroute(record, record.key, result)
             return
         until = erased_until(record)
+        # Whoever left before is forgotten, too, unless that was later.
+        left = self._stubs.get(digest_of(key))
         if row := self._rows.get(key):
+            left = journey.former(row)
             later = [event for event in journey.events(row) if event.at > until]
-            self._put(key, journey.row_of(later) if later else None, result)
-            self._untouched.discard(key)
+            kept = left if left and left.at > until else None
             if later:
-                self._due.add(key, 0)
-        self._forget_stub(key, result)
+                self._put(key, journey.row_of(later, kept), result)
+            else:
+                self._leave(key, kept, result)
+            if key in self._untouched:
+                self._untouched.discard(key)
+                if later:
+                    self._due.add(key, 0)
+        elif left and left.at <= until:
+            self._forget_stub(key, result)
         digest = _digest(record.key)
         until = max(until, self._erased.get(digest, 0))
         self._erased[digest] = until
@@ -326,7 +345,7 @@ class Deals:
             return
         today, kept = self._today * _DAY_US, self._retention_us
         if key.startswith(SPEND_KEY):
-            [spend] = journey.events(row)
+            spend = journey.events(row)[0]
             if today <= _end_of(spend) + kept:
                 self._due.add(key, _end_of(spend) + kept)
             else:
@@ -343,10 +362,18 @@ class Deals:
                 return
             left = Former(life.last_at, life.outcome)
             result.counts["expired"] += 1
-        assert left is not None, "there is no row without an event"
+        self._leave(key, left, result)
+
+    def _leave(self, key: bytes, left: Former | None, result: Fold) -> None:
+        """Take a row away; its stub, if there is to be one, is written right behind it, so that no
+        piece of a changelog batch has the one without the other."""
+        digest = digest_of(key)
+        result.changed.pop(key, None)
         self._put(key, None, result)
-        self._stubs.put(digest_of(key), left)
-        result.changed[_stub_key(digest_of(key))] = stub_value(left)
+        if left is not None:
+            result.changed.pop(_stub_key(digest), None)
+            self._stubs.put(digest, left)
+            result.changed[_stub_key(digest)] = stub_value(left)
 
     def _look_again(self, key: bytes, life: Journey) -> None:
         """When something of the deal may be over; an open one is not before it is touched."""
@@ -382,8 +409,8 @@ class Deals:
                 self._erased.pop(erased, None)
             else:
                 self._erased[erased] = msgspec.msgpack.decode(value, type=int)
-        elif key.startswith(_STUB):
-            digest = int.from_bytes(key.removeprefix(_STUB), "big")
+        elif key.startswith(STUB_KEY):
+            digest = int.from_bytes(key.removeprefix(STUB_KEY), "big")
             if value is None:
                 self._stubs.pop(digest)
             else:
@@ -410,7 +437,7 @@ class Deals:
         for number, key in enumerate(over, start=1):
             if (row := self._rows.get(key)) is not None:
                 if key.startswith(SPEND_KEY):
-                    self._due.add(key, _end_of(*journey.events(row)) + self._retention_us)
+                    self._due.add(key, _end_of(journey.events(row)[0]) + self._retention_us)
                 else:
                     self._look_again(key, journey.lives(row, self._retention_us)[0])
             if number % _STEP == 0:
@@ -421,8 +448,8 @@ class Deals:
         if key.startswith(_ERASED):
             at = self._erased.get(key.removeprefix(_ERASED))
             return None if at is None else msgspec.msgpack.encode(at)
-        if key.startswith(_STUB):
-            left = self._stubs.get(int.from_bytes(key.removeprefix(_STUB), "big"))
+        if key.startswith(STUB_KEY):
+            left = self._stubs.get(int.from_bytes(key.removeprefix(STUB_KEY), "big"))
             return None if left is None else stub_value(left)
         return self._rows.get(key)
 
@@ -450,7 +477,7 @@ def _end_of(event: Event) -> int:
 
 
 def _stub_key(digest: int) -> bytes:
-    return _STUB + digest.to_bytes(_STUB_BYTES, "big")
+    return STUB_KEY + digest.to_bytes(_STUB_BYTES, "big")
 
 
 def _digest(key: bytes) -> bytes:

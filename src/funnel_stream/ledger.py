@@ -14,6 +14,15 @@ SPEND_KEY: Final = b"spend/"
 """How the keys of rows begin: of deals with their id behind it, of spends with channel and id."""
 
 
+_APART: Final = b"\xff"
+
+
+def spend_key(channel: bytes, event_id: str) -> bytes:
+    """The key of a spend's row. No two spends share one: a channel with a slash is parted from the
+    id by a byte that no UTF-8 has."""
+    return SPEND_KEY + channel + (_APART if b"/" in channel else b"/") + event_id.encode()
+
+
 class Ledger:
     """Facts of ``rows``, which somebody else changes and announces by ``touch``."""
 
@@ -88,6 +97,8 @@ class Ledger:
 
     def _spend(self, key: bytes, row: bytes) -> Spend:
         """The one event of a spend's row; its key names the channel, then the event's id."""
-        [event] = journey.events(row)
-        channel = key[len(SPEND_KEY) : -len(event.id.encode()) - 1].decode()
-        return Spend.of(self._rules.spellings["channel"][channel], event)
+        event = journey.events(row)[0]
+        channel, apart, _ = key[len(SPEND_KEY) :].partition(_APART)
+        if not apart:
+            channel = channel[: -len(event.id.encode()) - 1]
+        return Spend.of(self._rules.spellings["channel"][channel.decode()], event)

@@ -209,3 +209,34 @@ def test_a_spend_outlives_its_period() -> None:
 def test_of_an_event() -> None:
     attributes = {"amount": [5, "USD"], "pipeline": "p"}
     assert Spend.of("c", Event(9, SPEND, "i", attributes)) == Spend("p", "c", 5, "USD", 9, 9)
+
+
+def test_no_two_spends_share_a_row() -> None:
+    """Names of channels and ids may hold anything; and rows of former versions are read."""
+    names = [
+        ("google", "ads/2026"),
+        ("google/ads", "2026"),
+        ("a/b", "c/d"),
+        ("a/b/c", "d"),
+        ("/", "/"),
+    ]
+    events = [
+        event("spend_recorded", "", at(), channel=channel, event_id=id_, amount=1, currency="EUR")
+        for channel, id_ in names
+    ]
+    for each in events:
+        del each["deal_id"]
+    now_ms = int(NOW.timestamp() * 1000)
+    records = [as_record(n, line, now_ms) for n, line in enumerate(lines([*events, *events]))]
+    deals = Deals(WEEK)
+    fold = deals.fold(records)
+    assert fold.counts == {"accepted": 5, "duplicates": 5}
+    assert sorted(each.channel for block in deals.take_changes() for each, _ in block.spends) == [
+        "/", "a/b", "a/b/c", "google", "google/ads",
+    ]  # fmt: skip
+
+    row = fold.changed[b"spend/a/b\xffc/d"]
+    former = Deals(WEEK)
+    former.restore(b"spend/a/b/c/d", row)
+    assert former.fold(records).counts["duplicates"] == 6
+    assert len(former) == 5

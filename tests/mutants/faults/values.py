@@ -43,8 +43,8 @@ FAULTS = (
     Fault(
         "spend-keeps-its-spelling",
         "ledger.py",
-        'Spend.of(self._rules.spellings["channel"][channel], event)',
-        "Spend.of(channel, event)",
+        'Spend.of(self._rules.spellings["channel"][channel.decode()], event)',
+        "Spend.of(channel.decode(), event)",
         "Money on an alias of a channel never meets the channel's leads.",
         ("oracle/test_values_by_hand.py",),
     ),
