@@ -13,6 +13,7 @@ from funnel_stream.deals import FENCE_KEY, Deals
 from funnel_stream.definition import Definition
 from funnel_stream.expiry import DueDays, Stubs, digest_of
 from funnel_stream.journey import Former, lives
+from funnel_stream.streaming import changelog
 from tests.funnels import NOW, at, event, lines, micros, stage
 
 KEPT = Definition(closed_retention_days=10, windows=("24h",), horizons=("1d",))
@@ -280,3 +281,66 @@ def test_a_key_is_due_on_the_day_that_begins_after() -> None:
     due.over.clear()
     due.pass_to(8)
     assert list(due.over) == [b"c"]
+
+
+def test_an_erasure_forgets_only_who_left_before_it() -> None:
+    """What occurred later was not erased: it stays known that it did, and how it ended."""
+    erasure = {"type": "deal_erased", "deal_id": "d", "occurred_at": at(days=-5)}
+    for back in (False, True):
+        state = State()
+        state.fold(stage("d", "won", at()))
+        state.day(11)
+        if back:
+            assert state.fold(stage("d", "won", at(days=12)))["repeated_outcomes"] == 1
+        before = facts_of(state.deals)
+        state.fold(erasure)
+        state.restart()
+        assert facts_of(state.deals) == before
+        assert state.fold(stage("d", "offer", at(days=-1)))["expired_dropped"] == 1
+        state.fold(erasure | {"occurred_at": at(days=20)})
+        assert (state.holds("d"), state.deals.stubs) == (0, 0)
+
+
+def test_a_row_that_remembers_is_no_deal_however_long_deals_are_kept() -> None:
+    """Whoever keeps them for longer from now on does not see the former ones rise."""
+    state = State()
+    state.fold(stage("d", "won", at()))
+    state.day(11)
+    state.fold(stage("d", "won", at(days=12)))
+    row = state.deals.row(b"d")
+    assert row is not None
+    [deal] = lives(row, 1000 * DAY)
+    assert (deal.stage, deal.outcome, deal.attributes) == (None, WON, {})
+
+
+def test_the_reason_said_again_is_not_that_of_the_next_loss() -> None:
+    state = State(Definition())
+    state.fold(
+        stage("d", "lost", at(days=-500), lost_reason="old"),
+        stage("d", "lost", at(), lost_reason="old"),
+        stage("d", "lead", at(days=1)),
+        stage("d", "lost", at(days=2)),
+    )
+    row = state.deals.row(b"d")
+    assert row is not None
+    assert "lost_reason" not in lives(row, Definition().retention_us)[-1].attributes
+
+
+def test_who_left_and_what_remembers_him_are_written_together() -> None:
+    """A batch that does not fit is written in pieces, and a worker may die between two of them."""
+    state = State()
+    state.fold(stage("d", "lead", at(days=-1)), stage("d", "won", at()))
+    fold = state.deals.fold(
+        records(
+            stage("d", "offer", at(hours=-9)),
+            *(stage(f"fat{n}", "lead", at(hours=1), owner="x" * 900) for n in range(1500)),
+            stage("tick", "lead", at(days=11)),
+            stage("tick", "lead", at(days=11)),
+        )
+    )
+    pieces = list(changelog._cut(fold.changed))
+    assert len(pieces) > 1
+    [stub] = [key for key in fold.changed if key.startswith(b"stub/")]
+    assert [{b"deal/d", stub} & piece.keys() for piece in pieces if b"deal/d" in piece] == [
+        {b"deal/d", stub}
+    ]

@@ -12,8 +12,9 @@ from typing import Final, NamedTuple
 import msgspec
 from aiokafka.structs import ConsumerRecord
 
-from funnel_stream.deals import FENCE_KEY, Deals, Fence
+from funnel_stream.deals import FENCE_KEY, STUB_KEY, Deals, Fence
 from funnel_stream.errors import StateError
+from funnel_stream.ledger import DEAL_KEY
 from funnel_stream.streaming.writer import BATCH_BYTES, Headers, Row, Writer
 
 EPOCH_HEADER: Final = "epoch"
@@ -156,10 +157,13 @@ class Changelog:
 def _cut(changes: Changes) -> Iterator[Changes]:
     piece: dict[bytes, bytes | None] = {}
     size = 0
+    last = b""
     for key, value in changes.items():
         size += row_bytes(key, value)
-        if size > _ROOM and piece:
+        # Who has left and the stub that remembers him go together.
+        if size > _ROOM and piece and not (key.startswith(STUB_KEY) and last.startswith(DEAL_KEY)):
             yield piece
             piece, size = {}, row_bytes(key, value)
         piece[key] = value
+        last = key
     yield piece

@@ -68,7 +68,8 @@ class _Group:
         changed = self.changed
         for key, row in fold.changed.items():
             if key in changed:
-                self.bytes -= row_bytes(key, changed[key])
+                # It is written where it is last said: behind it stands what belongs to it.
+                self.bytes -= row_bytes(key, changed.pop(key))
             self.bytes += row_bytes(key, row)
             changed[key] = row
         self.fence = fold.fence
