@@ -68,6 +68,8 @@ class Stream:
         rng.shuffle(rows)
         for key, row in rows:
             deals.restore(key, row)
+        for _ in deals.settle():
+            pass
         self._deals[partition] = deals
         self.publish_anew(partition)
 
