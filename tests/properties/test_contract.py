@@ -22,7 +22,7 @@ from funnel_stream.contract import (
     SpendRecorded,
     StageChanged,
 )
-from funnel_stream.contract.event import CLEARABLE, STAGES
+from funnel_stream.contract.event import CLEARABLE, DIMENSIONS, STAGES
 from funnel_stream.contract.models import MODELS, FunnelEvent
 from funnel_stream.contract.money import DECIMALS, check_money
 from funnel_stream.contract.rejections import RefusedError
@@ -108,7 +108,9 @@ def test_attributes_arrive_as_they_were_given(event: FunnelEvent) -> None:
     assert not isinstance(entry, Amended | Rejection), entry
     found = entry[1].attributes or {}
     cleared = [name for name in CLEARABLE if name in (getattr(event, "cleared", None) or ())]
-    assert found.get("cleared", []) == [name for name in cleared if name not in found]
+    assert found.get("cleared", []) == [
+        name for name in cleared if name not in found or name in DIMENSIONS
+    ]
     for name in ("channel", "source", "owner", "lost_reason", "pipeline"):
         text = getattr(event, name, None)
         if name == "channel" and isinstance(event, SpendRecorded):
