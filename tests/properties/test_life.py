@@ -73,15 +73,15 @@ def test_a_corrected_deal_is_as_if_it_had_always_been_so(
     story: Story, deal: str, right: dict[str, Any]
 ) -> None:
     """Every attribute but money, which an offer has as it was at its time, and what is kept as it
-    was first given."""
+    was first given. A reason is that of a closing, and known after it only."""
     events, definition, [as_of] = story
     right = {k: v for k, v in right.items() if k not in definition.first_touch()}
     wrong = [*events, event("deal_updated", deal, at(days=100), event_id="correction", **right)]
-    always = [
-        {k: v for k, v in each.items() if k not in right} if each.get("deal_id") == deal else each
-        for each in events
-    ]
-    always.append(event("deal_updated", deal, at(days=-100), event_id="start", **right))
+    always = [_without(each, right) if each.get("deal_id") == deal else each for each in events]
+    reason = {k: v for k, v in right.items() if k == "lost_reason"}
+    given = {k: v for k, v in right.items() if k not in reason}
+    always.append(event("deal_updated", deal, at(days=-100), event_id="start", **given))
+    always.append(event("deal_updated", deal, at(days=100), event_id="end", **reason))
     as_of = max(as_of, END)
     assert (
         differing(
@@ -90,6 +90,14 @@ def test_a_corrected_deal_is_as_if_it_had_always_been_so(
         )
         == {}
     )
+
+
+def _without(happened: dict[str, Any], names: dict[str, Any]) -> dict[str, Any]:
+    """As if it had neither given nor cleared these."""
+    left = {name: given for name, given in happened.items() if name not in names}
+    if "cleared" in left:
+        left["cleared"] = [name for name in left["cleared"] if name not in names]
+    return left
 
 
 def non_zero(found: Figures, *, without_pipeline: str = "") -> Figures:
