@@ -25,7 +25,8 @@ MISROUTED_HEADER: Final = "funnel.misrouted"
 MAX_EVENTS: Final = 1000
 MAX_ROW_BYTES: Final = 512 * 1024
 """Limits of one deal, so that its row always fits into one Kafka record."""
-_LEAST_BYTES: Final = 12
+_LEAST_BYTES: Final = 6
+"""Of an event in a row: its array, time, kind, id of a letter, and nothing more."""
 
 _ERASED: Final = b"erased/"
 STUB_KEY: Final = b"stub/"

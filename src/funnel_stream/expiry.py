@@ -11,12 +11,12 @@ from funnel_stream.contract.event import LOST, WON
 from funnel_stream.journey import Former
 
 MAX_STUBS: Final = 1_000_000
-"""Stubs that a partition keeps by default: some 140 MB."""
+"""Stubs that a partition keeps by default: some 120 MB."""
 
 _DIGEST_BYTES: Final = 8
 _DIGEST_BITS: Final = 60
-"""What CPython holds in 32 bytes. Among ten million ids two share a digest once in 20,000 years of
-such funnels; then an event of one may be taken for a late one of the other."""
+"""What CPython holds in 32 bytes. That any two of ten million ids share a digest has a probability
+of 0.004 %; then an event of one may be taken for a late one of the other."""
 _OUTCOMES: Final = (None, WON, LOST)
 _DAY_US: Final = 86_400_000_000
 
