@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from funnel_stream.contract import timestamps
 from funnel_stream.contract.amendments import Amended, Amendment
+from funnel_stream.contract.blanks import says
 from funnel_stream.contract.event import (
     ACTIVITY_OF,
     ACTIVITY_OUTCOMES,
@@ -19,7 +20,7 @@ from funnel_stream.contract.event import (
     Event,
 )
 from funnel_stream.contract.explain import rejections_of
-from funnel_stream.contract.models import check_period
+from funnel_stream.contract.models import MAX_SCORE, check_period
 from funnel_stream.contract.money import from_json, read_currency
 from funnel_stream.contract.rejections import Reason, RefusedError, Rejection, shown
 from funnel_stream.contract.wire import validate_batch
@@ -40,8 +41,6 @@ _CONVERTED: Final = frozenset(
     ("amount", "cost", "currency", "score", "first_touch_at", "offer_requested_at", "cleared")
 )
 _ACTIVITY_KINDS: Final = {said: kind for kind, said in ACTIVITY_OF.items()}
-_BLANKS: Final = "".join(map(chr, range(33)))
-"""A text of nothing but spaces and control characters is blank."""
 _MILLION: Final = Decimal(1_000_000)
 
 _Reasons = tuple[Amendment, ...]
@@ -130,8 +129,8 @@ class Decoder:
                     elif kind_of_event == "deal_updated":
                         kind = UPDATE
                     else:
-                        outcome = record.pop("outcome", None) or ACTIVITY_OUTCOMES[0]
-                        kind = _ACTIVITY_KINDS[record.pop("activity"), outcome]
+                        outcome = record.pop("outcome", None)
+                        kind = _activity(record.pop("activity"), outcome)
                     if record and not (converted.isdisjoint(record) and says_all(record)):
                         record, reasons = _attributes(record, values[len(entries)])
                 event = Event(at, kind, event_id, record or None)
@@ -142,7 +141,7 @@ class Decoder:
 
     def _kind_in(self, pipeline: str | None, stage: str) -> int:
         """What an alias means in an event of that pipeline. Raises ``RefusedError``."""
-        name = pipeline if pipeline is not None and _says(pipeline) else _DEFAULT_PIPELINE
+        name = pipeline if pipeline is not None and says(pipeline) else _DEFAULT_PIPELINE
         try:
             return self._own.get(name, self._everywhere)[stage]
         except KeyError:
@@ -207,15 +206,15 @@ def _attributes(record: dict[str, Any], value: bytes) -> tuple[dict[str, Any], _
     if amount is not None or cost is not None:
         reasons = _money(given, amount, cost, currency, value)
     score = record.pop("score", None)
-    if score is not None:
-        given["score"] = _millionths(score)
+    if score is not None and (type(score) is not str or says(score)):
+        given["score"] = _score(score)
     for name in ("first_touch_at", "offer_requested_at"):
         moment = record.pop(name, None)
-        if moment is not None:
+        if says(moment):
             given[name] = timestamps.parse(moment, name)
     cleared = record.pop("cleared", None)
     if record and not _says_all(record):
-        record = {name: _cleaned(found) for name, found in record.items() if _says(found)}
+        record = {name: _cleaned(found) for name, found in record.items() if says(found)}
     record.update(given)
     if cleared and (names := _cleared(cleared, record)):
         record["cleared"] = names
@@ -231,7 +230,7 @@ def _money(given: dict[str, Any], amount: Any, cost: Any, currency: Any, value: 
         try:
             given[name] = _amount(found, currency, name, value, reasons)
         except RefusedError:
-            if type(found) is not str or _says(found):
+            if type(found) is not str or says(found):
                 reasons.append(Amendment.UNREADABLE_AMOUNT)
     return tuple(dict.fromkeys(reasons)) if reasons else ()
 
@@ -258,13 +257,8 @@ def _cleared(names: list[str], record: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _says(found: object) -> bool:
-    """Whether something was given: an empty list is, a blank text is not."""
-    return type(found) is list or (type(found) is str and bool(found.strip(_BLANKS)))
-
-
 def _cleaned(found: str | list[str]) -> str | list[str]:
-    return [text for text in found if _says(text)] if type(found) is list else found
+    return [text for text in found if says(text)] if type(found) is list else found
 
 
 def _spend(record: dict[str, Any], value: bytes) -> tuple[dict[str, Any], _Reasons]:
@@ -278,17 +272,39 @@ def _spend(record: dict[str, Any], value: bytes) -> tuple[dict[str, Any], _Reaso
     given: dict[str, Any] = {
         "amount": _amount(record["amount"], record["currency"], "amount", value, reasons)
     }
-    if _says(record.get("pipeline")):
+    if says(record.get("pipeline")):
         given["pipeline"] = record["pipeline"]
     for name in ("period_start", "period_end"):
-        if record.get(name) is not None:
-            given[name] = timestamps.parse(record[name], name)
+        moment = record.get(name)
+        if moment is not None and says(moment):
+            given[name] = timestamps.parse(moment, name)
     check_period(given.get("period_start"), given.get("period_end"))
     return given, tuple(reasons)
 
 
-def _millionths(score: float) -> int:
-    """Half-even, from the shortest decimal that stands for the number."""
+def _activity(activity: str, outcome: str | None) -> int:
+    """The kind of an activity; one of which nothing is said took place."""
+    said = outcome if outcome is not None and says(outcome) else ACTIVITY_OUTCOMES[0]
+    kind = _ACTIVITY_KINDS.get((activity, said))
+    if kind is None:
+        raise RefusedError(
+            Reason.INVALID_VALUE,
+            "outcome",
+            f"{shown(said)} is none of {', '.join(ACTIVITY_OUTCOMES)}",
+        )
+    return kind
+
+
+def _score(score: object) -> int:
+    """A score in millionths: half-even, from the shortest decimal that stands for the number."""
+    if isinstance(score, bool) or not isinstance(score, int | float):
+        raise RefusedError(Reason.WRONG_TYPE, "score", f"{shown(score)} is no JSON number")
+    if not abs(score) <= MAX_SCORE:
+        raise RefusedError(
+            Reason.INVALID_VALUE,
+            "score",
+            f"{shown(score)} is not between {-MAX_SCORE:,.0f} and {MAX_SCORE:,.0f}",
+        )
     return int((Decimal(repr(score)) * _MILLION).to_integral_value(ROUND_HALF_EVEN))
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -26,6 +27,7 @@ from pydantic import (
 )
 
 from funnel_stream.contract import timestamps
+from funnel_stream.contract.blanks import BLANK_PATTERN, says
 from funnel_stream.contract.event import ACTIVITIES, ACTIVITY_OUTCOMES, CLEARABLE, STAGES
 from funnel_stream.contract.money import (
     AMOUNT_PATTERN,
@@ -63,6 +65,10 @@ def _timestamp(given: object, info: ValidationInfo) -> datetime:
     return timestamps.moment(at)
 
 
+def _unless_blank(given: object) -> object:
+    return None if isinstance(given, str) and not says(given) else given
+
+
 def _amount(given: object, info: ValidationInfo) -> Decimal:
     if isinstance(given, float) and info.mode == "json":
         given = Decimal(repr(given))
@@ -80,6 +86,11 @@ _DECIMALS: Final = [
     {"type": "string", "pattern": AMOUNT_PATTERN},
     {"type": "string", "pattern": MINUS_ZERO_PATTERN},
 ]
+BLANK: Final = {
+    "type": "string",
+    "pattern": BLANK_PATTERN,
+    "description": "A blank text counts as not given.",
+}
 _UNREADABLE: Final = {
     "description": "Anything else is left out and counted as amended; the rest of the event counts."
 }
@@ -104,7 +115,19 @@ DealCurrency = Annotated[
     WithJsonSchema({"anyOf": [_IN_CAPITALS, _IN_ANY_CASE, _UNREADABLE]}),
     Wire(Any),
 ]
-Score = Annotated[float, Field(ge=-MAX_SCORE, le=MAX_SCORE, allow_inf_nan=False)]
+Score = Annotated[
+    float,
+    Field(ge=-MAX_SCORE, le=MAX_SCORE, allow_inf_nan=False),
+    WithJsonSchema(
+        {"anyOf": [{"type": "number", "minimum": -MAX_SCORE, "maximum": MAX_SCORE}, BLANK]}
+    ),
+    Wire(Any),
+]
+ActivityOutcome = Annotated[
+    Literal[ACTIVITY_OUTCOMES],  # type: ignore[valid-type]
+    WithJsonSchema({"anyOf": [{"type": "string", "enum": list(ACTIVITY_OUTCOMES)}, BLANK]}),
+    Wire(str),
+]
 Timestamp = Annotated[
     datetime,
     PlainValidator(_timestamp),
@@ -112,6 +135,21 @@ Timestamp = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time", "pattern": timestamps.PATTERN}),
     Wire(Annotated[str, StringConstraints(pattern=timestamps.PATTERN)]),
 ]
+GivenTimestamp = Annotated[
+    datetime,
+    PlainValidator(_timestamp),
+    PlainSerializer(lambda when: when.isoformat().replace("+00:00", "Z"), when_used="json"),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "format": "date-time", "pattern": timestamps.PATTERN},
+                BLANK,
+            ]
+        }
+    ),
+    Wire(Annotated[str, StringConstraints(pattern=f"{timestamps.PATTERN}|{BLANK_PATTERN}")]),
+]
+"""A timestamp of a field that need not be given."""
 Amount = Annotated[
     Decimal,
     PlainValidator(_amount),
@@ -198,11 +236,11 @@ class DealAttributes(DealEvent):
     """ISO 4217 code of `amount` and `cost`; without it they are left out."""
     cost: Annotated[DealAmount | None, Field(examples=["8000.00"])] = None
     """What the deal costs us, in the currency of this event; as exact as `amount`."""
-    score: Annotated[Score | None, Field(examples=[0.8])] = None
+    score: Annotated[Score | None, BeforeValidator(_unless_blank), Field(examples=[0.8])] = None
     """Score of the lead; kept to the millionth."""
-    first_touch_at: Timestamp | None = None
+    first_touch_at: Annotated[GivenTimestamp | None, BeforeValidator(_unless_blank)] = None
     """First contact with the customer, before there was a lead."""
-    offer_requested_at: Timestamp | None = None
+    offer_requested_at: Annotated[GivenTimestamp | None, BeforeValidator(_unless_blank)] = None
     """When the customer asked for an offer."""
     cleared: Annotated[Texts | None, Field(examples=[["owner", "lost_reason"]])] = None
     """Names of attributes to take away: they are unknown from then on, until given again. What this
@@ -246,7 +284,7 @@ class ActivityRecorded(DealEvent):
     type: Literal["activity_recorded"] = "activity_recorded"
     activity: Literal[ACTIVITIES]  # type: ignore[valid-type]
     """What took place."""
-    outcome: Literal[ACTIVITY_OUTCOMES] | None = None  # type: ignore[valid-type]
+    outcome: Annotated[ActivityOutcome | None, BeforeValidator(_unless_blank)] = None
     """`held` unless it says `no_show`."""
 
 
@@ -261,9 +299,9 @@ class SpendRecorded(FunnelEvent):
     be read is refused."""
     currency: Annotated[CurrencyCode, Field(examples=["EUR"])]
     """ISO 4217 code of `amount`."""
-    period_start: Timestamp | None = None
+    period_start: Annotated[GivenTimestamp | None, BeforeValidator(_unless_blank)] = None
     """With `period_end`: the spend is spread evenly from here, inclusive."""
-    period_end: Timestamp | None = None
+    period_end: Annotated[GivenTimestamp | None, BeforeValidator(_unless_blank)] = None
     """The end of the period, exclusive; later than `period_start`, at most 3,660 days."""
 
     @model_validator(mode="after")
