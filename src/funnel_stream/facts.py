@@ -32,18 +32,15 @@ from funnel_stream.contract.event import (
 from funnel_stream.definition import OPEN_STAGES, Definition, minutes_of
 from funnel_stream.journey import Journey, lives
 from funnel_stream.rates import Money, Rates
-from funnel_stream.values import LABEL_LENGTH, spellings
+from funnel_stream.values import LABEL_LENGTH, NONE, meaning_none, spellings
 
-__all__ = ["CELLS", "MATURED", "NOW_MEASURES", "Cell", "cell_id"]
+__all__ = ["CELLS", "MATURED", "NONE", "NOW_MEASURES", "Cell", "cell_id"]
 
 Facts = dict[int, int]
 """Weights by ``cell id << 32 | minute since the epoch``; each fits into a signed 64-bit integer."""
 
 ATTRIBUTES: Final = ("pipeline", *DIMENSIONS)
 """What a fact can be broken down by; a *combination* is one value for each, ``""`` for none."""
-
-NONE: Final = "__none__"
-"""Stands for a value that was not given."""
 
 _MINUTE_US: Final = 60_000_000
 MINUTE_BITS: Final = 32
@@ -186,6 +183,7 @@ class FactRules:
         self.keep_first = definition.first_touch()
         self.spellings = spellings(definition.values)
         self._spelled = tuple(self.spellings.values())
+        self._unsaid = meaning_none(self.spellings)
         self._retention_us = definition.retention_us
         self._others = _PipelineRules(definition, "")
         self._pipelines = {name: _PipelineRules(definition, name) for name in definition.pipelines}
@@ -194,7 +192,7 @@ class FactRules:
 
     def lives(self, row: bytes) -> list[Journey]:
         """The deals that a row tells of, in order of time."""
-        return lives(row, self._retention_us, self.keep_first)
+        return lives(row, self._retention_us, self.keep_first, self._unsaid)
 
     def facts(self, journey: Journey) -> Facts:
         """All facts of a journey; those of a deal without a stage event are its activities."""

@@ -9,10 +9,11 @@ comes later is a new deal. What left the state is remembered by a ``Former`` at 
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from funnel_stream.contract.event import (
     ACTIVITY_OF,
@@ -24,6 +25,7 @@ from funnel_stream.contract.event import (
     WON,
     Event,
 )
+from funnel_stream.values import Spellings
 
 _HEADER: Final = 5
 """Bytes of a msgpack array32 header: a marker and the number of events, big-endian."""
@@ -266,10 +268,20 @@ class Journey:
         return next((move.before for move in reversed(self.moves) if move.after == LOST), LEAD)
 
 
-def lives(row: bytes, gap: int, keep_first: Set[str] = frozenset()) -> list[Journey]:
+def lives(
+    row: bytes,
+    gap: int,
+    keep_first: Set[str] = frozenset(),
+    unsaid: Mapping[str, Spellings] | None = None,
+) -> list[Journey]:
     """The deals that a row tells of, in order of time: a new one begins where the one before is
-    over and nothing happened for more than ``gap`` microseconds."""
+    over and nothing happened for more than ``gap`` microseconds.
+
+    ``unsaid``: attributes of which some texts count as not given.
+    """
     history = _decode_events(row)
+    if unsaid:
+        history = [_said(event, unsaid) for event in history]
     last = -(1 << 63)
     tied = False
     for event in history:
@@ -282,6 +294,16 @@ def lives(row: bytes, gap: int, keep_first: Set[str] = frozenset()) -> list[Jour
     if history[0].kind != FORMER and history[-1].at - history[0].at <= gap:
         return [Journey(history, tied, None, keep_first)]
     return list(_split(history, tied, gap, keep_first))
+
+
+def _said(event: Event, unsaid: Mapping[str, Spellings]) -> Event:
+    """The event without what counts as not given."""
+    given = event.attributes or {}
+    nothing = [name for name in unsaid if name in given and unsaid[name].means_none(given[name])]
+    if not nothing:
+        return event
+    kept = {name: value for name, value in given.items() if name not in nothing}
+    return replace(event, attributes=kept or None)
 
 
 def _split(history: list[Event], tied: bool, gap: int, keep_first: Set[str]) -> Iterator[Journey]:

@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from funnel_stream.contract.event import DIMENSIONS
 
 LABEL_LENGTH: Final = 120
-_RESERVED: Final = ("__none__", "__other__")
+NONE: Final = "__none__"
+"""Stands for a value that was not given."""
+_RESERVED: Final = (NONE, "__other__")
 _REMEMBERED: Final = 4096
 """How many spellings of an attribute are remembered; free text must not fill the memory."""
 
@@ -88,7 +90,14 @@ class Spellings(dict[str, str]):
 
     def __init__(self, own: Values) -> None:
         self._own = own
-        self._meanings = own.meanings()
+        self._meanings = {
+            text: "" if value == NONE else value for text, value in own.meanings().items()
+        }
+        self.some_mean_none = NONE in own.aliases.values()
+
+    def means_none(self, text: str) -> bool:
+        """Whether an alias says that the text counts as not given."""
+        return self._meanings.get(self._own.compared(text)) == ""
 
     def __missing__(self, text: str) -> str:
         compared = self._own.compared(text)
@@ -104,6 +113,11 @@ def spellings(values: Mapping[str, Values]) -> dict[str, Spellings]:
     """For each dimension, in their order."""
     plain = Values()
     return {name: Spellings(values.get(name, plain)) for name in DIMENSIONS}
+
+
+def meaning_none(known: Mapping[str, Spellings]) -> dict[str, Spellings]:
+    """Those of which some texts count as not given."""
+    return {name: own for name, own in known.items() if own.some_mean_none}
 
 
 def spelled(attributes: Mapping[str, Any], known: Mapping[str, Spellings]) -> dict[str, Any]:

@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
+from funnel_stream.contract.event import DIMENSIONS, LEAD, Event
 from funnel_stream.definition import Definition
+from funnel_stream.facts import FactRules
+from funnel_stream.journey import row_of
 from funnel_stream.values import LABEL_LENGTH, Spellings, Values, spelled, spellings
 
 PAID = {"adwords": "paid_search", "Paid  Search": "paid_search"}
@@ -132,3 +135,19 @@ def test_facts_of_other_spellings_are_never_added_up() -> None:
     other = {"owner": {}, "channel": {"aliases": {"c": "d", "a": "b"}}}
     prints = {Definition.model_validate({"values": each}).fingerprint() for each in (one, other)}
     assert len(prints) == 1
+
+
+@pytest.mark.parametrize("keep", ["first", "last"])
+def test_what_an_alias_says_is_none_counts_as_not_given(keep: str) -> None:
+    definition = Definition.model_validate(
+        {"values": {"channel": {"aliases": {"n/a": "__none__"}, "fold_case": True, "keep": keep}}}
+    )
+    rules = FactRules(definition)
+    said = (["N/A", "web", "n/a"], ["N/A"], ["n/a", None, "__none__"])
+    found = []
+    for channels in said:
+        given = [None if text is None else {"channel": text} for text in channels]
+        row = row_of([Event(at, LEAD, str(at), known) for at, known in enumerate(given)])
+        (life,) = rules.lives(row)
+        found.append(rules.combination(life)[1 + DIMENSIONS.index("channel")])
+    assert found == ["web", "", ""]

@@ -56,7 +56,7 @@ class Finder:
         self._parts = tuple(asked.dimension.split("+")) if asked.dimension else ()
         self._values = {asked.value}
         if asked.dimension in self._rules.spellings:
-            self._values.add(self._rules.spellings[asked.dimension][asked.value])
+            self._values.add(self._rules.spellings[asked.dimension][asked.value] or NONE)
         self._roles: dict[str, dict[int, list[Role]]] = {}
         self._needles = _needles(asked, definition)
         self._counts, self._may_count = _times(asked, as_of)
