@@ -245,7 +245,9 @@ class RandomFunnel:
         return line | self.attributes(0.3, at)
 
     def activity(self, deal: str, at: datetime) -> Event:
-        said = self.random.choice(({}, {}, {"outcome": "held"}, {"outcome": "no_show"}))
+        said = self.random.choice(
+            ({}, {}, {"outcome": "held"}, {"outcome": "no_show"}, {"outcome": ""})
+        )
         body = {"type": "activity_recorded", "activity": self.random.choice(ACTIVITIES)}
         return self.common(at) | {"deal_id": deal, "channel": "no attribute here"} | body | said
 
@@ -280,7 +282,7 @@ class RandomFunnel:
             given.setdefault("currency", self.random.choice(("EUR", "EUR", "USD", "JPY")))
             given["cost"] = self.random.choice((0, 1, 7, "25", 100000))
         if self.chance(chance / 2):
-            given["score"] = self.random.choice((0, 1.5, -3, 77, 0.1234565, 1e-7, 12.3456785))
+            given["score"] = self.random.choice((0, 1.5, -3, 77, 0.1234565, 1e-7, 12.3456785, " "))
         if self.chance(chance / 4):
             names = (*VALUES, "amount", "currency", "cost", "score", "problems", "pipeline", "x")
             given["cleared"] = self.random.sample(names, 3)
@@ -291,6 +293,8 @@ class RandomFunnel:
         for name in ("first_touch_at", "offer_requested_at"):
             if self.chance(chance / 2):
                 given[name] = self.written(at - self.pause() + self.random.choice((0, 0, 3)) * DAY)
+                if self.chance(0.1):
+                    given[name] = self.random.choice(("", " \t"))
         return given
 
     def some(self, texts: tuple[str, ...]) -> list[str] | None:
@@ -333,6 +337,8 @@ class RandomFunnel:
             lasts = self.pause() + MICROSECOND
             ends = start + self.random.choice((lasts, HOUR, DAY, 10 * DAY, 400 * DAY))
             line |= {"period_start": self.written(start), "period_end": self.written(ends)}
+        elif self.chance(0.3):
+            line |= {"period_start": "", "period_end": None}
         return line
 
     def contradiction(self, line: Event) -> Event:

@@ -18,13 +18,15 @@ CREATE MACRO is_texts(j, field) AS kind_of(j, field) = 'NULL'
     OR (kind_of(j, field) = 'ARRAY' AND len([k FOR k IN json_type(j, '$.' || field || '[*]') IF k <> 'VARCHAR']) = 0);
 CREATE MACRO is_name(j, field) AS
     json_type(j, '$.' || field) = 'VARCHAR' AND length(json_extract_string(j, '$.' || field)) BETWEEN 1 AND 128;
-CREATE MACRO is_instant(j, field) AS kind_of(j, field) = 'NULL'
-    OR (kind_of(j, field) = 'VARCHAR' AND instant(json_extract_string(j, '$.' || field)) IS NOT NULL);
 
 -- A blank text counts as not given.
 CREATE MACRO says(s) AS coalesce(regexp_matches(s, '[^\x00-\x20]'), false);
 CREATE MACRO given(j, field) AS
     CASE WHEN says(json_extract_string(j, '$.' || field)) THEN json_extract_string(j, '$.' || field) END;
+CREATE MACRO is_blank(j, field) AS kind_of(j, field) = 'NULL' OR (kind_of(j, field) = 'VARCHAR' AND given(j, field) IS NULL);
+CREATE MACRO is_instant(j, field) AS is_blank(j, field)
+    OR (kind_of(j, field) = 'VARCHAR' AND instant(json_extract_string(j, '$.' || field)) IS NOT NULL);
+CREATE MACRO meant(j, field) AS CASE WHEN NOT is_none(field, given(j, field)) THEN given(j, field) END;
 CREATE MACRO given_texts(j, field) AS CASE WHEN kind_of(j, field) = 'ARRAY'
     THEN [t FOR t IN json_extract_string(j, '$.' || field || '[*]') IF says(t)] END;
 
@@ -88,14 +90,14 @@ SELECT * EXCLUDE (stage),
             WHEN NOT of_a_deal THEN false
             WHEN type = 'activity_recorded' THEN
                 j->>'activity' IN ('meeting', 'audit', 'call', 'negotiation_round')
-                AND coalesce(j->>'outcome', 'held') IN ('held', 'no_show')
+                AND is_text(j, 'outcome') AND coalesce(given(j, 'outcome'), 'held') IN ('held', 'no_show')
             WHEN type IN ('stage_changed', 'deal_updated') THEN
                 (type = 'deal_updated' OR (json_type(j, '$.stage') = 'VARCHAR' AND rank IS NOT NULL))
                 AND is_text(j, 'channel') AND is_text(j, 'source') AND is_text(j, 'contact_trigger')
                 AND is_text(j, 'product') AND is_text(j, 'industry') AND is_text(j, 'segment')
                 AND is_text(j, 'owner') AND is_text(j, 'closing_document') AND is_text(j, 'lost_reason')
                 AND is_texts(j, 'problems') AND is_texts(j, 'desired_outcomes') AND is_texts(j, 'cleared')
-                AND kind_of(j, 'score') IN ('NULL', 'UBIGINT', 'BIGINT', 'DOUBLE') AND coalesce(abs(try_cast(score_text AS DOUBLE)) <= 1e9, true)
+                AND (is_blank(j, 'score') OR kind_of(j, 'score') IN ('UBIGINT', 'BIGINT', 'DOUBLE')) AND coalesce(abs(try_cast(score_text AS DOUBLE)) <= 1e9, true)
                 AND is_instant(j, 'first_touch_at') AND is_instant(j, 'offer_requested_at')
             ELSE false END AS valid
 FROM read;
@@ -110,10 +112,10 @@ WITH erasures AS (
     FROM parsed WHERE type = 'deal_erased' AND of_a_deal AND (at_us // 1000 <= getvariable('now_us') // 1000 OR kind_of(j, 'occurred_at') = 'NULL') GROUP BY deal_id
 )
 SELECT deal_id, event_id, at_us, CASE WHEN type = 'stage_changed' THEN rank END AS rank,
-    CASE WHEN type = 'activity_recorded' THEN j->>'activity' END AS activity, coalesce(j->>'outcome', 'held') AS held, pipeline,
-    given(a, 'channel') AS channel, given(a, 'source') AS source, given(a, 'contact_trigger') AS contact_trigger,
-    given(a, 'product') AS product, given(a, 'industry') AS industry, given(a, 'segment') AS segment,
-    given(a, 'owner') AS owner, given(a, 'closing_document') AS closing_document, given(a, 'lost_reason') AS lost_reason,
+    CASE WHEN type = 'activity_recorded' THEN j->>'activity' END AS activity, coalesce(given(j, 'outcome'), 'held') AS held, pipeline,
+    meant(a, 'channel') AS channel, meant(a, 'source') AS source, meant(a, 'contact_trigger') AS contact_trigger,
+    meant(a, 'product') AS product, meant(a, 'industry') AS industry, meant(a, 'segment') AS segment,
+    meant(a, 'owner') AS owner, meant(a, 'closing_document') AS closing_document, given(a, 'lost_reason') AS lost_reason,
     given_texts(a, 'problems') AS problems, given_texts(a, 'desired_outcomes') AS desired_outcomes,
     CASE WHEN a IS NOT NULL AND amount IS NOT NULL THEN {'minor': amount, 'currency': currency} END AS amount,
     CASE WHEN cost IS NOT NULL THEN {'minor': cost, 'currency': currency} END AS cost,

@@ -35,6 +35,10 @@ CREATE MACRO tidy(s) AS trim(regexp_replace(s, '[\t-\r\x{1c}-\x{20}\x{85}\x{a0}\
 CREATE MACRO alike(name, s) AS
     CASE WHEN name IN (SELECT attribute FROM case_folded) THEN casefold(tidy(s)) ELSE tidy(s) END;
 
+-- Texts that count as not given.
+CREATE MACRO is_none(name, s) AS alike(name, s) IN (
+    SELECT alike(name, text) FROM (SELECT unnest([alias, value]) AS text FROM value_aliases WHERE attribute = name AND tidy(value) = '__none__'));
+
 -- From the day on, top ÷ bottom units of the base currency are worth one unit of the currency.
 CREATE TABLE rates (currency VARCHAR, day DATE, top HUGEINT, bottom HUGEINT);
 

@@ -140,7 +140,7 @@ def test_every_kpi_is_compared_in_every_window_basis_and_dimension(
     config = rich | few | {"targets": [t for t in rich["targets"] if t.get("window") == "400d"]}
     file = tmp_path / "funnel.yaml"
     file.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
-    funnel = RandomFunnel(21, deals=1500, end=END, days=5, config=config)
+    funnel = RandomFunnel(22, deals=1500, end=END, days=5, config=config)
     events = write(tmp_path / "events.ndjson", funnel.lines())
     expected = oracle.figures(events, written(END), config)
     oracle.compare(expected, compute(events, written(END), "--config", str(file)), source="random")
