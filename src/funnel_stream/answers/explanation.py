@@ -28,7 +28,7 @@ from funnel_stream.contract.event import (
 from funnel_stream.contract.timestamps import LAST_MICROS, moment
 from funnel_stream.definition import DAY, HOUR, MINUTE, Definition, Pipeline
 from funnel_stream.facts import ATTRIBUTES, NONE, FactRules
-from funnel_stream.journey import Journey, events
+from funnel_stream.journey import Journey, events, former
 from funnel_stream.values import spelled
 
 _PANE_NAMES: Final = {MINUTE: "minute", HOUR: "hour", DAY: "day"}
@@ -126,7 +126,7 @@ def explain(deal_id: str, row: bytes, definition: Definition, as_of: int) -> Exp
     Of several deals of the same id, one after the other, it is about the last.
     """
     rules = FactRules(definition)
-    *former, journey = rules.lives(row)
+    *others, journey = rules.lives(row)
     owner = rules.combination(journey)
     pipeline = definition.pipelines.get(owner[0], Pipeline())
     added = contributions(rules.facts(journey), definition, owner[0], as_of)
@@ -139,7 +139,13 @@ def explain(deal_id: str, row: bytes, definition: Definition, as_of: int) -> Exp
         pipeline_title=pipeline.title,
         stage=None if journey.stage is None else STAGES[journey.stage],
         since=None if journey.stage is None else moment(journey.since),
-        journey=list(told([e for e in events(row) if e.at >= journey.first_at], rules.keep_first)),
+        journey=list(
+            told(
+                [event for event in events(row) if event.at >= journey.first_at],
+                rules.keep_first,
+                others[-1].outcome if others else _outcome_that_left(row),
+            )
+        ),
         reached=list(_reached(journey)),
         closing=_closing(journey),
         offers=[SentOffer(moment(at), amount and money(*amount)) for at, amount in journey.offers],
@@ -152,7 +158,7 @@ def explain(deal_id: str, row: bytes, definition: Definition, as_of: int) -> Exp
         },
         contributions=list(_counted(added, as_of)),
         notes=[
-            *_former_notes(former, definition),
+            *_former_notes(others, definition),
             *_notes(journey, owner, definition, as_of),
         ],
         titles=dict(pipeline.stage_titles),
@@ -171,6 +177,12 @@ def as_json(explanation: Explanation) -> bytes:
 def from_json(document: bytes) -> Explanation:
     """Raises ``msgspec.MsgspecError`` for anything else."""
     return _decode(document)
+
+
+def _outcome_that_left(row: bytes) -> int | None:
+    """How the deal ended that left the state before those of the row, if there was one."""
+    known = former(row)
+    return known.outcome if known else None
 
 
 # --- what was derived -----------------------------------------------------------------------------

@@ -49,10 +49,13 @@ class Step:
     given: list[Given]
 
 
-def told(arrived: list[Event], keep_first: Set[str] = frozenset()) -> Iterator[Step]:
+def told(
+    arrived: list[Event], keep_first: Set[str] = frozenset(), outcome: int | None = None
+) -> Iterator[Step]:
     """The events of a deal, given in the order of their arrival, in the order of the journey.
 
-    ``keep_first``: attributes of which the value that was given first counts.
+    ``keep_first``: attributes of which the value that was given first counts. ``outcome``: how the
+    deal of this id before it ended.
     """
     late = _late(arrived)
     given = _given(arrived, keep_first)
@@ -60,7 +63,10 @@ def told(arrived: list[Event], keep_first: Set[str] = frozenset()) -> Iterator[S
     furthest = -1
     for event in sorted(arrived):
         marks = ["late: it arrived after what happened later"] if event.id in late else []
-        if event.kind <= LOST:
+        if before is None and event.kind == outcome:
+            what = f"{STAGES[event.kind]} said again"
+            marks = ["repeat: that is how the deal before ended", *marks]
+        elif event.kind <= LOST:
             what, marks_of_move = _move(before, event.kind, furthest)
             marks = [*marks_of_move, *marks]
             before = event.kind

@@ -307,3 +307,17 @@ def test_the_end_of_the_calendar_is_no_error() -> None:
     assert row
     found = explain("a", row, DEFINITION, deals.watermark)
     assert from_json(as_json(found)) == found
+
+
+def test_an_outcome_said_again_is_told_as_that() -> None:
+    assert told(
+        [
+            stage("a", "lead", at(days=-500)),
+            stage("a", "won", at(days=-499)),
+            stage("a", "won", at(days=1)),
+            stage("a", "offer", at(days=2)),
+        ]
+    ) == [
+        ("won said again", ["repeat: that is how the deal before ended"]),
+        ("offer sent", ["passed without an event: lead, qualified, potential"]),
+    ]
