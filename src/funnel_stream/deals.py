@@ -286,7 +286,8 @@ class Deals:
         if key not in self._rows and self._belongs and not self._belongs(record.key):
             self._misroute(record, record.key, result)
             return
-        until = erased_until(record)
+        # Where a record bears no time, whatever has been read so far is meant.
+        until = erased_until(record) if record.timestamp >= 0 else self.watermark
         # Whoever left before is forgotten, too, unless that was later.
         left = self._stubs.get(digest_of(key))
         if row := self._rows.get(key):

@@ -147,6 +147,15 @@ def test_an_erasure_takes_what_occurred_up_to_its_time() -> None:
     assert journey.size(deals.stored(b"deal/d") or b"") == 1
 
 
+def test_an_erasure_without_a_time_takes_all_that_was_read() -> None:
+    deals = Deals(Definition())
+    fold(deals, record(stage("d", "lead", at(days=1))), record(stage("other", "lead", at(days=2))))
+    fold(deals, record(None, key="d", timestamp=-1))
+    assert deals.stored(b"deal/d") is None
+    counts = fold(deals, record(stage("d", "lead", at(days=1)))).counts
+    assert counts == {"erased_dropped": 1}
+
+
 def test_an_older_erasure_does_not_shorten_a_newer_one() -> None:
     deals = Deals(Definition())
     for days in (3, 1):
