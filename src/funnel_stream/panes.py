@@ -15,12 +15,14 @@ from funnel_stream.definition import MINUTE, RETENTION, Window
 
 Ints = npt.NDArray[np.int64]
 Ids = npt.NDArray[np.uint32]
+Ends = npt.NDArray[np.int32]
 Selector = npt.NDArray[np.bool_] | npt.NDArray[np.intp] | slice
 
 _LIMB: Final = 31
 _SPLIT: Final = 1 << 62
 _WIDE: Final = -128
 """Stands for a weight that does not fit into a byte."""
+_HALF: Final = 32
 _FAN: Final = 8
 """So many runs of about a size become one: a fact is merged once per factor of 8 in size."""
 _LOOSE: Final = 8192
@@ -58,20 +60,23 @@ class _Run:
     """Sorted facts, packed: about five bytes each where a ``Chunk`` takes 24.
 
     A *group* is what one combination has in one pane. A weight that does not fit into a byte
-    stands apart, in the same order. What ends with a pane is given by the pane's place.
+    stands apart, in the same order, its upper half packed as small as all are. What ends with a pane is given by the pane's place. Of
+    combinations the first of a pane is kept, and of each other how far it is from the one before.
     """
 
     __slots__ = (
         "cell",
-        "combination",
+        "combination_steps",
         "fact_ends",
+        "first_combination",
         "group_ends",
         "group_sizes",
         "panes",
         "summed",
         "weight",
-        "wide",
         "wide_ends",
+        "wide_high",
+        "wide_low",
     )
 
     def __init__(self, chunk: Chunk) -> None:
@@ -82,22 +87,46 @@ class _Run:
         self.panes = chunk.pane[new_pane]
         self.group_ends = _ends(new_pane[starts])
         self.fact_ends = _ends(new_pane)
-        self.combination = _narrowed(chunk.combination[starts])
+        self._keep_combinations(chunk.combination[starts])
         self.group_sizes = _narrowed(np.diff(np.r_[starts, len(new_group)]))
         self.cell = _narrowed(chunk.cell)
         wide = (chunk.weight <= _WIDE) | (chunk.weight > 127)
         self.weight = np.where(wide, _WIDE, chunk.weight).astype(np.int8)
-        self.wide = chunk.weight[wide]
-        self.wide_ends = np.searchsorted(np.flatnonzero(wide), self.fact_ends)
+        wide_weight = chunk.weight[wide]
+        self.wide_low = wide_weight.astype(np.uint32)
+        self.wide_high = _narrowed(wide_weight >> _HALF)
+        self.wide_ends = np.searchsorted(np.flatnonzero(wide), self.fact_ends).astype(np.int32)
         self.summed: _Run | None = None
 
     def __len__(self) -> int:
         return len(self.cell)
 
+    def _keep_combinations(self, of_groups: npt.NDArray[Any]) -> None:
+        of_groups = of_groups.astype(np.uint32, copy=False)
+        steps = np.diff(of_groups, prepend=of_groups[:1])
+        begins = np.r_[0, self.group_ends][: len(self.panes)]
+        steps[begins] = 0
+        self.first_combination = of_groups[begins]
+        self.combination_steps = _narrowed(steps)
+
+    def combinations(self, first: int = 0, stop: int | None = None) -> Ids:
+        """Those of the groups of the panes at the places ``first`` to ``stop``."""
+        stop = len(self.panes) if stop is None else stop
+        if first >= stop:
+            return NO_FACTS.combination
+        groups = _span(self.group_ends, first, stop)
+        steps = np.cumsum(self.combination_steps[groups], dtype=np.uint32)
+        ends = self.group_ends[first:stop] - groups.start
+        begins = np.r_[0, ends[:-1]]
+        # The sum runs on from pane to pane; what it has become where one begins is taken off.
+        base = self.first_combination[first:stop] - steps[begins]
+        combinations: Ids = steps + np.repeat(base, np.diff(ends, prepend=0))
+        return combinations
+
     def renumbered(self, ids: Ids) -> "_Run":
         """The same run with other ids of combinations; this one stays as it is for its readers."""
         run = copy(self)
-        run.combination = _narrowed(ids[self.combination])
+        run._keep_combinations(ids[self.combinations()])
         return run
 
     def by_row(self, row_of: Ids) -> "_Run":
@@ -137,12 +166,13 @@ class _Run:
         groups = _span(self.group_ends, first, stop)
         sizes = np.diff(np.r_[facts.start, self.fact_ends[first:stop]])
         weight = self.weight[facts].astype(np.int64)
-        weight[weight == _WIDE] = self.wide[_span(self.wide_ends, first, stop)]
+        wide = _span(self.wide_ends, first, stop)
+        weight[weight == _WIDE] = (
+            self.wide_high[wide].astype(np.int64) << _HALF | self.wide_low[wide]
+        )
         return Chunk(
             pane=np.repeat(self.panes[first:stop], sizes),
-            combination=np.repeat(
-                self.combination[groups].astype(np.uint32), self.group_sizes[groups]
-            ),
+            combination=np.repeat(self.combinations(first, stop), self.group_sizes[groups]),
             cell=self.cell[facts].astype(np.uint32),
             weight=weight,
         )
@@ -229,7 +259,7 @@ class Panes:
     def mark(self, used: npt.NDArray[np.bool_]) -> None:
         """Set what stands at the places of the combinations that occur."""
         for run in self._runs:
-            used[run.combination] = True
+            used[run.combinations()] = True
         for chunk in self._loose:
             used[chunk.combination] = True
 
@@ -398,19 +428,20 @@ def _changes(column: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     return new
 
 
-def _ends(new: npt.NDArray[np.bool_]) -> Ints:
+def _ends(new: npt.NDArray[np.bool_]) -> Ends:
     """Where what begins at the marked places ends."""
-    ends: Ints = np.r_[np.flatnonzero(new)[1:], len(new)].astype(np.int64)
+    ends: Ends = np.r_[np.flatnonzero(new)[1:], len(new)].astype(np.int32)
     return ends
 
 
-def _span(ends: Ints, first: int, stop: int) -> slice:
+def _span(ends: Ends, first: int, stop: int) -> slice:
     return slice(int(ends[first - 1]) if first else 0, int(ends[stop - 1]))
 
 
 def _narrowed(numbers: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The same numbers (none negative) in the smallest type that holds them."""
-    return numbers.astype(np.min_scalar_type(int(numbers.max(initial=0))))
+    """The same numbers in the smallest type that holds them."""
+    ends = int(numbers.min(initial=0)), int(numbers.max(initial=0))
+    return numbers.astype(np.result_type(*map(np.min_scalar_type, ends)))
 
 
 NO_FACTS: Final = Chunk(
