@@ -60,8 +60,9 @@ class _Run:
     """Sorted facts, packed: about five bytes each where a ``Chunk`` takes 24.
 
     A *group* is what one combination has in one pane. A weight that does not fit into a byte
-    stands apart, in the same order, its upper half packed as small as all are. What ends with a pane is given by the pane's place. Of
-    combinations the first of a pane is kept, and of each other how far it is from the one before.
+    stands apart, in the same order, its upper half in the smallest type that holds them all. What
+    ends with a pane is given by the pane's place. Of combinations the first of a pane is kept, and
+    of each other how far it is from the one before.
     """
 
     __slots__ = (
