@@ -21,7 +21,7 @@ from funnel_stream.contract.event import (
 )
 from funnel_stream.contract.explain import rejections_of
 from funnel_stream.contract.models import MAX_SCORE, check_period
-from funnel_stream.contract.money import from_json, read_currency
+from funnel_stream.contract.money import DECIMALS, from_json, read_currency
 from funnel_stream.contract.rejections import Reason, RefusedError, Rejection, shown
 from funnel_stream.contract.wire import validate_batch
 
@@ -42,6 +42,7 @@ _CONVERTED: Final = frozenset(
 )
 _ACTIVITY_KINDS: Final = {said: kind for kind, said in ACTIVITY_OF.items()}
 _MILLION: Final = Decimal(1_000_000)
+_FLOAT_TELLS_APART: Final = 10**15
 
 _Reasons = tuple[Amendment, ...]
 
@@ -108,6 +109,7 @@ class Decoder:
     ) -> list[Decoded | Amended | Rejection]:
         """The hot loop: what is left of a record after its common fields are its attributes."""
         kinds, says_all, converted = self._kinds, _says_all, _CONVERTED
+        activities = _ACTIVITY_KINDS
         entries: list[Decoded | Amended | Rejection] = []
         times = _times([record.pop("occurred_at") for record in records], timestamps_ms)
         for record, at in zip(records, times, strict=True):
@@ -129,8 +131,10 @@ class Decoder:
                     elif kind_of_event == "deal_updated":
                         kind = UPDATE
                     else:
-                        outcome = record.pop("outcome", None)
-                        kind = _activity(record.pop("activity"), outcome)
+                        activity, outcome = record.pop("activity"), record.pop("outcome", None)
+                        kind = activities.get((activity, outcome), -1)
+                        if kind < 0:
+                            kind = _activity(activity, outcome)
                     if record and not (converted.isdisjoint(record) and says_all(record)):
                         record, reasons = _attributes(record, values[len(entries)])
                 event = Event(at, kind, event_id, record or None)
@@ -239,7 +243,8 @@ def _amount(
     found: Any, currency: Any, name: str, value: bytes, reasons: list[Amendment]
 ) -> list[int | str]:
     """Minor units and currency. Raises ``RefusedError`` where they cannot be read."""
-    code = read_currency(currency)
+    usual = type(currency) is str and currency in DECIMALS
+    code = currency if usual else read_currency(currency)
     units, rounded = from_json(found, code, name, value)
     if rounded:
         reasons.append(Amendment.ROUNDED_AMOUNT)
@@ -305,6 +310,10 @@ def _score(score: object) -> int:
             "score",
             f"{shown(score)} is not between {-MAX_SCORE:,.0f} and {MAX_SCORE:,.0f}",
         )
+    # Decimals of up to 15 digits are told apart by floats, so that this is the only one it can be.
+    millionths = round(score * 1e6)
+    if millionths / 1e6 == score and abs(millionths) < _FLOAT_TELLS_APART:
+        return millionths
     return int((Decimal(repr(score)) * _MILLION).to_integral_value(ROUND_HALF_EVEN))
 
 
