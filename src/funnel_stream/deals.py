@@ -157,6 +157,7 @@ class Deals:
                 [record.timestamp for record in given],
             )
         )
+        rows, belongs, due = self._rows, self._belongs, self._due
         for record in records:
             if record.value is None:
                 self._erase(record, result)
@@ -173,17 +174,16 @@ class Deals:
             if until is not None and event.at > until:
                 continue
             key = name.encode()
-            if record.key != key or (
-                DEAL_KEY + key not in self._rows and self._belongs and not self._belongs(key)
-            ):
+            deal = DEAL_KEY + key
+            if record.key != key or (belongs and deal not in rows and not belongs(key)):
                 self._misroute(record, key, result)
             elif event.kind == SPEND:
                 self._add(self._spend_key(key, event), event, reasons, record, result)
             elif self._erased and self._was_erased(key, event):
                 result.counts["erased_dropped"] += 1
             else:
-                self._add(DEAL_KEY + key, event, reasons, record, result)
-            if self._due.over:
+                self._add(deal, event, reasons, record, result)
+            if due.over:
                 self._look_after(result)
         self.fence = records[-1].offset
         result.fence = msgspec.msgpack.encode(Fence(self.fence, self.watermark))
@@ -240,7 +240,9 @@ class Deals:
         if reasons:
             result.amended.update(reasons)
         if at > self.watermark:
-            self._pass(at, result)
+            self.watermark = at
+            if at // _DAY_US != self._today:
+                self._begin_day(at // _DAY_US, result)
         elif at < self.watermark - _LATE_US:
             result.counts["late"] += 1
         if key in self._untouched:
@@ -316,12 +318,8 @@ class Deals:
 
     # --- expiry -----------------------------------------------------------------------------------
 
-    def _pass(self, at: int, result: Fold) -> None:
-        """Event time moves on; a new UTC day is the moment at which old things are forgotten."""
-        self.watermark = at
-        day = at // _DAY_US
-        if day == self._today:
-            return
+    def _begin_day(self, day: int, result: Fold) -> None:
+        """A new UTC day of event time is the moment at which old things are forgotten."""
         self._today = day
         remembered_since = day * _DAY_US - self._erasure_memory_us
         for digest in [d for d, until in self._erased.items() if until < remembered_since]:
