@@ -1,7 +1,7 @@
 """Cells: what is counted. A *cell* is a measure with its labels; a KPI is made of sums of cells."""
 
-import math
 from functools import cache
+from math import ceil, exp, log
 from threading import Lock
 from typing import Final
 
@@ -35,7 +35,7 @@ def cell_id(*cell: str) -> int:
 GROWTH: Final = 1.02
 """Ratio γ of a histogram cell's bounds: what stands for a cell is off by at most
 (γ − 1) ÷ (γ + 1) = 0.99 % (DDSketch, Masson et al. 2019), each bound by less than γ − 1 = 2 %."""
-_LOG_GROWTH = math.log(GROWTH)
+_LOG_GROWTH = log(GROWTH)
 
 _ROUNDING = 1e-12
 """Relative: more than sums of floats are off by."""
@@ -49,25 +49,24 @@ def histogram(measure: str) -> str:
     return f"{measure}_histogram"
 
 
-class HistogramCells:
-    """The cells that count a duration's sizes; an exact 0 has its own."""
+class HistogramCells(dict[int | None, int]):
+    """The cells that count a duration's sizes, by index; an exact 0 has its own, ``None``."""
 
     def __init__(self, measure: str, label: str) -> None:
         self._measure = histogram(measure)
         self._label = label
-        self._ids: dict[int | None, int] = {}
 
     def of(self, duration: int) -> int:
         """The cell of a duration of 0 µs or more."""
-        index = math.ceil(math.log(duration) / _LOG_GROWTH) if duration else None
-        known = self._ids.get(index)
-        if known is None:
-            name = "zero" if index is None else str(index)
-            known = self._ids[index] = cell_id(self._measure, self._label, name)
+        return self[ceil(log(duration) / _LOG_GROWTH) if duration else None]
+
+    def __missing__(self, index: int | None) -> int:
+        name = "zero" if index is None else str(index)
+        known = self[index] = cell_id(self._measure, self._label, name)
         return known
 
 
 @cache
 def histogram_value(index: str) -> float:
     """The duration in microseconds that stands for a histogram cell."""
-    return 0.0 if index == "zero" else 2 * math.exp(int(index) * _LOG_GROWTH) / (1 + GROWTH)
+    return 0.0 if index == "zero" else 2 * exp(int(index) * _LOG_GROWTH) / (1 + GROWTH)

@@ -153,13 +153,15 @@ _STUCK = [_key("stuck", stage) for stage in OPEN_STAGES]
 
 
 class _PipelineRules:
-    """What is particular to a pipeline: its horizons and its limits, in microseconds."""
+    """What is particular to a pipeline: by stage its horizons (in microseconds and in minutes) with
+    the cells of the stages that may be reached by then, and its limits in microseconds."""
 
     def __init__(self, definition: Definition, pipeline: str) -> None:
         self.horizons = [
             [
                 (
                     minutes_of(name) * _MINUTE_US,
+                    minutes_of(name),
                     [_key(MATURED, base, name, to) for to in STAGES[:LOST]],
                 )
                 for name in definition.horizons_of(pipeline)
@@ -348,18 +350,23 @@ def _matured(
 ) -> None:
     """One fact per horizon, in the first minute that starts when the deal is of that age."""
     following = reached[base + 1]
+    begins = -(-at // _MINUTE_US)
+    if following is None:
+        for _, minutes, keys in rules.horizons[base]:
+            found[keys[base] | begins + minutes] = 1
+        return
     targets = MATURED_TARGETS[base]
-    for horizon, keys in rules.horizons[base]:
-        deadline = at + horizon
+    for horizon, minutes, keys in rules.horizons[base]:
         furthest = base
-        if following is not None and following <= deadline:
+        deadline = at + horizon
+        if following <= deadline:
             # Times of reaching never decrease from stage to stage, so the first miss is the last.
             for target in targets:
                 then = reached[target]
                 if then is None or then > deadline:
                     break
                 furthest = target
-        found[keys[furthest] | -(-deadline // _MINUTE_US)] = 1
+        found[keys[furthest] | begins + minutes] = 1
 
 
 def _fate(journey: Journey, furthest: int) -> str:
