@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache, lru_cache
-from typing import ClassVar, Final, NamedTuple
+from threading import Lock
+from typing import Any, ClassVar, Final, NamedTuple
 
 from funnel_stream.cells import (
     CELLS,
@@ -111,7 +112,7 @@ class Place:
         self.dimension = dimension
         self.tops = tops
         self.part = part
-        self._open: dict[str, list[tuple[tuple[str, ...], int]]] | None = None
+        self._open: dict[_Key, list[tuple[Any, int]]] | None = None
 
     @property
     def total(self) -> bool:
@@ -134,17 +135,51 @@ class Place:
     def of(self, measure: str) -> list[tuple[tuple[str, ...], int]]:
         """Labels and weights of a measure's cells, for measures with labels that are not known
         beforehand."""
-        if self._open is None:
-            self._open = {}
+        return self._gathered().get(measure, [])
+
+    def sizes(self, measure: str, label: str) -> list[tuple[float, int]]:
+        """How many durations (µs) of about each size there are, in no order."""
+        return self._gathered().get((histogram(measure), label), [])
+
+    def _gathered(self) -> "dict[_Key, list[tuple[Any, int]]]":
+        found = self._open
+        if found is None:
+            found = self._open = {}
+            asked = _asked()
             for cell, weight in self.cells.items():
-                named = CELLS[cell]
-                if named[0] in OPEN_MEASURES:
-                    self._open.setdefault(named[0], []).append((named[1:], weight))
-        return self._open.get(measure, [])
+                known = asked[cell]
+                if known is not None:
+                    key, told = known
+                    if key in found:
+                        found[key].append((told, weight))
+                    else:
+                        found[key] = [(told, weight)]
+        return found
 
 
 OPEN_MEASURES: Final[set[str]] = set()
 """Measures that are asked for by ``Place.of``."""
+_HISTOGRAMS: Final[set[str]] = set()
+"""Measures that are asked for by ``Place.sizes``."""
+
+_Key = str | tuple[str, str]
+_asked_for: Final[list[tuple[_Key, Any] | None]] = []
+"""By cell: what it is asked for by, and what is told of it; ``None`` where its id is asked for."""
+_growing: Final = Lock()
+
+
+def _asked() -> list[tuple[_Key, Any] | None]:
+    """``_asked_for`` with every cell that there is."""
+    if len(_asked_for) < len(CELLS):
+        with _growing:
+            for measure, *labels in CELLS[len(_asked_for) :]:
+                if measure in _HISTOGRAMS:
+                    label, index = labels
+                    _asked_for.append(((measure, label), histogram_value(index)))
+                else:
+                    known = (measure, tuple(labels)) if measure in OPEN_MEASURES else None
+                    _asked_for.append(known)
+    return _asked_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -514,21 +549,17 @@ class Durations(Shape):
     suffixes: ClassVar[tuple[str, ...]] = ("", "_sum", "_count", "_quantile")
 
     def __post_init__(self) -> None:
-        OPEN_MEASURES.add(histogram(self.measure))
+        _HISTOGRAMS.add(histogram(self.measure))
 
     def figures(self, place: Place) -> Iterator[Figure]:
-        sizes: dict[str, list[tuple[float, int]]] = {}
-        for (value, index), count in place.of(histogram(self.measure)):
-            sizes.setdefault(value, []).append((histogram_value(index), count))
         for value in self.values:
-            counted = sizes.get(value)
+            counted = sorted(place.sizes(self.measure, value))
             if not (counted or place.total):
                 continue
             labels = self._own(value)
             exact = place.cells.get(cell_id(self.measure, value), 0)
             seconds, number = exact / 1_000_000, 0
             if counted:
-                counted.sort()
                 number = sum([count for _, count in counted])
                 yield "", labels, seconds / number
                 ranks = [-(-tenths * number // 10) for tenths in QUANTILES.values()]
