@@ -238,8 +238,29 @@ FAULTS = (
     Fault(
         "no-show-by-default",
         _DECODE,
-        'record.pop("outcome", None) or ACTIVITY_OUTCOMES[0]',
-        'record.pop("outcome", None) or ACTIVITY_OUTCOMES[1]',
+        "says(outcome) else ACTIVITY_OUTCOMES[0]",
+        "says(outcome) else ACTIVITY_OUTCOMES[1]",
         "Activities without an outcome were not held.",
+    ),
+    Fault(
+        "blank-times-are-read",
+        _DECODE,
+        "        if says(moment):\n",
+        "        if moment is not None:\n",
+        "An event is lost over an empty first touch.",
+    ),
+    Fault(
+        "an-erasure-without-a-time-takes-nothing",
+        _FILE,
+        "erased_until(record) if record.timestamp >= 0 else self.watermark",
+        "erased_until(record)",
+        "Who asked to be forgotten is not, where records bear no time.",
+    ),
+    Fault(
+        "n/a-is-a-value-of-the-deal",
+        "facts.py",
+        "self.keep_first, self._unsaid)",
+        "self.keep_first)",
+        "What counts as not given takes the place of what was.",
     ),
 )

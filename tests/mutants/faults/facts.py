@@ -15,8 +15,8 @@ FAULTS = (
     Fault(
         "matured-too-early",
         _FILE,
-        "found[keys[furthest] | -(-deadline // _MINUTE_US)] = 1",
-        "found[keys[furthest] | deadline // _MINUTE_US] = 1",
+        "begins = -(-at // _MINUTE_US)",
+        "begins = at // _MINUTE_US",
         "A deal is judged up to a minute before its horizon has passed.",
     ),
     Fault(

@@ -19,15 +19,15 @@ FAULTS = (
     Fault(
         "histogram-a-cell-off",
         _CELLS,
-        "index = math.ceil(math.log(duration) / _LOG_GROWTH)",
-        "index = math.floor(math.log(duration) / _LOG_GROWTH)",
+        "return self[ceil(log(duration) / _LOG_GROWTH) if duration else None]",
+        "return self[int(log(duration) / _LOG_GROWTH) if duration else None]",
         "Quantiles are up to 6 % too small.",
     ),
     Fault(
         "histogram-value-is-the-bound",
         _CELLS,
-        "2 * math.exp(int(index) * _LOG_GROWTH) / (1 + GROWTH)",
-        "math.exp(int(index) * _LOG_GROWTH)",
+        "2 * exp(int(index) * _LOG_GROWTH) / (1 + GROWTH)",
+        "exp(int(index) * _LOG_GROWTH)",
         "Quantiles are up to 4 % too large.",
     ),
     Fault(
@@ -79,8 +79,8 @@ FAULTS = (
     Fault(
         "quantiles-of-unsorted-cells",
         _SHAPES,
-        "                counted.sort()\n",
-        "",
+        "sorted(place.sizes(self.measure, value))",
+        "place.sizes(self.measure, value)",
         "Quantiles depend on the order in which cells were met.",
     ),
     Fault(

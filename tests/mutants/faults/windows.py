@@ -187,6 +187,20 @@ FAULTS = (
         "Spends that ended an hour ago are never subtracted, and late ones not added.",
     ),
     Fault(
+        "combinations-run-on-from-pane-to-pane",
+        _PANES,
+        "base = self.first_combination[first:stop] - steps[begins]",
+        "base = self.first_combination[first:stop]",
+        "Facts of later panes count under other combinations.",
+    ),
+    Fault(
+        "wide-weights-lose-their-upper-half",
+        _PANES,
+        "self.wide_high[wide].astype(np.int64) << _HALF | self.wide_low[wide]",
+        "self.wide_low[wide]",
+        "Durations of more than an hour and sums of much money are wrong.",
+    ),
+    Fault(
         "matured-in-the-pane-before",
         _PANES,
         "pane = (minute + matured * (self.size - 1)) // self.size",
