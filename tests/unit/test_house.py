@@ -44,6 +44,7 @@ HOME = {
     "markupsafe": {"exposition"},
     "matplotlib": {"cli"},
     "pyarrow": {"cli"},
+    "python_calamine": {"tools"},
 }
 """Libraries of the edge, and the only rooms that may know them."""
 
