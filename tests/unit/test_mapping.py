@@ -27,6 +27,10 @@ def event(**fields: Any) -> dict[str, Any]:
     return minimal(events=[{"stage": "lead", "at": "created"} | fields])
 
 
+def column(**fields: Any) -> dict[str, Any]:
+    return minimal(columns={"created": fields})
+
+
 @pytest.mark.parametrize("name", ["olist", "maven_crm"])
 def test_the_examples_are_mappings(name: str) -> None:
     assert load(EXAMPLES / f"{name}.yaml").name == name
@@ -56,6 +60,14 @@ def test_the_least_mapping_takes_any_file_in_utc(tmp_path: Path) -> None:
         (minimal(events=[]), "sources.deals.events: is empty; it needs at least one"),
         (minimal(deal_id=None), "sources.deals: deal_id is missing"),
         (minimal(encoding="utf-9"), "sources.deals.encoding: 'utf-9' is no encoding"),
+        (minimal(encoding="hex"), "sources.deals.encoding: 'hex' is no encoding"),
+        (minimal(encoding="rot13"), "sources.deals.encoding: 'rot13' is no encoding"),
+        (minimal(encoding="idna"), "sources.deals.encoding: 'idna' is no encoding"),
+        (minimal(encoding="undefined"), "sources.deals.encoding: 'undefined' is no encoding"),
+        (minimal(encoding="a\0b"), "sources.deals.encoding: 'a\\x00b' is no encoding"),
+        (minimal(delimiter='"'), "sources.deals.delimiter: '\"' cannot part columns"),
+        (minimal(skip_rows=-1), "sources.deals.skip_rows: -1 is too small"),
+        (minimal(footer_rows="all"), "sources.deals.footer_rows: 'all' is no whole number"),
         (minimal(delimiter="||"), "sources.deals.delimiter: is too long; it has at most 1"),
         (
             minimal(events=[{"stage": "lead"}]),
@@ -84,6 +96,29 @@ def test_the_least_mapping_takes_any_file_in_utc(tmp_path: Path) -> None:
                 id_columns=["a"],
             ),
             "spend_recorded has no 'owner'",
+        ),
+        (column(decimal=",", thousands=","), "decimal and thousands are both ','"),
+        (column(decimal="'"), 'columns.created.decimal: "\'" is not one of'),
+        (column(thousands="x"), "thousands: 'x' is none of"),
+        (column(dates="%d/%m"), "columns.created.dates: '%d/%m' does not tell a day"),
+        (column(dates="excell"), "did you mean 'excel'?"),
+        (column(dates="%m/%Y"), "'%m/%Y' tells no day; only spends with period: month"),
+        (column(locale="dee"), "columns.created.locale: 'dee' is not one of"),
+        (column(precision="hour"), "columns.created.precision: 'hour' is not one of"),
+        (event(period="month"), "an event of type stage_changed has no period"),
+        (
+            minimal(
+                events=[
+                    {
+                        "type": "spend_recorded",
+                        "at": "a",
+                        "period": "month",
+                        "attributes": {"period_start": "a", "period_end": "b"},
+                    }
+                ],
+                id_columns=["a"],
+            ),
+            "give either period or period_start and period_end",
         ),
         (minimal(lookups=[{"file": "b.csv"}]), "sources.deals.lookups[0].take: is missing"),
         (minimal(skip=[{"when": {"a": "b"}}]), "sources.deals.skip[0].because: is missing"),

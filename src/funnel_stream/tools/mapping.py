@@ -4,7 +4,6 @@ A mapping is YAML; ``docs/importing.md`` shows one, ``examples/`` holds two for 
 Wherever a value is asked for, a text names a *column*; ``{constant: …}`` is a fixed value.
 """
 
-import codecs
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -23,6 +22,8 @@ from pydantic import (
 
 from funnel_stream.contract.event import ACTIVITIES, ACTIVITY_OUTCOMES, STAGES, TEXT_ATTRIBUTES
 from funnel_stream.documents import read, suggest
+from funnel_stream.tools.date_formats import LOCALES, DateFormat
+from funnel_stream.tools.numbers import NumberFormat
 
 LIST_ATTRIBUTES: Final = ("problems", "desired_outcomes")
 NUMBER_ATTRIBUTES: Final = ("amount", "cost", "score")
@@ -86,10 +87,18 @@ def _zone(name: str) -> str:
 
 def _encoding(name: str) -> str:
     try:
-        codecs.lookup(name)
-    except LookupError as error:
+        # Python has codecs for other things, too, like zip, hex and the names of hosts.
+        "a".encode(name)
+        b"\xe9".decode(name, "replace")
+    except (LookupError, ValueError) as error:
         raise ValueError(f"{name!r} is no encoding; write one like utf-8 or cp1252") from error
     return name
+
+
+def _delimiter(sign: str) -> str:
+    if sign in ('"', "\r", "\n", "\0"):
+        raise ValueError(f"{sign!r} cannot part columns; write one like , ; or \\t")
+    return sign
 
 
 Zone = Annotated[str, AfterValidator(_zone)]
@@ -102,21 +111,50 @@ class Column(_Model):
     otherwise: str | None = Field(default=None, description="For texts not among the values.")
     default: str | None = Field(default=None, description="Where the text is missing.")
     dates: Annotated[tuple[str, ...], BeforeValidator(_alternatives)] = Field(
-        default=(), description="strptime formats, tried in order; without any, ISO 8601."
+        default=(),
+        description="strptime formats, iso, excel, epoch or epoch_ms; without any, iso.",
     )
     timezone: Zone | None = None
-    decimal: Literal[".", ","] = "."
-    remove: str = Field(
-        default="", description="Characters to take out of a number, like those of $1'000."
+    locale: Literal[LOCALES] | None = Field(  # type: ignore[valid-type]
+        default=None, description="Language of the names of months and weekdays."
     )
+    precision: Literal["auto", "day"] = Field(
+        default="auto", description="day: whatever time a date bears is dropped."
+    )
+    decimal: Literal[".", ","] = "."
+    thousands: str = Field(
+        default="", description="What parts groups of three digits in numbers; by default nothing."
+    )
+    remove: str = Field(
+        default="", description="Characters to take out of a number, like the x of 12x."
+    )
+
+    @model_validator(mode="after")
+    def _marks_differ(self) -> Self:
+        NumberFormat(self.decimal, self.thousands, self.remove)
+        return self
+
+    @property
+    def numbers(self) -> NumberFormat:
+        """How its numbers are written."""
+        return NumberFormat(self.decimal, self.thousands, self.remove)
 
 
 class CsvFile(_Model):
     """Which of the given files is meant, and how it is written."""
 
     file: str = Field(description="Pattern of the file's name, like *leads*.csv.")
-    encoding: Annotated[str, AfterValidator(_encoding)] = "utf-8-sig"
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    encoding: Annotated[str, AfterValidator(_encoding)] | None = Field(
+        default=None, description="By default a byte order mark decides; without one, UTF-8."
+    )
+    delimiter: (
+        Annotated[str, Field(min_length=1, max_length=1), AfterValidator(_delimiter)] | None
+    ) = Field(default=None, description="By default found out from the header.")
+    sheet: str | None = Field(default=None, description="Of a workbook; by default the first.")
+    skip_rows: int = Field(default=0, ge=0, description="Rows before the header.")
+    footer_rows: int = Field(
+        default=0, ge=0, description="So many rows at the end, blank ones aside, are no data."
+    )
 
 
 class Lookup(CsvFile):
@@ -162,6 +200,18 @@ class EventRule(_Model):
     when: Condition = {}
     optional: bool = Field(default=False, description="No date, no event; else a rejection.")
     attributes: dict[str, FromColumn] = {}
+    period: Literal["day", "week", "month"] | None = Field(
+        default=None, description="Spends only: spread over the whole one in which the date lies."
+    )
+
+    @model_validator(mode="after")
+    def _has_one_period(self) -> Self:
+        if self.period is not None:
+            if self.type != "spend_recorded":
+                raise ValueError(f"an event of type {self.type} has no period")
+            if given := [name for name in PERIOD if name in self.attributes]:
+                raise ValueError(f"give either period or {' and '.join(given)}")
+        return self
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> Self:
@@ -230,6 +280,13 @@ class Source(CsvFile):
             raise ValueError(f"events: two are called {twice!r}; give them different names")
         return self
 
+    def months(self) -> set[str]:
+        """Columns that only date spends of whole months."""
+        dated = {(rule.at.column, rule.period) for rule in self.events}
+        return {column for column, period in dated if period == "month"} - {
+            column for column, period in dated if period != "month"
+        }
+
     def columns_used(self) -> Iterator[tuple[str, str]]:
         """Every column that is asked for, with the key that asks."""
         if self.deal_id is not None:
@@ -262,11 +319,29 @@ class Mapping(_Model):
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,60}$")
     timezone: Zone = "UTC"
+    locale: Literal[LOCALES] = "en"  # type: ignore[valid-type]
     currency: str | None = Field(
         default=None, pattern="^[A-Z]{3}$", description="Of amounts and costs that name none."
     )
     missing: tuple[str, ...] = Field(default=("",), description="Texts that mean no value.")
     sources: dict[str, Source] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _dates_can_be_meant(self) -> Self:
+        for name, source in self.sources.items():
+            for column, rule in source.columns.items():
+                where = f"sources.{name}.columns.{column}.dates"
+                for form in rule.dates:
+                    try:
+                        names_month = DateFormat(form, rule.locale or self.locale).names_month
+                    except ValueError as error:
+                        raise ValueError(f"{where}: {error}") from None
+                    if names_month and column not in source.months():
+                        raise ValueError(
+                            f"{where}: {form!r} tells no day; only spends with period: month may "
+                            "be dated so"
+                        )
+        return self
 
 
 def load(path: Path) -> Mapping:
