@@ -1,0 +1,111 @@
+"""What became of the rows of an import, for people and for programs."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from funnel_stream.tools.importer import Report
+
+_SHOWN: int = 20
+"""So many rejected rows, and deals, are listed on the terminal."""
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """The report as one JSON object."""
+    return {
+        "rows": report.rows,
+        "events": report.events,
+        "repeated": report.repeated,
+        "by_stage": dict(report.by_stage),
+        "first": report.first and report.first.isoformat(),
+        "last": report.last and report.last.isoformat(),
+        "money": [
+            {"of": what, "currency": currency, "amount": f"{amount:f}"}
+            for (what, currency), amount in report.money.items()
+        ],
+        "left_out": [
+            {"reason": str(reason), "field": field, "number": number}
+            for (reason, field), number in report.left_out.items()
+        ],
+        "first_left_out": [one._asdict() | {"reason": str(one.reason)} for one in report.rejects],
+        "skipped": dict(report.skipped),
+        "moved": dict(report.moved),
+        "rounded": dict(report.rounded),
+        "without_mapping": [
+            {"column": column, "text": text, "number": number}
+            for (column, text), number in report.without_mapping.items()
+        ],
+        "closed_before_begun": {"number": report.backwards, "deals": report.backwards_deals},
+        "look_like_dates": dict(report.times_of_day),
+        "unmatched": dict(report.unmatched),
+        "unused": dict(report.unused),
+        "files": report.said,
+    }
+
+
+def show(report: Report, console: Console, rejects: str | None) -> None:
+    """The report on a terminal; ``rejects``: where all that was left out is written."""
+    left_out = report.left_out.total()
+    console.print(
+        f"{_number(report.rows, 'row')}: {_number(report.events, 'event')}, "
+        f"{_number(report.skipped.total(), 'row')} skipped by rule, "
+        f"{_number(left_out, 'part')} left out",
+        highlight=False,
+    )
+    for line in _notes(report):
+        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+    if not left_out:
+        return
+    table = Table("file", "row", "reason", "column", "message", title="Left out")
+    for one in report.rejects[:_SHOWN]:
+        table.add_row(*(escape(str(part)) for part in one))
+    console.print(table)
+    if left_out > _SHOWN:
+        more = (
+            f"all of them are in {rejects}" if rejects else "list them all with --rejects FILE.csv"
+        )
+        console.print(f"… and {left_out - _SHOWN:,} more; {more}", highlight=False, markup=False)
+
+
+def _notes(report: Report) -> Iterator[str]:
+    yield from report.said
+    if report.first is not None and report.last is not None:
+        yield f"from {report.first.isoformat()} to {report.last.isoformat()}"
+    for what, number in report.by_stage.items():
+        sums = [
+            f"{amount:,f} {currency}"
+            for (of, currency), amount in report.money.items()
+            if of == what
+        ]
+        yield f"{number:,} {what}" + (f", {' + '.join(sums)}" if sums else "")
+    yield from _counted("rows skipped", report.skipped)
+    yield from _counted("dates moved", report.moved)
+    yield from _counted("amounts rounded to the decimals of their currency", report.rounded)
+    yield from _counted("keys not found in", report.unmatched)
+    yield from _counted("rows never asked for in", report.unused)
+    if report.repeated:
+        yield f"{report.repeated:,} events repeated word for word, left out"
+    for (column, text), number in report.without_mapping.most_common(_SHOWN):
+        yield f"{number:,} without a stage: {text!r} in {column!r}; add it to its values"
+    if report.backwards:
+        named = ", ".join(report.backwards_deals[:_SHOWN])
+        more = "" if report.backwards <= _SHOWN else ", …"
+        yield f"{report.backwards:,} closed before any other stage was entered: {named}{more}"
+    for column, time in report.times_of_day.items():
+        yield (
+            f"{column}: every date bears the time {time}; if only the days are known, "
+            "write precision: day"
+        )
+
+
+def _counted(what: str, counter: Mapping[str, int]) -> Iterator[str]:
+    for which, number in counter.items():
+        if number:
+            yield f"{number:,} {what}: {which}"
+
+
+def _number(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,331 @@
+"""A row of a table to contract events, by the rules of its source."""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from funnel_stream.contract import Reason
+from funnel_stream.contract.event import STAGES, WON
+from funnel_stream.contract.money import DECIMALS, check_money
+from funnel_stream.contract.rejections import RefusedError
+from funnel_stream.tools.date_columns import in_order_of_day
+from funnel_stream.tools.dates import DateError, DateReader, Read
+from funnel_stream.tools.mapping import (
+    DATE_ATTRIBUTES,
+    LIST_ATTRIBUTES,
+    NUMBER_ATTRIBUTES,
+    PERIOD,
+    Column,
+    Condition,
+    EventRule,
+    Mapping,
+    Source,
+    Value,
+)
+from funnel_stream.tools.numbers import Amount, NumberError, currency_of, may_be, read_amount
+from funnel_stream.tools.tables import Row, RowError
+
+_AS_IT_STANDS: Final = Column()
+_DATES: Final = frozenset((*DATE_ATTRIBUTES, *PERIOD))
+_MONEY: Final = ("amount", "cost")
+_RANKS: Final = {stage: rank for rank, stage in enumerate(STAGES)}
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Made(NamedTuple):
+    """An event of a row. ``digest``: of its id, ``line``: as JSON."""
+
+    rule: EventRule
+    digest: bytes
+    line: bytes
+    event: dict[str, Any]
+
+
+class RowEvents(NamedTuple):
+    """What a row is: its events; why others, or parts of them, are not; the rules that moved a
+    date; how many amounts were rounded; and whether its closing precedes its other stages."""
+
+    made: list[Made]
+    problems: list[RowError]
+    moved: list[str]
+    rounded: list[str]
+    backwards: bool
+
+
+NO_EVENTS: Final = RowEvents([], [], [], [], False)
+
+
+class EventMaker:
+    """Makes the events of the rows of one source."""
+
+    def __init__(self, mapping: Mapping, name: str, source: Source) -> None:
+        self._mapping = mapping
+        self._name = name
+        self._source = source
+        self.readers: dict[str, DateReader] = {
+            column: self._reader(column) for column in dict.fromkeys(_date_columns(source))
+        }
+        zones = {self._rule(rule.at.column).timezone for rule in source.events} - {None}
+        self._zone: str = (zones.pop() if len(zones) == 1 else None) or mapping.timezone
+
+    def events(self, row: Row) -> RowEvents:
+        """What is good of a row counts; what is not is told."""
+        found = RowEvents([], [], [], [], False)
+        dated = [
+            (rule, read)
+            for rule in self._source.events
+            if holds(rule.when, row)
+            if (read := self._occurred(rule, row, found)) is not None
+        ]
+        moments = [
+            (rank, read) for rule, read in dated if (rank := self._rank(rule, row)) is not None
+        ]
+        placed = iter(in_order_of_day(moments, self._zone))
+        stages: list[tuple[int, datetime]] = []
+        for rule, read in dated:
+            at = read.at
+            if (rank := self._rank(rule, row)) is not None:
+                at = next(placed)
+                stages.append((rank, at))
+            try:
+                found.made.append(self._make(rule, row, at, found))
+            except RowError as problem:
+                found.problems.append(problem)
+        return found._replace(backwards=_closes_first(stages))
+
+    def column_of(self, rule: EventRule, field: str) -> str:
+        """The column that says a field of an event; the field itself where none does."""
+        if field == "occurred_at":
+            return rule.at.column
+        told = {"stage": rule.stage, "activity": rule.activity, "outcome": rule.outcome}
+        value = (told | rule.attributes).get(field)
+        if value is not None and value.column is not None:
+            return value.column
+        return self._source.deal_id or field if field == "deal_id" else field
+
+    def _make(self, rule: EventRule, row: Row, at: datetime, found: RowEvents) -> Made:
+        source = self._source
+        event: dict[str, Any] = {"event_id": "", "type": rule.type}
+        if source.deal_id is not None and rule.type != "spend_recorded":
+            event["deal_id"] = row[source.deal_id]
+        event["occurred_at"] = at
+        told = {"stage": rule.stage, "activity": rule.activity, "outcome": rule.outcome}
+        for key, value in told.items():
+            if value is not None:
+                event[key] = _text(value, row)
+        amounts: dict[str, Amount] = {}
+        for key, value in rule.attributes.items():
+            try:
+                if key in _MONEY:
+                    if (amount := self._amount(key, value, row)) is not None:
+                        amounts[key] = amount
+                elif (given := self._attribute(key, value, row)) is not None:
+                    event[key] = given
+            except RowError as problem:
+                if rule.type == "spend_recorded":
+                    raise
+                found.problems.append(problem)
+        if rule.period is not None:
+            zone = ZoneInfo(self._rule(rule.at.column).timezone or self._mapping.timezone)
+            event["period_start"], event["period_end"] = _period(rule.period, at, zone)
+        self._add_money(rule, event, amounts, found)
+        digest = self._digest(rule, event, row)
+        event["event_id"] = f"{self._mapping.name}-{digest.hex()}"
+        return Made(rule, digest, _encode(event), event)
+
+    def _digest(self, rule: EventRule, event: dict[str, Any], row: Row) -> bytes:
+        """Who it is, not what it says: a second import makes the same ids."""
+        stage = event.get("stage") if rule.stage and rule.stage.column else None
+        parts = [
+            self._mapping.name,
+            self._name,
+            rule.label,
+            stage,
+            event.get("deal_id"),
+            *(row[column] for column in self._source.id_columns),
+        ]
+        return hashlib.blake2b(_encode(parts), digest_size=16).digest()
+
+    # --- when -------------------------------------------------------------------------------------
+
+    def _rank(self, rule: EventRule, row: Row) -> int | None:
+        return _RANKS.get(str(_text(rule.stage, row))) if rule.stage is not None else None
+
+    def _occurred(self, rule: EventRule, row: Row, found: RowEvents) -> Read | None:
+        try:
+            read = self._date(rule.at.column, row)
+            if read is None:
+                if rule.optional:
+                    return None
+                raise RowError(
+                    Reason.MISSING_FIELD, rule.at.column, f"the event {rule.label!r} has no date"
+                )
+            for limit, comes_after in ((rule.at.not_before, False), (rule.at.not_after, True)):
+                bound = self._date(limit, row) if limit is not None else None
+                if bound is not None and (
+                    read.at > bound.at if comes_after else read.at < bound.at
+                ):
+                    found.moved.append(
+                        f"{self._name}.{rule.label}: {rule.at.column} put at {limit}"
+                    )
+                    read = bound
+        except RowError as problem:
+            found.problems.append(problem)
+            return None
+        return read
+
+    def _rule(self, column: str) -> Column:
+        return self._source.columns.get(column, _AS_IT_STANDS)
+
+    def _reader(self, column: str) -> DateReader:
+        rule, mapping = self._rule(column), self._mapping
+        return DateReader(
+            rule.dates,
+            rule.timezone or mapping.timezone,
+            locale=rule.locale or mapping.locale,
+            precision=rule.precision,
+        )
+
+    def _date(self, column: str, row: Row) -> Read | None:
+        text = row[column]
+        if text is None:
+            return None
+        try:
+            return self.readers[column].read(text)
+        except DateError as refused:
+            raise RowError(Reason.INVALID_TIMESTAMP, column, str(refused)) from None
+
+    # --- what -------------------------------------------------------------------------------------
+
+    def _attribute(self, key: str, value: Value, row: Row) -> Any:
+        if key in _DATES:
+            if value.column is None:
+                return value.constant
+            read = self._date(value.column, row)
+            return None if read is None else read.at
+        given = _text(value, row)
+        if given is None:
+            return None
+        if value.split is not None:
+            given = [part.strip() for part in given.split(value.split) if part.strip()]
+        if key in LIST_ATTRIBUTES:
+            return given if isinstance(given, list) else [given]
+        return self._score(value, given) if key in NUMBER_ATTRIBUTES else given
+
+    def _read(self, value: Value, text: str, reason: Reason, key: str) -> Amount:
+        try:
+            return read_amount(text, self._rule(value.column or "").numbers)
+        except NumberError as refused:
+            raise RowError(reason, value.column or key, str(refused)) from None
+
+    def _score(self, value: Value, text: str) -> int | float:
+        number, currency = self._read(value, text, Reason.INVALID_VALUE, "score")
+        if currency:
+            message = f"{text!r} is money; a score has no currency"
+            raise RowError(Reason.INVALID_VALUE, value.column or "score", message)
+        return int(number) if number == int(number) else float(number)
+
+    def _amount(self, key: str, value: Value, row: Row) -> Amount | None:
+        text = _text(value, row)
+        return None if text is None else self._read(value, text, Reason.INVALID_AMOUNT, key)
+
+    def _add_money(
+        self, rule: EventRule, event: dict[str, Any], amounts: dict[str, Amount], found: RowEvents
+    ) -> None:
+        """Amounts with their currency: that of the row, that which stands beside them, or that of
+        the mapping. What cannot be is left out of an event of a deal, and makes none of a spend."""
+        own = event.pop("currency", None)
+        for key, amount in amounts.items():
+            column = self.column_of(rule, key)
+            try:
+                code = self._currency(amount, own, column)
+                if code is not None and event.get("currency", code) != code:
+                    raise RowError(
+                        Reason.INVALID_AMOUNT,
+                        column,
+                        f"it is in {code}, another amount of the event in {event['currency']}",
+                    )
+                exact = self._exact(amount.number, code, column, found)
+                check_money({key: exact, "currency": code})
+            except (RowError, RefusedError) as refused:
+                problem = refused if isinstance(refused, RowError) else self._told(refused, rule)
+                if rule.type == "spend_recorded":
+                    raise problem from None
+                found.problems.append(problem)
+            else:
+                event |= {key: exact, "currency": code}
+
+    def _told(self, refused: RefusedError, rule: EventRule) -> RowError:
+        why = refused.rejection
+        return RowError(why.reason, self.column_of(rule, why.field), why.message)
+
+    def _currency(self, amount: Amount, own: str | None, column: str) -> str | None:
+        """Raises ``RowError`` where two are named, or one that may be several."""
+        mark = amount.currency
+        code = own or (currency_of(mark) if mark else None) or self._mapping.currency
+        if mark and code is None:
+            message = f"{mark!r} may be more than one currency; write currency: CODE"
+            raise RowError(Reason.CURRENCY_MISSING, column, message)
+        if mark and not may_be(mark, str(code)):
+            message = f"{mark!r} stands beside the number, but the currency is {code}"
+            raise RowError(Reason.INVALID_AMOUNT, column, message)
+        return code
+
+    def _exact(self, number: Decimal, code: str | None, column: str, found: RowEvents) -> str:
+        """The amount as the contract takes it; more decimals than the currency has are rounded,
+        unless they may be thousands."""
+        decimals = DECIMALS.get(code or "")
+        if decimals is not None and number != round(number, decimals):
+            if decimals < 3 and number == round(number, 3) and abs(number) < 1000:
+                raise RowError(
+                    Reason.TOO_MANY_DECIMALS,
+                    column,
+                    f"{number} may be {number * 1000:.0f}: {code} has {decimals} decimals; "
+                    "write which mark is decimal and which thousands",
+                )
+            number = round(number, decimals)
+            found.rounded.append(column)
+        exact = f"{number:f}"
+        return exact.rstrip("0").rstrip(".") if "." in exact else exact
+
+
+def _period(unit: str, at: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """The beginning and the end of the local day, week (from Monday) or month around an instant."""
+    first = at.astimezone(zone).date()
+    if unit == "month":
+        first = first.replace(day=1)
+        end = (first + timedelta(days=31)).replace(day=1)
+    else:
+        first -= timedelta(days=first.weekday() if unit == "week" else 0)
+        end = first + timedelta(days=7 if unit == "week" else 1)
+    start, stop = (datetime.combine(day, time(), zone) for day in (first, end))
+    return start, stop
+
+
+def holds(condition: Condition, row: Row) -> bool:
+    """Whether a row has the texts that a condition names."""
+    return all(row[column] in texts for column, texts in condition.items())
+
+
+def _text(value: Value, row: Row) -> Any:
+    return value.constant if value.column is None else row[value.column]
+
+
+def _date_columns(source: Source) -> Iterator[str]:
+    for rule in source.events:
+        yield from filter(None, (rule.at.column, rule.at.not_before, rule.at.not_after))
+        for key, value in rule.attributes.items():
+            if key in _DATES and value.column is not None:
+                yield value.column
+
+
+def _closes_first(stages: list[tuple[int, datetime]]) -> bool:
+    """Whether a deal is closed before the first of its other stages."""
+    closings = [at for rank, at in stages if rank >= WON]
+    others = [at for rank, at in stages if rank < WON]
+    return bool(closings and others) and max(closings) < min(others)
