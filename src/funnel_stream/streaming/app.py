@@ -88,6 +88,16 @@ class FunnelApp(faust.App):
     def _new_transport(self) -> BatchTransport:
         return BatchTransport(self.conf.broker_consumer, self)
 
+    def FlowControlQueue(  # noqa: N802
+        self, maxsize: int | None = None, *, clear_on_resume: bool = False
+    ) -> Any:
+        """Queues that keep what is in them: whoever takes a batch knows whether it is stale.
+
+        Faust empties them when it lets the flow go on. Where one rebalance overtook another, the
+        flow goes on twice, and what had been fetched since the first time would be lost.
+        """
+        return super().FlowControlQueue(maxsize, clear_on_resume=False)
+
     def _create_directories(self) -> None:
         """There is nothing to keep in files."""
 
