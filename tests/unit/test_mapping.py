@@ -87,10 +87,6 @@ def test_the_least_mapping_takes_any_file_in_utc(tmp_path: Path) -> None:
             "events: two are called 'offer'",
         ),
         (
-            minimal(events=[{"type": "spend_recorded", "at": "a"}]),
-            "id_columns is missing",
-        ),
-        (
             minimal(
                 events=[{"type": "spend_recorded", "at": "a", "attributes": {"owner": "o"}}],
                 id_columns=["a"],

@@ -19,6 +19,11 @@ def as_json(report: Report) -> dict[str, Any]:
         "rows": report.rows,
         "events": report.events,
         "repeated": report.repeated,
+        "unchanged": report.unchanged,
+        "contradictions": {
+            "number": report.contradictions,
+            "money": {code: f"{sum_:f}" for code, sum_ in report.contradicting_money.items()},
+        },
         "by_stage": dict(report.by_stage),
         "first": report.first and report.first.isoformat(),
         "last": report.last and report.last.isoformat(),
@@ -86,6 +91,13 @@ def _notes(report: Report) -> Iterator[str]:
     yield from _counted("amounts rounded to the decimals of their currency", report.rounded)
     yield from _counted("keys not found in", report.unmatched)
     yield from _counted("rows never asked for in", report.unused)
+    if report.unchanged:
+        yield f"{report.unchanged:,} rows of histories in which the stage is the one before"
+    if report.contradictions:
+        money = report.contradicting_money.items()
+        total = " + ".join(f"{amount:,f} {currency}" for currency, amount in money)
+        within = f", with {total} in them" if total else ""
+        yield f"{report.contradictions:,} rows contradict earlier ones{within}, left out"
     if report.repeated:
         yield f"{report.repeated:,} events repeated word for word, left out"
     for (column, text), number in report.without_mapping.most_common(_SHOWN):

@@ -1,7 +1,7 @@
 """A row of a table to contract events, by the rules of its source."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -63,7 +63,15 @@ NO_EVENTS: Final = RowEvents([], [], [], [], False)
 class EventMaker:
     """Makes the events of the rows of one source."""
 
-    def __init__(self, mapping: Mapping, name: str, source: Source) -> None:
+    def __init__(
+        self,
+        mapping: Mapping,
+        name: str,
+        source: Source,
+        number_of: Callable[[bytes], int] = lambda content: 0,
+    ) -> None:
+        """``number_of``: how many rows said just that before."""
+        self._number_of = number_of
         self._mapping = mapping
         self._name = name
         self._source = source
@@ -139,7 +147,8 @@ class EventMaker:
         return Made(rule, digest, _encode(event), event)
 
     def _digest(self, rule: EventRule, event: dict[str, Any], row: Row) -> bytes:
-        """Who it is, not what it says: a second import makes the same ids."""
+        """Who it is, not what it says, unless nothing else tells: a second import makes the same
+        ids."""
         stage = event.get("stage") if rule.stage and rule.stage.column else None
         parts = [
             self._mapping.name,
@@ -149,6 +158,12 @@ class EventMaker:
             event.get("deal_id"),
             *(row[column] for column in self._source.id_columns),
         ]
+        if rule.only:
+            parts.append(event["occurred_at"])
+        if rule.type == "spend_recorded" and not self._source.id_columns:
+            # Every row counts, also where two say the same.
+            content = _encode([self._name, rule.label, event])
+            parts += [event, self._number_of(content)]
         return hashlib.blake2b(_encode(parts), digest_size=16).digest()
 
     # --- when -------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from funnel_stream.tools.date_columns import FormatWatch, TimesOfDay
 from funnel_stream.tools.dates import DateError
 from funnel_stream.tools.event_maker import NO_EVENTS, EventMaker, Made, RowEvents, holds
 from funnel_stream.tools.files import open_file
+from funnel_stream.tools.gathered import Gathered
 from funnel_stream.tools.mapping import Mapping
 from funnel_stream.tools.tables import (
     LookupTable,
@@ -35,6 +36,8 @@ _BATCH: Final = 500
 """Rows that are validated at once."""
 LISTED: Final = 1000
 """Rows and deals that are listed one by one; all are counted."""
+_MONEY: Final = ("amount", "cost", "currency")
+_encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -57,6 +60,12 @@ class Report:
     events: int = 0
     repeated: int = 0
     """Events that an earlier row has made already, word for word: not written again."""
+    unchanged: int = 0
+    """Rows of histories in which the stage is the one before."""
+    contradictions: int = 0
+    """Rows that say something else than an earlier one about the same event."""
+    contradicting_money: dict[str, Decimal] = field(default_factory=dict)
+    """Sum of their amounts by currency."""
     rejects: list[Reject] = field(default_factory=list)
     """The first that were left out."""
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -113,11 +122,11 @@ class Import:
         self.on_reject = on_reject
         self._now = now
         self._decoder = Decoder()
-        self._said: dict[bytes, int] = {}
-        self._events_known = 0
+        self._gathered = Gathered()
         places = place(mapping, files)
         self._makers = {
-            name: EventMaker(mapping, name, source) for name, source in mapping.sources.items()
+            name: EventMaker(mapping, name, source, self._gathered.number_of)
+            for name, source in mapping.sources.items()
         }
         self._times: dict[tuple[str, str], TimesOfDay] = {
             (name, column): TimesOfDay()
@@ -152,6 +161,7 @@ class Import:
                 yield from self._valid(name, path, batch)
             done += path.stat().st_size
             self.on_progress(done, total)
+        yield from self._gathered_lines()
         for table in (table for tables in self._lookups.values() for table in tables):
             self.report.said += table.said
             self.report.unmatched[table.lookup.file] += table.unmatched
@@ -213,8 +223,10 @@ class Import:
         if source.deal_id is not None and row[source.deal_id] is None:
             raise RowError(Reason.MISSING_FIELD, source.deal_id, "the deal has no id")
         found = maker.events(row)
-        self.report.moved.update(found.moved)
-        self.report.rounded.update(found.rounded)
+        if found.moved:
+            self.report.moved.update(found.moved)
+        if found.rounded:
+            self.report.rounded.update(found.rounded)
         if found.backwards:
             self.report.backwards += 1
             if source.deal_id is not None and len(self.report.backwards_deals) < LISTED:
@@ -242,29 +254,63 @@ class Import:
             except RowError as problem:
                 self._reject(path, number, problem)
                 continue
-            self._count(made)
+            self._count(made.event)
             yield made.line
 
     def _is_new(self, made: Made) -> bool:
-        """Whether no earlier row has made this event. Two rows may not say two things about one."""
-        content = hash(made.line)
-        known = self._said.setdefault(made.digest, content)
-        if known != content:
+        """Whether the event is to be written now: no earlier row has made it, and no later one adds
+        to it. Two rows may not say two things about one event."""
+        if made.rule.only:
+            self._gathered.enter(made.event, made.event["occurred_at"])
+            return False
+        if names := made.rule.added_up:
+            met = "new" if self._gathered.add_up(made.digest, made.event, names) else "other"
+        else:
+            met = self._gathered.meet(made.digest, made.line)
+        if met == "other":
+            self._contradicts(made.event)
             raise RowError(
                 Reason.CONFLICTING_DUPLICATE,
                 "",
-                "an earlier row says something else about the same event of this deal; "
-                "if they are two events, the mapping needs id_columns",
+                "an earlier row says something else about the same event of this deal; if they are "
+                "two events, the mapping needs id_columns; if parts of one, combine: sum",
             )
-        new = len(self._said) > self._events_known
-        self._events_known = len(self._said)
-        self.report.repeated += not new
-        return new
+        self.report.repeated += met == "same"
+        return met == "new" and not made.rule.added_up
 
-    def _count(self, made: Made) -> None:
-        report, event = self.report, made.event
-        what = str(event.get("stage") or made.rule.type)
-        at: datetime = event["occurred_at"]
+    def _contradicts(self, event: dict[str, Any]) -> None:
+        report = self.report
+        report.contradictions += 1
+        if "amount" in event:
+            known = report.contradicting_money.get(event["currency"], Decimal(0))
+            report.contradicting_money[event["currency"]] = known + Decimal(event["amount"])
+
+    def _gathered_lines(self) -> Iterator[bytes]:
+        """Events that only all rows together tell."""
+        for event in self._gathered.sums():
+            try:
+                check_money(event)
+            except RefusedError as refused:
+                why = refused.rejection
+                message = f"all rows of {event['event_id']} together: {why.message}"
+                self._reject(Path(), 0, RowError(why.reason, why.field, message))
+                event = {name: part for name, part in event.items() if name not in _MONEY}
+            yield self._written(event)
+        for event, changed in self._gathered.changes():
+            if changed:
+                yield self._written(event)
+            else:
+                self.report.unchanged += 1
+
+    def _written(self, event: dict[str, Any]) -> bytes:
+        self._count(event)
+        return _encode(event)
+
+    def _count(self, event: dict[str, Any]) -> None:
+        report = self.report
+        what = str(event.get("stage") or event["type"])
+        at = event["occurred_at"]
+        at = datetime.fromisoformat(at) if isinstance(at, str) else at
         report.events += 1
         report.by_stage[what] += 1
         report.first = at if report.first is None else min(report.first, at)

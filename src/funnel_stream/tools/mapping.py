@@ -49,6 +49,9 @@ class Value(_Model):
     column: str | None = None
     constant: str | list[str] | None = None
     split: str | None = Field(default=None, min_length=1)
+    combine: Literal["sum"] | None = Field(
+        default=None, description="Of an amount or a cost: what rows of one event say is added up."
+    )
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
@@ -200,6 +203,10 @@ class EventRule(_Model):
     when: Condition = {}
     optional: bool = Field(default=False, description="No date, no event; else a rejection.")
     attributes: dict[str, FromColumn] = {}
+    only: Literal["changes"] | None = Field(
+        default=None,
+        description="Of a history with a row for every edit: a stage is entered where it changes.",
+    )
     period: Literal["day", "week", "month"] | None = Field(
         default=None, description="Spends only: spread over the whole one in which the date lies."
     )
@@ -233,6 +240,23 @@ class EventRule(_Model):
                 )
         self._know_attributes()
         return self
+
+    @model_validator(mode="after")
+    def _gathers_what_it_can(self) -> Self:
+        if self.only and (self.stage is None or self.stage.column is None):
+            raise ValueError("only: changes is for events whose stage stands in a column")
+        wrong = [name for name, value in self.attributes.items() if value.combine]
+        for name in wrong:
+            if name not in ("amount", "cost"):
+                raise ValueError(f"attributes: {name} cannot be added up; amount and cost can")
+        if wrong and self.only:
+            raise ValueError("give either only: changes or combine: sum")
+        return self
+
+    @property
+    def added_up(self) -> tuple[str, ...]:
+        """Names of what is added up over the rows of one event."""
+        return tuple(name for name, value in self.attributes.items() if value.combine)
 
     def _know_attributes(self) -> None:
         known: tuple[str, ...] = ()
@@ -269,11 +293,8 @@ class Source(CsvFile):
 
     @model_validator(mode="after")
     def _identifies_events(self) -> Self:
-        spend = [rule for rule in self.events if rule.type == "spend_recorded"]
-        if self.deal_id is None and len(spend) < len(self.events):
+        if self.deal_id is None and any(rule.type != "spend_recorded" for rule in self.events):
             raise ValueError("deal_id is missing: name the column that holds the deal's id")
-        if spend and not self.id_columns:
-            raise ValueError("id_columns is missing: name the columns that tell spend rows apart")
         labels = [rule.label for rule in self.events]
         twice = next((label for label in labels if labels.count(label) > 1), None)
         if twice:
