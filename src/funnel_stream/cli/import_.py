@@ -3,7 +3,7 @@
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -60,6 +60,7 @@ def import_(
             raise UsageError("--check writes nothing; leave out --out and --broker")
     else:
         check_target(out, broker)
+    _spare([*files, mapping], out, rejects)
     with stoppable() as stop, progress_bar("import") as progress, _told(rejects) as tell:
         source = Import(load(mapping), files, on_reject=tell)
         source.on_progress = lambda done, total: progress(
@@ -81,6 +82,17 @@ def import_(
         raise typer.Exit(130)
     if strict and report.left_out:
         raise typer.Exit(1)
+
+
+def _spare(read: Sequence[Path], out: Path | None, rejects: Path | None) -> None:
+    """Raise ``UsageError`` where a file that is read, or written, is to be written over."""
+    taken = {path.resolve() for path in read}
+    for option, path in (("--out", out), ("--rejects", rejects)):
+        if path is None or path == Path("-") or (path.exists() and not path.is_file()):
+            continue
+        if path.resolve() in taken:
+            raise UsageError(f"{option} {path} would overwrite a file of this import")
+        taken.add(path.resolve())
 
 
 @contextmanager

@@ -290,21 +290,26 @@ class _Text:
     def _again(self, delimiter: str, row: int) -> Iterator[list[str]]:
         """All records from the beginning, of which the first is called ``row``."""
         self._row = row
-        reader = csv.reader(self._again_lines(), delimiter=delimiter)
+        # Else a text whose quote is not closed ends in one of the next rows, which is lost unsaid.
+        reader = csv.reader(self._again_lines(), delimiter=delimiter, strict=True)
         while True:
             try:
                 record = next(reader, None)
             except csv.Error as error:
-                raise InputError(
-                    f"{self._path}, row {self._row}: {error}",
-                    hint="A quote that opens there may never close.",
-                ) from error
+                raise self._misquoted(str(error)) from error
             if record is None:
                 return
-            if self._ended:
-                raise InputError(f"{self._path}, row {self._row}: a quote opens and never closes")
             yield record
             self._row += 1
+
+    def _misquoted(self, problem: str) -> InputError:
+        hint = "A quote that opens there may never close."
+        if self._ended:
+            problem = "a quote opens and never closes"
+        elif "expected after" in problem:
+            problem = "a text in quotes goes on after the quote that closes it"
+            hint += ' Within a text in quotes, a quote has to be doubled: "5"" pipe".'
+        return InputError(f"{self._path}, row {self._row}: {problem}", hint=hint)
 
     def _again_lines(self) -> Iterator[str]:
         self._ended = False

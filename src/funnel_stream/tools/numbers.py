@@ -40,9 +40,16 @@ _CURRENCIES: Final[dict[str, tuple[str, ...]]] = {
     **dict.fromkeys(("kr", "kr.", "Kr", "Kr."), ("DKK", "NOK", "SEK", "ISK")),
     **dict.fromkeys(("Fr", "Fr.", "SFr."), ("CHF",)),
     **dict.fromkeys(("Rs", "Rs."), ("INR", "PKR", "LKR", "NPR", "MUR", "SCR")),
-    "$": (),
+    "₭": ("LAK",), "₮": ("MNT",), "₡": ("CRC",), "₲": ("PYG",), "₵": ("GHS",), "৳": ("BDT",),
+    "៛": ("KHR",), "؋": ("AFN",), "﷼": ("IRR", "OMR", "QAR", "SAR", "YER"),
+    "$": (
+        "USD", "AUD", "ARS", "BBD", "BMD", "BND", "BRL", "BSD", "BZD", "CAD", "CLP", "COP", "CUP",
+        "DOP", "FJD", "GYD", "HKD", "JMD", "KYD", "LRD", "MOP", "MXN", "NAD", "NIO", "NZD", "SBD",
+        "SGD", "SRD", "TOP", "TTD", "TWD", "UYU", "WST", "XCD",
+    ),
 }  # fmt: skip
-"""What the signs and words of currencies may stand for; nothing: too many to tell."""
+"""What the signs and words of currencies may stand for; a sign that is not here, like the cent's,
+is no whole unit of any."""
 CURRENCY_WORDS: Final = frozenset(mark for mark in _CURRENCIES if category(mark[0]) != "Sc")
 """Those that are no single sign."""
 
@@ -113,7 +120,7 @@ def may_be(mark: str, code: str) -> bool:
     """Whether a currency's sign, word or code may stand for that currency."""
     if mark in DECIMALS:
         return mark == code
-    return code in _CURRENCIES.get(mark, ()) or not _CURRENCIES.get(mark)
+    return code in _CURRENCIES.get(mark, ())
 
 
 USUAL: Final = tuple(
