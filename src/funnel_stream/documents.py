@@ -104,15 +104,19 @@ def read(path: Path) -> Document:
     document = Document(path)
     try:
         root = yaml.compose(text, Loader=_Loader)
+        if root is not None:
+            document.value = _value(root, (), document, ())
     except yaml.MarkedYAMLError as error:
         raise _no_yaml(path, error) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is no YAML: {error}") from error
     except RecursionError:
         raise ConfigError(f"{path} is nested too deeply") from None
-    if root is not None:
-        document.value = _value(root, (), document, ())
     return document
+
+
+_MOST: Final = 100_000
+"""Keys and items of a file, counted again wherever an alias repeats them."""
 
 
 _ADVICE: Final = {
@@ -162,6 +166,11 @@ def _value(node: yaml.Node, place: Place, document: Document, within: tuple[int,
     if id(node) in within:
         document.mistakes.append(document.mistake(place, "this refers to itself"))
         return None
+    if len(document.lines) > _MOST:
+        raise ConfigError(
+            f"{document.path} has more than {_MOST:,} keys and items, with those that its aliases "
+            "repeat; write it without so many"
+        )
     within = (*within, id(node))
     if isinstance(node, yaml.MappingNode):
         found: dict[str, Any] = {}

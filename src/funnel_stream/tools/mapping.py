@@ -234,6 +234,8 @@ class EventRule(_Model):
             ("outcome", ACTIVITY_OUTCOMES),
         ):
             value = getattr(self, key)
+            if value and value.split is not None:
+                raise ValueError(f"{key} is one value, no list; leave out split")
             if value and value.constant is not None and value.constant not in known:
                 raise ValueError(
                     f"{key}: {value.constant!r} is none{suggest(str(value.constant), known)}"
@@ -268,6 +270,12 @@ class EventRule(_Model):
             if name not in known and name != "pipeline":
                 allowed = suggest(name, known) if known else "; there is: pipeline"
                 raise ValueError(f"attributes: {self.type} has no {name!r}{allowed}")
+        for name, value in self.attributes.items():
+            if name not in LIST_ATTRIBUTES and (value.split or isinstance(value.constant, list)):
+                raise ValueError(
+                    f"attributes: {name} is one value; only {' and '.join(LIST_ATTRIBUTES)} are "
+                    "lists"
+                )
 
     @property
     def label(self) -> str:
@@ -295,11 +303,22 @@ class Source(CsvFile):
     def _identifies_events(self) -> Self:
         if self.deal_id is None and any(rule.type != "spend_recorded" for rule in self.events):
             raise ValueError("deal_id is missing: name the column that holds the deal's id")
+        self._know_lookups()
         labels = [rule.label for rule in self.events]
         twice = next((label for label in labels if labels.count(label) > 1), None)
         if twice:
             raise ValueError(f"events: two are called {twice!r}; give them different names")
         return self
+
+    def _know_lookups(self) -> None:
+        later = {name for lookup in self.lookups for name in lookup.take}
+        for lookup in self.lookups:
+            if lookup.column in later:
+                raise ValueError(
+                    f"lookups: {lookup.column!r} is the key of {lookup.file}, but is taken from "
+                    "the same or a later lookup; put that one first"
+                )
+            later -= lookup.take.keys()
 
     def months(self) -> set[str]:
         """Columns that only date spends of whole months."""

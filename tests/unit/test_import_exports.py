@@ -1,0 +1,189 @@
+"""Imports as users make them: exports with their faults, and mappings with mistakes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import pytest
+from typer.testing import CliRunner
+
+from funnel_stream.cli.main import app
+from funnel_stream.errors import FunnelError
+
+DEALS: Final = """
+name: crm
+currency: EUR
+sources:
+  deals:
+    deal_id: id
+    events:
+      - {stage: lead, at: created}
+      - {stage: won, at: closed, when: {state: Won}, attributes: {amount: value}}
+      - {stage: lost, at: closed, when: {state: Lost}, attributes: {lost_reason: why}}
+"""
+HEADER: Final = "id,created,closed,state,value,why\n"
+
+
+class Found(NamedTuple):
+    refused: str
+    events: list[dict[str, Any]]
+    report: dict[str, Any]
+
+    def left_out(self) -> list[tuple[int, str, str]]:
+        return [(one["row"], one["reason"], one["field"]) for one in self.report["first_left_out"]]
+
+    def messages(self) -> list[str]:
+        return [one["message"] for one in self.report["first_left_out"]]
+
+    def of(self, stage: str) -> dict[str, dict[str, Any]]:
+        return {event["deal_id"]: event for event in self.events if event["stage"] == stage}
+
+
+Importing = Callable[..., Found]
+
+
+@pytest.fixture
+def importing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Importing:
+    """Import files (name → text or bytes) by a mapping, with the command; options, where it is
+    to refuse."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(mapping: str, *options: str, **files: str | bytes) -> Found:
+        Path("mapping.yaml").write_text(mapping, encoding="utf-8")
+        names = [f"{name}.csv" for name in files]
+        for name, content in zip(names, files.values(), strict=True):
+            Path(name).write_bytes(content.encode() if isinstance(content, str) else content)
+        command = ["import", *names, "-m", "mapping.yaml", *options]
+        if not options:
+            command += ["--out", "-", "--json"]
+        result = CliRunner().invoke(app, command)
+        if isinstance(error := result.exception, FunnelError):
+            return Found(f"{error.message} {error.hint}", [], {})
+        assert error is None
+        assert not options
+        events = [json.loads(line) for line in result.stdout.splitlines()]
+        return Found("", events, json.loads(result.stderr))
+
+    return run
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def test_a_quote_left_open_does_not_swallow_the_next_row(importing: Importing) -> None:
+    found = importing(
+        DEALS,
+        deals=HEADER + '1,2026-01-05,2026-02-01,Won,7,"Acme, 2026\n'
+        '2,2026-01-06,2026-02-02,Won,8,"Beta"\n',
+    )
+    assert "row 2: a text in quotes goes on after the quote that closes it" in found.refused
+    assert '5"" pipe' in found.refused
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--check", "--rejects", "deals.csv"),
+        ("--check", "--rejects", "./mapping.yaml"),
+        ("--out", "deals.csv"),
+        ("--out", "new", "--rejects", "./new"),
+    ],
+)
+def test_no_file_of_the_import_is_written_over(
+    importing: Importing, options: tuple[str, ...]
+) -> None:
+    table = HEADER + "1,2026-01-05,,Open,,\n"
+    found = importing(DEALS, *options, deals=table)
+    assert f"{options[-2]} {Path(options[-1])} would overwrite" in found.refused
+    assert Path("deals.csv").read_text() == table
+    assert not Path("new").exists()
+
+
+# --- amounts -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["$100", "50¢", "₿1"])
+def test_a_sign_that_is_not_the_euros_is_no_amount_in_euros(
+    importing: Importing, text: str
+) -> None:
+    found = importing(DEALS, deals=HEADER + f"1,2026-01-05,2026-02-01,Won,{text},\n")
+    assert "amount" not in found.of("won")["1"]
+    assert found.left_out() == [(2, "invalid_amount", "value")]
+    assert found.messages() == [
+        f"{text.strip('0123456789')!r} stands beside the number, but the currency is EUR"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "currency"),
+    [("$100", "USD"), ("100 $", "CAD"), ("$100", "MXN"), ("₭100", "LAK"), ("﷼ 100", "IRR")],
+)
+def test_a_sign_of_the_currency_is_read(importing: Importing, text: str, currency: str) -> None:
+    mapping = DEALS.replace("EUR", currency)
+    won = importing(mapping, deals=HEADER + f"1,2026-01-05,2026-02-01,Won,{text},\n").of("won")
+    assert (won["1"]["amount"], won["1"]["currency"]) == ("100", currency)
+
+
+# --- mappings ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [
+        ("{amount: {constant: [1, 2]}}", "amount is one value; only problems and desired_outcomes"),
+        ('{channel: {column: why, split: ";"}}', "channel is one value"),
+    ],
+)
+def test_only_lists_are_split_or_given_as_lists(
+    importing: Importing, attributes: str, said: str
+) -> None:
+    mapping = DEALS.replace("{amount: value}", attributes)
+    found = importing(mapping, deals=HEADER)
+    assert said in found.refused
+
+
+def test_a_stage_is_no_list(importing: Importing) -> None:
+    mapping = DEALS.replace("stage: lead", 'stage: {column: state, split: ","}')
+    assert "stage is one value, no list" in importing(mapping, deals=HEADER).refused
+
+
+LOOKUPS: Final = """
+name: crm
+sources:
+  deals:
+    file: deals*
+    deal_id: id
+    lookups:
+      - {file: accounts*, column: account, equals: key, take: [channel]}
+      - {file: people*, column: id, equals: key, take: [account]}
+    events:
+      - {stage: lead, at: created, attributes: {channel: channel}}
+"""
+
+
+def test_the_key_of_a_lookup_is_known_before_it(importing: Importing) -> None:
+    files = {
+        "deals": "id,created\n1,2026-01-05\n",
+        "accounts": "key,channel\nA,web\n",
+        "people": "key,account\n1,A\n",
+    }
+    found = importing(LOOKUPS, **files)
+    assert "'account' is the key of accounts*, but is taken from" in found.refused
+    *before, first, second, head, rule = LOOKUPS.splitlines()
+    turned = "\n".join([*before, second, first, head, rule])
+    assert importing(turned, **files).events[0]["channel"] == "web"
+
+
+def test_aliases_of_aliases_are_refused_before_they_fill_the_memory(importing: Importing) -> None:
+    lists = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lists += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
+    found = importing("\n".join(lists), deals=HEADER)
+    assert "has more than 100,000 keys and items" in found.refused
+
+
+@pytest.mark.parametrize("name", ["zip", "hex", "rot13", "idna", "undefined"])
+def test_a_codec_that_is_no_encoding_is_refused(importing: Importing, name: str) -> None:
+    mapping = DEALS.replace("deal_id: id", f"deal_id: id\n    encoding: {name}")
+    found = importing(mapping, deals=HEADER)
+    assert f"{name!r} is no encoding; write one like utf-8 or cp1252" in found.refused
