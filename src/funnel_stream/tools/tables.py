@@ -105,6 +105,8 @@ class Table:
         self._nameless = range(named, len(self.header))
         doubtful: Set[str] = set() if found.exact else asked
         self._doubtful = [place for place, name in enumerate(self.header) if name in doubtful]
+        keys = _keys(layout)
+        self._keys = [place for place, name in enumerate(self.header) if name in keys]
 
     def records(self) -> Iterator[tuple[int, list[str]]]:
         """Row number and texts, without the footer; empty rows are passed over, not uncounted."""
@@ -124,7 +126,7 @@ class Table:
             self.said.append(f"{self._path.name}: row {number} is left out as a footer: {texts}")
 
     def fit(self, record: list[str]) -> None:
-        """Raise ``RowError`` when the record does not fit the header, or a number is not exact."""
+        """Raise ``RowError`` when the record does not fit the header, or a number is not whole."""
         if len(record) != len(self.header):
             raise RowError(
                 "wrong_columns", "", f"has {len(record)} columns, the header {len(self.header)}"
@@ -144,6 +146,14 @@ class Table:
                     f"{record[place]} is a number of more than 15 digits, of which a spreadsheet "
                     "keeps no more; make it a text where it comes from",
                 )
+        for place in self._keys:
+            if _SHORTENED.fullmatch(record[place].strip()):
+                raise RowError(
+                    Reason.INVALID_VALUE,
+                    self.header[place],
+                    f"{record[place].strip()!r} is what a spreadsheet saves of a longer number, "
+                    "and perhaps of several; export the file again, and do not save it there",
+                )
 
     def explained(self, record: list[str], refused: RowError) -> RowError:
         """The refusal of a record; where it may be no data at all, with what to write then."""
@@ -156,6 +166,20 @@ class Table:
             f"{refused.message}; it looks like a total or footer row: footer_rows: N leaves out "
             "the last N rows" + (", skip such rows anywhere" if len(record) == wide else ""),
         )
+
+
+_SHORTENED: Final = re.compile(r"[0-9][.,][0-9]+E\+[0-9]{2,}")
+"""How a spreadsheet program shows, and saves as CSV, a long number: 1.23457E+11."""
+
+
+def _keys(layout: CsvFile) -> set[str]:
+    """The columns that tell whose a record is."""
+    if isinstance(layout, Lookup):
+        return {layout.equals}
+    if isinstance(layout, Source):
+        joined = (lookup.column for lookup in layout.lookups)
+        return {*layout.id_columns, *joined, *([layout.deal_id] if layout.deal_id else [])}
+    return set()
 
 
 def _asked(layout: CsvFile) -> set[str]:
