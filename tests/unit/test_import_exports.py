@@ -187,3 +187,58 @@ def test_a_codec_that_is_no_encoding_is_refused(importing: Importing, name: str)
     mapping = DEALS.replace("deal_id: id", f"deal_id: id\n    encoding: {name}")
     found = importing(mapping, deals=HEADER)
     assert f"{name!r} is no encoding; write one like utf-8 or cp1252" in found.refused
+
+
+# --- rows ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["1.23457E+11", "1,23457E+11"])
+def test_an_id_that_a_spreadsheet_has_shortened_is_none(importing: Importing, text: str) -> None:
+    rows = [f'"{text}",2026-01-05,,Open,,', "12E+5,2026-01-05,,Open,,"]
+    found = importing(DEALS, deals=HEADER + "\n".join(rows))
+    assert [event["deal_id"] for event in found.events] == ["12E+5"]
+    assert found.left_out() == [(2, "invalid_value", "id")]
+    assert repr(text) in found.messages()[0]
+    assert "export the file again" in found.messages()[0]
+
+
+def test_a_key_that_a_spreadsheet_has_shortened_finds_no_row(importing: Importing) -> None:
+    mapping = LOOKUPS.replace(
+        "      - {file: people*, column: id, equals: key, take: [account]}\n", ""
+    )
+    found = importing(
+        mapping,
+        deals="id,created,account\n1,2026-01-05,1.2E+11\n2,2026-01-05,A\n",
+        accounts="key,channel\n1.2E+11,web\nA,fair\n",
+    )
+    assert [(event["deal_id"], event["channel"]) for event in found.events] == [("2", "fair")]
+    assert sorted(found.left_out()) == [
+        (2, "invalid_value", "account"),
+        (2, "invalid_value", "key"),
+    ]
+
+
+def test_an_attribute_that_is_refused_does_not_take_its_event_along(importing: Importing) -> None:
+    mapping = DEALS.replace("{lost_reason: why}", "{lost_reason: why, score: value, owner: state}")
+    rows = [f"1,2026-01-05,2026-02-01,Lost,7,{'x' * 1001}", "2,2026-01-05,2026-02-01,Lost,1e10,y"]
+    found = importing(mapping, deals=HEADER + "\n".join(rows))
+    told = ("score", "lost_reason", "owner")
+    assert {
+        deal: [event.get(name) for name in told] for deal, event in found.of("lost").items()
+    } == {
+        "1": [7, None, "Lost"],
+        "2": [None, "y", "Lost"],
+    }
+    assert found.left_out() == [(2, "too_long", "why"), (3, "invalid_value", "value")]
+    assert {one["reason"]: one["number"] for one in found.report["left_out"]} == {
+        "too_long": 1,
+        "invalid_value": 1,
+    }
+
+
+def test_an_event_whose_pipeline_is_refused_is_in_no_other(importing: Importing) -> None:
+    mapping = DEALS.replace(
+        "stage: lead, at: created", "stage: lead, at: created, attributes: {pipeline: why}"
+    )
+    found = importing(mapping, deals=HEADER + f"1,2026-01-05,,Open,,{'x' * 1001}\n")
+    assert (found.events, found.left_out()) == ([], [(2, "too_long", "why")])

@@ -244,7 +244,13 @@ class Import:
         verdicts = self._decoder.decode(lines, [timestamp] * len(lines))
         for (number, made), verdict in zip(batch, verdicts, strict=True):
             try:
-                if (refused := _refusal(verdict, made.line)) is not None:
+                refused = _refusal(verdict, made.line)
+                while refused is not None and (rest := _without(made, refused.field)) is not None:
+                    column = self._makers[name].column_of(made.rule, refused.field)
+                    self._reject(path, number, RowError(refused.reason, column, refused.message))
+                    made = rest
+                    refused = _refusal(self._decoder.decode([made.line], [timestamp])[0], made.line)
+                if refused is not None:
                     column = self._makers[name].column_of(made.rule, refused.field)
                     if refused.reason is Reason.UNKNOWN_STAGE:
                         self.report.without_mapping[column, str(made.event["stage"])] += 1
@@ -325,6 +331,16 @@ class Import:
         if len(self.report.rejects) < LISTED:
             self.report.rejects.append(one)
         self.on_reject(one)
+
+
+def _without(made: Made, field: str) -> Made | None:
+    """The event without an attribute that is refused; None where it is nothing without that."""
+    if made.rule.type == "spend_recorded" or field == "pipeline":
+        return None
+    if field not in made.rule.attributes or field not in made.event:
+        return None
+    event = {name: value for name, value in made.event.items() if name != field}
+    return made._replace(event=event, line=_encode(event))
 
 
 def _refusal(verdict: Decoded | Amended | Rejection, line: bytes) -> Rejection | None:
