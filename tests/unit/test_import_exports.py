@@ -242,3 +242,31 @@ def test_an_event_whose_pipeline_is_refused_is_in_no_other(importing: Importing)
     )
     found = importing(mapping, deals=HEADER + f"1,2026-01-05,,Open,,{'x' * 1001}\n")
     assert (found.events, found.left_out()) == ([], [(2, "too_long", "why")])
+
+
+ITEMS: Final = """
+name: crm
+currency: EUR
+sources:
+  items:
+    deal_id: id
+    events:
+      - {stage: won, at: closed, attributes: {amount: {column: value, combine: sum}}}
+"""
+
+
+@pytest.mark.parametrize("values", [["", "5", "7"], ["5", "cheap", "7"], ["5", "7", "7 PLN"]])
+def test_a_part_without_an_amount_does_not_take_the_others_along(
+    importing: Importing, values: list[str]
+) -> None:
+    rows = [f"1,2026-02-01,{value}" for value in values]
+    found = importing(ITEMS, items="id,closed,value\n" + "\n".join(rows))
+    assert [(event["amount"], event["currency"]) for event in found.events] == [("12", "EUR")]
+    reasons = {"cheap": (3, "invalid_amount", "value"), "7 PLN": (4, "conflicting_duplicate", "")}
+    assert found.left_out() == [reasons[value] for value in values if value in reasons]
+
+
+def test_a_file_that_is_given_twice_does_not_count_twice(importing: Importing) -> None:
+    table = "id,closed,value\n1,2026-02-01,5\n"
+    refused = importing(ITEMS, "./items.csv", "--check", items=table).refused
+    assert "items.csv is given twice; its rows would count twice" in refused

@@ -57,8 +57,10 @@ class Gathered:
     def add_up(self, digest: bytes, event: dict[str, Any], names: tuple[str, ...]) -> bool:
         """Take a part of an event whose values of these names are added up; ``False`` if it says
         something else than the parts before."""
-        rest = {name: value for name, value in event.items() if name not in names}
-        given = {name: event[name] for name in names if name in event}
+        # A part without an amount has no currency: that is no contradiction.
+        apart = (*names, "currency")
+        rest = {name: value for name, value in event.items() if name not in apart}
+        given = {name: event[name] for name in apart if name in event}
         found = self._run("SELECT event, sums FROM sums WHERE digest = ?", (digest,)).fetchone()
         if found is None:
             self._place += 1
@@ -66,9 +68,12 @@ class Gathered:
             self._run("INSERT INTO sums VALUES (?, ?, ?, ?)", row)
             return True
         known, sums = found
-        if known != _encode(rest):
-            return False
         added = _decode(sums)
+        code = given.pop("currency", None)
+        if known != _encode(rest) or code not in (None, added.get("currency", code)):
+            return False
+        if code is not None:
+            added["currency"] = code
         for name, value in given.items():
             added[name] = f"{Decimal(added.get(name, 0)) + Decimal(value):f}"
         self._run("UPDATE sums SET sums = ? WHERE digest = ?", (_encode(added), digest))
