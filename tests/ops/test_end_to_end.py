@@ -13,7 +13,7 @@ from ops.study import statistic
 
 from tests.ops.company import CHANNEL as BROKEN_CHANNEL
 from tests.ops.prometheus import DEPLOYED
-from tests.ops.scene import Scene, scene, selectors
+from tests.ops.scene import DAY_SECONDS, Scene, scene, selectors
 
 pytestmark = pytest.mark.ops
 
@@ -162,3 +162,4 @@ def test_no_rule_failed(seen: Scene) -> None:
     assert len(groups) >= 8
     failed = [(r["name"], r["lastError"]) for g in groups for r in g["rules"] if r.get("lastError")]
     assert failed == []
+    assert all(group["evaluationTime"] < DAY_SECONDS / 24 for group in groups)
