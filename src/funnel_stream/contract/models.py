@@ -86,7 +86,7 @@ _DECIMALS: Final = [
     {"type": "string", "pattern": AMOUNT_PATTERN},
     {"type": "string", "pattern": MINUS_ZERO_PATTERN},
 ]
-BLANK: Final = {
+_BLANK: Final = {
     "type": "string",
     "pattern": BLANK_PATTERN,
     "description": "A blank text counts as not given.",
@@ -119,34 +119,29 @@ Score = Annotated[
     float,
     Field(ge=-MAX_SCORE, le=MAX_SCORE, allow_inf_nan=False),
     WithJsonSchema(
-        {"anyOf": [{"type": "number", "minimum": -MAX_SCORE, "maximum": MAX_SCORE}, BLANK]}
+        {"anyOf": [{"type": "number", "minimum": -MAX_SCORE, "maximum": MAX_SCORE}, _BLANK]}
     ),
     Wire(Any),
 ]
 ActivityOutcome = Annotated[
     Literal[ACTIVITY_OUTCOMES],  # type: ignore[valid-type]
-    WithJsonSchema({"anyOf": [{"type": "string", "enum": list(ACTIVITY_OUTCOMES)}, BLANK]}),
+    WithJsonSchema({"anyOf": [{"type": "string", "enum": list(ACTIVITY_OUTCOMES)}, _BLANK]}),
     Wire(str),
 ]
-Timestamp = Annotated[
+_Moment = Annotated[
     datetime,
     PlainValidator(_timestamp),
     PlainSerializer(lambda when: when.isoformat().replace("+00:00", "Z"), when_used="json"),
-    WithJsonSchema({"type": "string", "format": "date-time", "pattern": timestamps.PATTERN}),
+]
+_DATE_TIME: Final = {"type": "string", "format": "date-time", "pattern": timestamps.PATTERN}
+Timestamp = Annotated[
+    _Moment,
+    WithJsonSchema(_DATE_TIME),
     Wire(Annotated[str, StringConstraints(pattern=timestamps.PATTERN)]),
 ]
 GivenTimestamp = Annotated[
-    datetime,
-    PlainValidator(_timestamp),
-    PlainSerializer(lambda when: when.isoformat().replace("+00:00", "Z"), when_used="json"),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "format": "date-time", "pattern": timestamps.PATTERN},
-                BLANK,
-            ]
-        }
-    ),
+    _Moment,
+    WithJsonSchema({"anyOf": [_DATE_TIME, _BLANK]}),
     Wire(Annotated[str, StringConstraints(pattern=f"{timestamps.PATTERN}|{BLANK_PATTERN}")]),
 ]
 """A timestamp of a field that need not be given."""
