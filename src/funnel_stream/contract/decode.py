@@ -14,6 +14,7 @@ from funnel_stream.contract.event import (
     ACTIVITY_OUTCOMES,
     CLEARABLE,
     DIMENSIONS,
+    HELD,
     SPEND,
     STAGES,
     UPDATE,
@@ -40,7 +41,11 @@ _RANKS: Final = {stage: rank for rank, stage in enumerate(STAGES)}
 _CONVERTED: Final = frozenset(
     ("amount", "cost", "currency", "score", "first_touch_at", "offer_requested_at", "cleared")
 )
-_ACTIVITY_KINDS: Final = {said: kind for kind, said in ACTIVITY_OF.items()}
+_ACTIVITY_KINDS: Final[dict[tuple[str, str | None], int]] = {
+    **{said: kind for kind, said in ACTIVITY_OF.items()},
+    **{(activity, None): kind for kind, (activity, _) in ACTIVITY_OF.items() if kind in HELD},
+}
+"""Kinds by activity and outcome; one of which nothing is said took place."""
 _MILLION: Final = Decimal(1_000_000)
 _FLOAT_TELLS_APART: Final = 10**15
 
@@ -288,16 +293,14 @@ def _spend(record: dict[str, Any], value: bytes) -> tuple[dict[str, Any], _Reaso
 
 
 def _activity(activity: str, outcome: str | None) -> int:
-    """The kind of an activity; one of which nothing is said took place."""
-    said = outcome if outcome is not None and says(outcome) else ACTIVITY_OUTCOMES[0]
-    kind = _ACTIVITY_KINDS.get((activity, said))
-    if kind is None:
-        raise RefusedError(
-            Reason.INVALID_VALUE,
-            "outcome",
-            f"{shown(said)} is none of {', '.join(ACTIVITY_OUTCOMES)}",
-        )
-    return kind
+    """The kind of an activity whose outcome is blank, or none. Raises ``RefusedError``."""
+    if not says(outcome):
+        return _ACTIVITY_KINDS[activity, None]
+    raise RefusedError(
+        Reason.INVALID_VALUE,
+        "outcome",
+        f"{shown(outcome)} is none of {', '.join(ACTIVITY_OUTCOMES)}",
+    )
 
 
 def _score(score: object) -> int:

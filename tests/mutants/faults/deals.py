@@ -238,8 +238,8 @@ FAULTS = (
     Fault(
         "no-show-by-default",
         _DECODE,
-        "says(outcome) else ACTIVITY_OUTCOMES[0]",
-        "says(outcome) else ACTIVITY_OUTCOMES[1]",
+        "for kind, (activity, _) in ACTIVITY_OF.items() if kind in HELD",
+        "for kind, (activity, _) in ACTIVITY_OF.items() if kind not in HELD",
         "Activities without an outcome were not held.",
     ),
     Fault(
