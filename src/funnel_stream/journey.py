@@ -84,7 +84,7 @@ def append(row: bytes, event: Event) -> bytes | None:
                     return None
                 raise ConflictError(known)
     return b"\xdd%b%b%b" % (
-        (int.from_bytes(row[1:_HEADER], "big") + 1).to_bytes(4, "big"),
+        (size(row) + 1).to_bytes(4, "big"),
         row[_HEADER:],
         _encode_event(event),
     )
