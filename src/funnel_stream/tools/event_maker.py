@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from funnel_stream.contract import Reason
+from funnel_stream.contract import Reason, Rejection
 from funnel_stream.contract.event import STAGES, WON
 from funnel_stream.contract.money import DECIMALS, check_money
 from funnel_stream.contract.rejections import RefusedError
@@ -85,19 +85,17 @@ class EventMaker:
         """What is good of a row counts; what is not is told."""
         found = RowEvents([], [], [], [], False)
         dated = [
-            (rule, read)
+            (rule, self._rank(rule, row), read)
             for rule in self._source.events
             if holds(rule.when, row)
             if (read := self._occurred(rule, row, found)) is not None
         ]
-        moments = [
-            (rank, read) for rule, read in dated if (rank := self._rank(rule, row)) is not None
-        ]
+        moments = [(rank, read) for _, rank, read in dated if rank is not None]
         placed = iter(in_order_of_day(moments, self._zone))
         stages: list[tuple[int, datetime]] = []
-        for rule, read in dated:
+        for rule, rank, read in dated:
             at = read.at
-            if (rank := self._rank(rule, row)) is not None:
+            if rank is not None:
                 at = next(placed)
                 stages.append((rank, at))
             try:
@@ -106,7 +104,11 @@ class EventMaker:
                 found.problems.append(problem)
         return found._replace(backwards=_closes_first(stages))
 
-    def column_of(self, rule: EventRule, field: str) -> str:
+    def refusal(self, rule: EventRule, why: Rejection) -> RowError:
+        """What the contract refuses of an event, told of the column that says it."""
+        return RowError(why.reason, self._column_of(rule, why.field), why.message)
+
+    def _column_of(self, rule: EventRule, field: str) -> str:
         """The column that says a field of an event; the field itself where none does."""
         if field == "occurred_at":
             return rule.at.column
@@ -256,7 +258,7 @@ class EventMaker:
         the mapping. What cannot be is left out of an event of a deal, and makes none of a spend."""
         own = event.pop("currency", None)
         for key, amount in amounts.items():
-            column = self.column_of(rule, key)
+            column = self._column_of(rule, key)
             try:
                 code = self._currency(amount, own, column)
                 if code is not None and event.get("currency", code) != code:
@@ -268,16 +270,16 @@ class EventMaker:
                 exact = self._exact(amount.number, code, column, found)
                 check_money({key: exact, "currency": code})
             except (RowError, RefusedError) as refused:
-                problem = refused if isinstance(refused, RowError) else self._told(refused, rule)
+                problem = (
+                    refused
+                    if isinstance(refused, RowError)
+                    else self.refusal(rule, refused.rejection)
+                )
                 if rule.type == "spend_recorded":
                     raise problem from None
                 found.problems.append(problem)
             else:
                 event |= {key: exact, "currency": code}
-
-    def _told(self, refused: RefusedError, rule: EventRule) -> RowError:
-        why = refused.rejection
-        return RowError(why.reason, self.column_of(rule, why.field), why.message)
 
     def _currency(self, amount: Amount, own: str | None, column: str) -> str | None:
         """Raises ``RowError`` where two are named, or one that may be several."""

@@ -1,7 +1,7 @@
-"""Any CSV to contract events, by a mapping: streaming; of a row what is good counts."""
+"""Any table to contract events, by a mapping: streaming; of a row what is good counts."""
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -52,6 +52,10 @@ class Reject(NamedTuple):
     message: str
 
 
+def _sums() -> defaultdict[Any, Decimal]:
+    return defaultdict(Decimal)
+
+
 @dataclass
 class Report:
     """What became of the rows; complete once all lines have been taken."""
@@ -64,7 +68,7 @@ class Report:
     """Rows of histories in which the stage is the one before."""
     contradictions: int = 0
     """Rows that say something else than an earlier one about the same event."""
-    contradicting_money: dict[str, Decimal] = field(default_factory=dict)
+    contradicting_money: defaultdict[str, Decimal] = field(default_factory=_sums)
     """Sum of their amounts by currency."""
     rejects: list[Reject] = field(default_factory=list)
     """The first that were left out."""
@@ -85,7 +89,7 @@ class Report:
     first: datetime | None = None
     last: datetime | None = None
     """When the first and the last of the events occurred."""
-    money: dict[tuple[str, str], Decimal] = field(default_factory=dict)
+    money: defaultdict[tuple[str, str], Decimal] = field(default_factory=_sums)
     """Sum of the amounts by stage (or type) and currency."""
     without_mapping: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Texts that stand for no stage, by column."""
@@ -244,17 +248,17 @@ class Import:
         verdicts = self._decoder.decode(lines, [timestamp] * len(lines))
         for (number, made), verdict in zip(batch, verdicts, strict=True):
             try:
-                refused = _refusal(verdict, made.line)
-                while refused is not None and (rest := _without(made, refused.field)) is not None:
-                    column = self._makers[name].column_of(made.rule, refused.field)
-                    self._reject(path, number, RowError(refused.reason, column, refused.message))
+                while (refused := _refusal(verdict, made.line)) is not None:
+                    problem = self._makers[name].refusal(made.rule, refused)
+                    rest = _without(made, refused.field)
+                    if rest is None:
+                        if refused.reason is Reason.UNKNOWN_STAGE:
+                            stage = str(made.event["stage"])
+                            self.report.without_mapping[problem.field, stage] += 1
+                        raise problem
+                    self._reject(path, number, problem)
                     made = rest
-                    refused = _refusal(self._decoder.decode([made.line], [timestamp])[0], made.line)
-                if refused is not None:
-                    column = self._makers[name].column_of(made.rule, refused.field)
-                    if refused.reason is Reason.UNKNOWN_STAGE:
-                        self.report.without_mapping[column, str(made.event["stage"])] += 1
-                    raise RowError(refused.reason, column, refused.message)
+                    (verdict,) = self._decoder.decode([made.line], [timestamp])
                 if not self._is_new(made):
                     continue
             except RowError as problem:
@@ -288,8 +292,7 @@ class Import:
         report = self.report
         report.contradictions += 1
         if "amount" in event:
-            known = report.contradicting_money.get(event["currency"], Decimal(0))
-            report.contradicting_money[event["currency"]] = known + Decimal(event["amount"])
+            report.contradicting_money[event["currency"]] += Decimal(event["amount"])
 
     def _gathered_lines(self) -> Iterator[bytes]:
         """Events that only all rows together tell."""
@@ -298,7 +301,8 @@ class Import:
                 check_money(event)
             except RefusedError as refused:
                 why = refused.rejection
-                message = f"all rows of {event['event_id']} together: {why.message}"
+                whose = event.get("deal_id", event["event_id"])
+                message = f"all rows of {whose} together: {why.message}"
                 self._reject(Path(), 0, RowError(why.reason, why.field, message))
                 event = {name: part for name, part in event.items() if name not in _MONEY}
             yield self._written(event)
@@ -322,8 +326,7 @@ class Import:
         report.first = at if report.first is None else min(report.first, at)
         report.last = at if report.last is None else max(report.last, at)
         if "amount" in event:
-            key = what, event["currency"]
-            report.money[key] = report.money.get(key, Decimal(0)) + Decimal(event["amount"])
+            report.money[what, event["currency"]] += Decimal(event["amount"])
 
     def _reject(self, path: Path, row: int, refused: RowError) -> None:
         one = Reject(path.name, row, refused.reason, refused.field, refused.message)

@@ -5,6 +5,7 @@ Wherever a value is asked for, a text names a *column*; ``{constant: …}`` is a
 """
 
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo
@@ -134,10 +135,10 @@ class Column(_Model):
 
     @model_validator(mode="after")
     def _marks_differ(self) -> Self:
-        NumberFormat(self.decimal, self.thousands, self.remove)
+        _ = self.numbers  # which refuses one mark with two meanings
         return self
 
-    @property
+    @cached_property
     def numbers(self) -> NumberFormat:
         """How its numbers are written."""
         return NumberFormat(self.decimal, self.thousands, self.remove)
@@ -247,15 +248,14 @@ class EventRule(_Model):
     def _gathers_what_it_can(self) -> Self:
         if self.only and (self.stage is None or self.stage.column is None):
             raise ValueError("only: changes is for events whose stage stands in a column")
-        wrong = [name for name, value in self.attributes.items() if value.combine]
-        for name in wrong:
+        for name in self.added_up:
             if name not in ("amount", "cost"):
                 raise ValueError(f"attributes: {name} cannot be added up; amount and cost can")
-        if wrong and self.only:
+        if self.added_up and self.only:
             raise ValueError("give either only: changes or combine: sum")
         return self
 
-    @property
+    @cached_property
     def added_up(self) -> tuple[str, ...]:
         """Names of what is added up over the rows of one event."""
         return tuple(name for name, value in self.attributes.items() if value.combine)
