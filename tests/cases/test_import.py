@@ -13,6 +13,7 @@ from funnel_stream.definition import Definition
 from funnel_stream.errors import InputError
 from funnel_stream.tools.importer import Import
 from funnel_stream.tools.mapping import load
+from tests.mappings import DEALS
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC).timestamp()
 
@@ -28,25 +29,12 @@ def stages(events: list[dict[str, Any]]) -> list[tuple[str, str, str | None]]:
     return [(event["deal_id"], event["stage"], event.get("amount")) for event in events]
 
 
-DEALS = """
-name: crm
-currency: EUR
-sources:
-  deals:
-    deal_id: id
-    events:
-      - {stage: lead, at: created}
-      - {stage: won, at: closed, when: {state: Won}, attributes: {amount: value}}
-      - {stage: lost, at: closed, when: {state: Lost}, attributes: {lost_reason: reason}}
-"""
-
-
 def test_a_closing_to_come_costs_the_deal_nothing_but_itself(tmp_path: Path) -> None:
     """Case 09-future-close: a deal said to be won next Monday is a lead today."""
     events, run = imported(
         tmp_path,
         DEALS,
-        "id,created,state,closed,value,reason\n"
+        "id,created,state,closed,value,why\n"
         "1,2026-11-01,Open,2027-02-28,1000,\n"
         "2,2026-11-02,Won,2026-11-30,2000,\n"
         "3,2026-11-03,Won,2026-11-20,3000,\n",
@@ -149,7 +137,7 @@ def test_a_deal_closed_on_the_day_of_its_creation_is_closed(tmp_path: Path) -> N
     events, run = imported(
         tmp_path,
         DEALS,
-        "id,created,state,closed,value,reason\n"
+        "id,created,state,closed,value,why\n"
         "d1,2026-03-02T14:20:00Z,Won,2026-03-02,500,\n"
         "d2,2026-03-02T09:00:00Z,Lost,2026-03-02,,price\n"
         "d3,2026-03-02T09:00:00Z,Won,2026-03-09,700,\n",
@@ -168,7 +156,7 @@ def test_a_deal_closed_before_it_began_is_listed(tmp_path: Path) -> None:
     _, run = imported(
         tmp_path,
         DEALS,
-        "id,created,state,closed,value,reason\n"
+        "id,created,state,closed,value,why\n"
         "d1,2026-03-02T14:20:00Z,Won,2026-03-01,500,\n"
         "d2,2026-03-02T14:20:00Z,Won,2026-03-02T14:20:00Z,500,\n",
     )

@@ -10,18 +10,8 @@ from typer.testing import CliRunner
 
 from funnel_stream.cli.main import app
 from funnel_stream.errors import FunnelError
+from tests.mappings import DEALS
 
-DEALS: Final = """
-name: crm
-currency: EUR
-sources:
-  deals:
-    deal_id: id
-    events:
-      - {stage: lead, at: created}
-      - {stage: won, at: closed, when: {state: Won}, attributes: {amount: value}}
-      - {stage: lost, at: closed, when: {state: Lost}, attributes: {lost_reason: why}}
-"""
 HEADER: Final = "id,created,closed,state,value,why\n"
 
 
