@@ -43,8 +43,9 @@ _UNTESTED: Final = 'from_stage="lead", to_stage=~"potential|offer|negotiation"'
 """Tested are each step, sales conversion (lead to won) and acceptance (offer to won)."""
 
 
-def wilson(x: str, n: str, sign: str) -> str:
-    """A bound of Wilson's interval (1927) of ``x`` of ``n``; ``sign`` + or -.
+def wilson(x: str, n: str, ratio: str, sign: str) -> str:
+    """A bound of Wilson's interval (1927) of ``x`` of ``n``, which are in the ``ratio``; ``sign``
+    + or -.
 
     Where a period has more conversions than deals, it is no share: the band has its least width.
     """
@@ -52,7 +53,7 @@ def wilson(x: str, n: str, sign: str) -> str:
     square = round(z * z, 4)
     return (
         f"(\n  {x} + {round(square / 2, 4)}\n"
-        f"  {sign} {z} * sqrt(clamp_min({x} * ({n} - {x}) / ({n} > 0), 0)"
+        f"  {sign} {z} * sqrt(clamp_min({x} * (1 - {ratio}), 0)"
         f" + {round(square / 4, 4)})\n"
         f") / ({n} + {square})"
     )
@@ -65,7 +66,9 @@ def confidence() -> Group:
         if isinstance(kpi.shape, Ratios):
             x, n = f"{kpi.metric}_numerator", f"{kpi.metric}_denominator"
             for name, sign in (("lower", "-"), ("upper", "+")):
-                rules.append(Record(f"pipeline:{kpi.metric}:wilson_{name}95", wilson(x, n, sign)))
+                rules.append(
+                    Record(f"pipeline:{kpi.metric}:wilson_{name}95", wilson(x, n, kpi.metric, sign))
+                )
     return Group("funnel-confidence", rules)
 
 
@@ -151,11 +154,16 @@ def _statistic(level: Level) -> list[Record]:
         ),
         Record(
             level(CONVERSION, "wilson_upper95"),
-            wilson(level(CONVERTED, "sum"), level(DEALS, "sum"), "+"),
+            wilson(level(CONVERTED, "sum"), level(DEALS, "sum"), level(CONVERSION, "ratio"), "+"),
         ),
         Record(
             level(CONVERSION, "wilson_lower95_baseline"),
-            wilson(level(CONVERTED, "baseline"), level(DEALS, "baseline"), "-"),
+            wilson(
+                level(CONVERTED, "baseline"),
+                level(DEALS, "baseline"),
+                level(CONVERSION, "baseline"),
+                "-",
+            ),
         ),
     ]
 
