@@ -13,7 +13,7 @@ from ops.study import statistic
 
 from tests.ops.company import CHANNEL as BROKEN_CHANNEL
 from tests.ops.prometheus import DEPLOYED
-from tests.ops.scene import DAY_SECONDS, Scene, scene, selectors
+from tests.ops.scene import Scene, scene, selectors
 
 pytestmark = pytest.mark.ops
 
@@ -162,4 +162,11 @@ def test_no_rule_failed(seen: Scene) -> None:
     assert len(groups) >= 8
     failed = [(r["name"], r["lastError"]) for g in groups for r in g["rules"] if r.get("lastError")]
     assert failed == []
-    assert all(group["evaluationTime"] < DAY_SECONDS / 24 for group in groups)
+
+
+def test_rules_keep_up(seen: Scene) -> None:
+    """Evaluated sixty times as often as shipped, beside all other programs of the story, each group
+    is on time more often than not."""
+    missed = seen.prometheus.missed()
+    assert len(missed) >= 8
+    assert {group: share for group, share in missed.items() if share >= 0.5} == {}
