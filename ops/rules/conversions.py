@@ -66,9 +66,8 @@ def confidence() -> Group:
         if isinstance(kpi.shape, Ratios):
             x, n = f"{kpi.metric}_numerator", f"{kpi.metric}_denominator"
             for name, sign in (("lower", "-"), ("upper", "+")):
-                rules.append(
-                    Record(f"pipeline:{kpi.metric}:wilson_{name}95", wilson(x, n, kpi.metric, sign))
-                )
+                band = wilson(x, n, f"{x} / ({n} > 0)", sign)
+                rules.append(Record(f"pipeline:{kpi.metric}:wilson_{name}95", band))
     return Group("funnel-confidence", rules)
 
 
