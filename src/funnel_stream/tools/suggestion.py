@@ -19,6 +19,8 @@ from funnel_stream.tools.suggestion_yaml import source, unused
 _DATE_OF_EXPORT: Final = re.compile(r"[\s_.()-]*[0-9][0-9\s_.()T-]*$")
 _SPECIAL: Final = re.compile(r"([*?[])")
 _LONGEST_NAME: Final = 40
+_HINTS: Final = 5
+"""So many lookups are hinted at for each source."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ def suggested(
     """
     tables = survey(paths, on_progress)
     plans = [planned(table) for table in tables]
+    if any(plan.events and plan.deal_id and not plan.guessed for plan in plans):
+        for plan in plans:
+            if plan.events and plan.guessed:
+                plan.reason = f"{plan.deal_id!r} may be an id of something else than deals"
+                plan.events, plan.deal_id = [], None
     used = [plan for plan in plans if plan.events]
     others = [plan for plan in plans if not plan.events]
     said = [f"{_files(plan.table)}: {plain(plan.reason)}" for plan in others]
@@ -182,6 +189,7 @@ def _apart(plans: Sequence[Plan], patterns: Sequence[str | None]) -> bool:
 
 def _lookups(plan: Plan, others: Sequence[Plan]) -> Iterator[str]:
     """Hints, as comments, at tables of which a column looks like the key of a row's text."""
+    found = 0
     for other in others:
         for key in other.table.usable():
             if key.repeats > 1.01 or not key.kept or key.filled < key.rows:
@@ -190,6 +198,9 @@ def _lookups(plan: Plan, others: Sequence[Plan]) -> Iterator[str]:
             if column is None:
                 continue
             taken = [one.name for one in other.table.usable() if one is not key][:8]
+            found += 1
+            if found > _HINTS:
+                return
             yield f"    # perhaps, with {_files(other.table)}:"
             yield "    # lookups:"
             yield (

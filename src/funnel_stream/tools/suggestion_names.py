@@ -30,8 +30,8 @@ def _phrases(text: str) -> tuple[tuple[str, ...], ...]:
 _NOUNS: Final = frozenset(
     word
     for phrase in _phrases(
-        "deal, deals, opportunity, opportunities, opp, lead, leads, mql, hs, v2, contact, crm, "
-        "record, oportunidad, oportunidade, opportunite, opportunita, szansa, сделка, сделки, "
+        "deal, deals, opportunity, opportunities, opp, lead, leads, mql, hs, v2, crm, record, "
+        "oportunidad, oportunidade, opportunite, opportunita, szansa, сделка, сделки, "
         "verkaufschance, chance, negocio"
     )
     for word in phrase
@@ -55,14 +55,15 @@ _ROLES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
         ),
         "title": (
             "deal name, opportunity name, title, name, subject, deal, opportunity, bezeichnung, "
-            "titel, nombre, nom, nome, nazwa, название, email, e mail"
+            "titel, nombre, nom, nome, nazwa, название, email, e mail, dealname"
         ),
         "stage": (
             "deal stage, stage name, stage, to stage, new stage, sales stage, pipeline stage, "
             "status, deal status, lead status, phase, sales phase, verkaufsphase, vertriebsphase, "
             "stufe, stadium, etapa, etape, fase, fase de ventas, etap, etap sprzedazy, statut, "
             "estado, stato, stan, стадия, стадия сделки, этап, статус, lifecycle stage, deal "
-            "state, state, outcome, result, won lost, ergebnis, resultat"
+            "state, state, outcome, result, won lost, ergebnis, resultat, stage id, dealstage, "
+            "status id, sales stage name, current stage, deal stage name"
         ),
         "lead": (
             "create date, created date, created at, created on, created, created time, creation "
@@ -106,13 +107,15 @@ _ROLES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
             "sum, total, amount usd, acv, tcv, arr, mrr, betrag, auftragswert, auftragssumme, "
             "umsatz, wert, volumen, auftragsvolumen, summe, netto, importe, monto, valor, montant, "
             "valeur, prix, importo, valore, kwota, wartosc, cena, bedrag, waarde, сумма, "
-            "стоимость, belopp, belob, castka"
+            "стоимость, belopp, belob, castka, expected amount, expected value, estimated value, "
+            "estimated revenue, est revenue, deal size usd"
         ),
         "cost": (
             "cost, costs, spend, spent, amount spent, ad spend, total cost, expense, expenses, "
             "kosten, ausgaben, werbekosten, mediakosten, coste, gasto, gastos, costo, costi, "
             "spesa, cout, couts, depense, depenses, koszt, koszty, wydatki, custo, uitgaven, "
-            "расход, расходы, затраты, budget"
+            "расход, расходы, затраты, budget, cost amount, spend amount, ad cost, media cost, "
+            "media spend, amount spent eur"
         ),
         "currency": (
             "currency, deal currency, currency code, currency iso code, currency of value, amount "
@@ -139,7 +142,8 @@ _ROLES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
             "person, sr id, owner id, deal owner id, verantwortlich, verantwortlicher, zustandig, "
             "zustandiger, besitzer, inhaber, bearbeiter, betreuer, vertriebler, propietario, "
             "responsable, proprietaire, proprietario, responsabile, wlasciciel, opiekun, "
-            "handlowiec, vendedor, eigenaar, verkoper, ответственный, agare, ejer"
+            "handlowiec, vendedor, eigenaar, verkoper, ответственный, agare, ejer, manager id, "
+            "sales manager, manager, hubspot owner id, sales owner, rep id, rep name"
         ),
         "product": (
             "product, product name, products, product line, produkt, artikel, producto, produit, "
@@ -163,12 +167,13 @@ _ROLES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
             "grund, grund fur verlust, ablehnungsgrund, absagegrund, reason, motivo de perdida, "
             "razon de perdida, raison de la perte, motif de perte, motivo perdita, motivo della "
             "perdita, powod utraty, powod przegranej, powod, motivo da perda, verliesreden, reden, "
-            "причина отказа, причина проигрыша"
+            "причина отказа, причина проигрыша, closed lost reason description"
         ),
         "month": (
             "month, date, day, week, period, monat, datum, tag, woche, zeitraum, mes, fecha, dia, "
             "mois, jour, semaine, mese, data, giorno, miesiac, dzien, maand, месяц, дата, start, "
-            "reporting starts, week of, week starting, month starting"
+            "reporting starts, week of, week starting, month starting, cost date, spend date, "
+            "period start, month start"
         ),
         "is_won": "is won, is closed won, closed won, won",
         "is_lost": "is closed lost, is lost, closed lost, lost",

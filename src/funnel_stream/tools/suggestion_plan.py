@@ -7,7 +7,7 @@ from typing import Final
 from funnel_stream.contract.event import STAGES
 from funnel_stream.tools.suggestion_columns import Profile
 from funnel_stream.tools.suggestion_dates import DateChoice
-from funnel_stream.tools.suggestion_names import is_foreign, named, rank, words
+from funnel_stream.tools.suggestion_names import is_foreign, rank, words
 from funnel_stream.tools.suggestion_numbers import NumberChoice
 from funnel_stream.tools.suggestion_roles import (
     CLOSED,
@@ -52,6 +52,8 @@ class Plan:
     table: Survey
     deal_id: str | None = None
     id_note: str = ""
+    guessed: bool = False
+    """The name of the id does not say that it is one of deals."""
     dates: dict[str, DateChoice] = field(default_factory=dict)
     numbers: dict[str, NumberChoice] = field(default_factory=dict)
     stages: dict[str, StageTexts] = field(default_factory=dict)
@@ -105,6 +107,7 @@ class _Planner:
             return plan
         plan.deal_id = key.name
         if not sure:
+            plan.guessed = True
             plan.id_note = "UNSURE: its name does not say so, but its texts are all different"
         if history is not None and told is not None:
             self._history(history, told)
@@ -113,7 +116,11 @@ class _Planner:
                 f"rows of one {key.name!r} repeat, {key.repeats:.1f} on average, and no column of "
                 "stages with a date makes a history of them"
             )
+        elif (own := columns.own_id(key)) is not None and rank(own.name, "id") is None:
+            plan.reason = f"its rows are those of {own.name!r}; {key.name!r} only refers to a deal"
         else:
+            if own is not None and rank(key.name, "id") is None:
+                plan.id_note = f"UNSURE: this, or {own.name!r}"
             self._snapshot(stage, outcome)
         if not plan.events and not plan.reason:
             seen = ", ".join(repr(name) for name in self._columns.dates) or "none"
@@ -121,6 +128,7 @@ class _Planner:
                 "no date was found at which a deal entered a stage: it would be called like "
                 f"Create Date, Close Date or Date entered …; columns with dates: {seen}"
             )
+            plan.reason = "; ".join([plan.reason, *plan.notes])
         if not plan.events:
             plan.deal_id = None
         return plan
@@ -222,25 +230,25 @@ class _Planner:
             events.append(Event(self._use_date(created), stage="lead"))
         elif dated["lead"]:
             name, guess = dated["lead"][0]
-            events.append(self._at_its_date("lead", name, guess, first=True))
+            events.append(self._at_its_date("lead", name, guess, 1))
         for entered in STAGES[1:5]:
-            for position, (name, guess) in enumerate(dated[entered]):
-                events.append(self._at_its_date(entered, name, guess, first=not position))
+            for place, (name, guess) in enumerate(dated[entered], start=1):
+                events.append(self._at_its_date(entered, name, guess, place))
         if stage is not None and len(events) <= 1:
             events += self._present_stage(stage, outcome)
         events += self._closings(outcome, closed, dated)
-        if not events and (name := self._columns.dated("history")) is not None:
-            events.append(Event(self._use_date(name), stage="lead"))
+        if not events and (only := self._columns.dated("history")) is not None:
+            events.append(Event(self._use_date(only), stage="lead"))
             events[0].notes.append("UNSURE: that its date is when a deal began")
         plan.events = events
         if events:
             self._tell_attributes(events)
             self._tell_of_gaps(events)
 
-    def _at_its_date(self, stage: str, name: str, guess: Guess, *, first: bool) -> Event:
+    def _at_its_date(self, stage: str, name: str, guess: Guess, place: int) -> Event:
         event = Event(self._use_date(name), stage=stage, optional=True)
-        if not first:
-            event.name = "_".join(named(name))[:40] or name
+        if place > 1:
+            event.name = f"{stage}_{place}"
         if not guess.sure:
             event.notes.append(f"UNSURE: whether {name!r} is the stage {stage}")
         return event

@@ -123,6 +123,13 @@ class Columns:
             return (strong or weak)[0], True
         return next(self._guessed_ids(), None), False
 
+    def own_id(self, key: Profile) -> Profile | None:
+        """A column before the id of the deal that numbers the rows: they are of something else."""
+        for one in self.all[: self.all.index(key)]:
+            if {"id", "nr", "number"} & set(words(one.name)[-1:]) and one.repeats == 1:
+                return one if one.filled == one.rows else None
+        return None
+
     def _guessed_ids(self) -> Iterator[Profile]:
         unique = [one for one in self.all if self._is_id(one) and one.repeats < 1.01]
         called = [one for one in unique if {"id", "nr", "no", "number"} & set(words(one.name))]
@@ -171,7 +178,7 @@ class Columns:
 
     def money(self, role: str, taken: set[str]) -> Money:
         """The amount or cost with the best name, and its currency; none of ``taken``."""
-        for one in self.ranked(role, lambda one: not is_foreign(one.name)):
+        for one in self.ranked(role):
             number = one.numbers.choice(self._comma)
             if number is None or one.name in taken or one.name in self.dates:
                 continue
