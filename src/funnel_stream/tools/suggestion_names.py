@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-from funnel_stream.contract.money import DECIMALS
-
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _ASIDE: Final = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _WORD: Final = re.compile(r"[^\W_]+")
+_CURRENCIES: Final = frozenset(
+    {"AED", "AUD", "BRL", "CAD", "CHF", "CNY", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF", "ILS"}
+    | {"INR", "JPY", "MXN", "NOK", "NZD", "PLN", "RON", "RUB", "SEK", "SGD", "UAH", "USD", "ZAR"}
+)
+"""Those that names of columns name; other codes are words, too, like ALL, TOP and TRY."""
 _LONGEST: Final = 500
 """So much of a text is looked at."""
 
@@ -200,7 +203,7 @@ def named(name: str) -> tuple[str, ...]:
     """The words that tell what a column is for: without what is in brackets, without its
     currency, without the nouns of the table before it."""
     found = words(_ASIDE.sub(" ", name)) or words(name)
-    while len(found) > 1 and found[-1].upper() in DECIMALS:
+    while len(found) > 1 and found[-1].upper() in _CURRENCIES:
         found = found[:-1]
         if len(found) > 1 and found[-1] == "in":
             found = found[:-1]
@@ -231,11 +234,10 @@ def is_foreign(name: str) -> bool:
 
 
 def currency_in(name: str) -> str | None:
-    """The currency that a name names: ``Amount (EUR)``, ``amount_usd``."""
-    for token in re.findall(r"[^\W_]+|€", name):
-        code = "EUR" if token == "€" else token.upper()
-        if code in DECIMALS and (token.isupper() or token == name.rpartition("_")[2]):
-            return code
+    """The usual currency that a name ends with: ``Amount (EUR)``, ``amount_usd``."""
+    for token in (*words(name)[-1:], *(["eur"] if "€" in name else [])):
+        if token.upper() in _CURRENCIES:
+            return token.upper()
     return None
 
 

@@ -8,7 +8,7 @@ from funnel_stream.tools.suggestion_dates import DateChoice
 from funnel_stream.tools.suggestion_numbers import NumberChoice
 from funnel_stream.tools.suggestion_plan import Event, Plan
 from funnel_stream.tools.suggestion_stages import OPEN, Guess
-from funnel_stream.tools.suggestion_texts import number, quoted, told
+from funnel_stream.tools.suggestion_texts import number, plain, quoted, told
 
 _EXAMPLES = 8
 _FEW = 3
@@ -36,12 +36,12 @@ def source(name: str, pattern: str | None, plan: Plan, lookups: Sequence[str]) -
     if plan.deal_id is not None:
         yield from _deal_id(plan, by_name[plan.deal_id])
     columns = list(_columns(plan, by_name))
-    if columns:
+    if any(not _is_comment(line) for line in columns):
         yield "    columns:"
-        yield from columns
+    yield from columns
     yield from lookups
     for note in plan.notes:
-        yield f"    # {note}".replace("\n", " ")
+        yield f"    # {plain(note)}"
     yield "    events:"
     for event in plan.events:
         yield from _event(event)
@@ -50,7 +50,7 @@ def source(name: str, pattern: str | None, plan: Plan, lookups: Sequence[str]) -
 
 def _deal_id(plan: Plan, one: Profile) -> Iterator[str]:
     many = "all different" if one.repeats == 1 else f"{one.repeats:.1f} rows of each"
-    note = f"; {plan.id_note}" if plan.id_note else ""
+    note = f"; {plain(plan.id_note)}" if plan.id_note else ""
     yield f"    deal_id: {quoted(one.name)} # like {_like(one)}; {many}{note}"
     if one.missing:
         yield f"    # {number(one.missing, 'row')} without it"
@@ -69,11 +69,15 @@ def _columns(plan: Plan, by_name: Mapping[str, Profile]) -> Iterator[str]:
             keys += _stages(plan.stages[name], one)
         elif name in plan.currencies:
             keys += _currencies(plan.currencies[name])
-        if not any(not key.lstrip().startswith("#") for key in keys):
-            yield from (key.removeprefix("  ") for key in keys)
+        if all(map(_is_comment, keys)):
+            yield from (f"      # {told(name)}: {key.lstrip(' #')}" for key in keys)
             continue
         yield f"      {quoted(name)}:"
         yield from keys
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith("#")
 
 
 def _examples(one: Profile, most: int = _FEW) -> str:
@@ -177,7 +181,7 @@ def _currencies(texts: Sequence[tuple[str, int, str | None]]) -> Iterator[str]:
 
 def _event(event: Event) -> Iterator[str]:
     for note in event.notes:
-        yield f"      # {note}".replace("\n", " ")
+        yield f"      # {plain(note)}"
     stage = f"{{column: {quoted(event.stage_column)}}}" if event.stage_column else event.stage
     keys = []
     if event.type != "stage_changed":
