@@ -409,6 +409,13 @@ def test_control_characters_reach_neither_the_terminal_nor_a_comment(
     assert "\\x1b[31m" in found.mapping
 
 
+def test_stages_of_strange_signs_are_keys_that_yaml_takes(suggesting: Suggesting) -> None:
+    strange = "\U000e0001" * 100
+    rows = f"1,2026-01-05,2026-02-01,Won {strange[:90]},5,EUR\n2,2026-01-05,,{strange},5,EUR\n"
+    found = suggesting({"d.csv": DEALS + rows})
+    assert ("1", "won", "2026-02-01T00:00:00Z") in found.events
+
+
 # --- refusals -------------------------------------------------------------------------------------
 
 

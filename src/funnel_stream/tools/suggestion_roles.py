@@ -16,6 +16,8 @@ from funnel_stream.tools.suggestion_tables import Survey
 
 MANY_STAGES: Final = 100
 """A column with more texts than that is none of stages."""
+_LONGEST: Final = 100
+"""A text of stages is no longer: a key of YAML, even if every character has to be escaped."""
 HISTORY: Final = 1.2
 """From so many rows of a deal on, on average, a table is a history."""
 CLOSED: Final = ("won", "lost")
@@ -75,7 +77,7 @@ class Columns:
             if one.name not in self.dates
             and one.kept
             and one.distinct <= MANY_STAGES
-            and one.longest <= 200
+            and one.longest <= _LONGEST
         }
 
     @staticmethod
@@ -259,6 +261,8 @@ _CURRENCIES: Final = {
 
 def _code(text: str) -> str | None:
     """The ISO 4217 code that a text of a currency column stands for."""
+    if len(text) > _LONGEST:
+        return None
     if text.upper() in DECIMALS:
         return text.upper()
     codes = {word for word in text.split() if word in DECIMALS}
