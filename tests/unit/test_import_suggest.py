@@ -1,5 +1,6 @@
 """A first mapping for exports that nobody has described: it loads, and imports what they say."""
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 from funnel_stream.cli.main import app
 from funnel_stream.errors import FunnelError
 from funnel_stream.tools.mapping import load
+from tests.unit.test_spreadsheets import workbook
 
 
 class Found(NamedTuple):
@@ -378,6 +380,29 @@ def test_titles_above_and_totals_below_are_no_data(suggesting: Suggesting) -> No
     assert [event[:2] for event in found.events] == [("1", "lead"), ("1", "won"), ("2", "lead")]
     assert "skip_rows: 2" in found.mapping
     assert "footer_rows: 1" in found.mapping
+
+
+def test_a_workbook_and_a_packed_file(suggesting: Suggesting) -> None:
+    pytest.importorskip("python_calamine")
+    head = ["Report of January"], [None, None]
+    rows = [
+        ["Deal ID", "Created", "Closed", "Status", "Amount", "Currency"],
+        [1001, (46027.5, "datetime"), (46054, "date"), "Won", 1234.5, "EUR"],
+        [1002, (46028.5, "datetime"), None, "Open", 99, "EUR"],
+    ]
+    table = DEALS + "1,2026-01-05,2026-02-01,Lost,5,EUR\n"
+    found = suggesting(
+        {"w.xlsx": workbook(Deals=[*head, *rows]), "d.csv.gz": gzip.compress(table.encode())}
+    )
+    assert sorted(found.events) == [
+        ("1", "lead", "2026-01-05T00:00:00Z"),
+        ("1", "lost", "2026-02-01T00:00:00Z"),
+        ("1001", "lead", "2026-01-05T12:00:00Z"),
+        ("1001", "won", "2026-02-01T00:00:00Z"),
+        ("1002", "lead", "2026-01-06T12:00:00Z"),
+    ]
+    assert found.event("1001", "won")["amount"] == "1234.5"
+    assert found.left_out == 0
 
 
 def test_ids_of_other_things_make_no_deals(suggesting: Suggesting) -> None:
