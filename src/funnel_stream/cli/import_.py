@@ -13,6 +13,7 @@ from rich.console import Console
 
 from funnel_stream.cli.delivery import check_target, deliver, progress_bar, stoppable
 from funnel_stream.cli.import_report import as_json, show
+from funnel_stream.cli.import_suggest import suggest as write_suggestion
 from funnel_stream.errors import UsageError
 from funnel_stream.tools.importer import Import, Reject
 from funnel_stream.tools.mapping import load
@@ -23,7 +24,9 @@ def import_(
         list[Path],
         typer.Argument(help="CSV or XLSX files of the mapping, lookups too, in any order."),
     ],
-    mapping: Annotated[Path, typer.Option("--mapping", "-m", help="What the columns mean (YAML).")],
+    mapping: Annotated[
+        Path | None, typer.Option("--mapping", "-m", help="What the columns mean (YAML).")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Write the events to this file; - is standard output."),
@@ -43,6 +46,9 @@ def import_(
     as_object: Annotated[
         bool, typer.Option("--json", help="Report as JSON, with --out - on standard error.")
     ] = False,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Write a first mapping for the files instead.")
+    ] = False,
 ) -> None:
     """Turn any table into funnel events with a declarative mapping.
 
@@ -50,11 +56,30 @@ def import_(
     with row, column and value. Events have the same ids each time, so that a
     second import of the same files changes nothing.
 
+    Without a mapping begin with --suggest: it writes one by what the files
+    hold, with comments, and says what it would import. Correct it, then check.
+
     \b
+    funnel-stream import leads.csv deals.xlsx --suggest --out mapping.yaml
     funnel-stream import leads.csv deals.xlsx -m mapping.yaml --check
     funnel-stream import leads.csv deals.xlsx -m mapping.yaml --out events.ndjson
     funnel-stream import leads.csv -m mapping.yaml --broker localhost:9092
     """
+    if suggest:
+        given = {
+            "--mapping": mapping is not None,
+            "--broker": broker is not None,
+            "--rejects": rejects is not None,
+            "--check": check,
+            "--strict": strict,
+            "--json": as_object,
+        }
+        write_suggestion(files, out, [option for option, is_given in given.items() if is_given])
+        return
+    if mapping is None:
+        raise UsageError(
+            "give the mapping with --mapping FILE", hint="--suggest writes a first one."
+        )
     if check:
         if out is not None or broker is not None:
             raise UsageError("--check writes nothing; leave out --out and --broker")

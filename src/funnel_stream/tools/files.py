@@ -266,7 +266,7 @@ class _Text:
         return self._layout.delimiter or told["sign"]
 
     def _found_out(self, headers: dict[str, list[str]], asked: Set[str]) -> str:
-        fitting = [sign for sign, header in headers.items() if asked <= set(header)]
+        fitting = [sign for sign, header in headers.items() if asked and asked <= set(header)]
         if not fitting:
             widest = max(map(len, headers.values()))
             fitting = [sign for sign, header in headers.items() if len(header) == widest]

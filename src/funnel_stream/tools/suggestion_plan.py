@@ -1,0 +1,361 @@
+"""From what columns hold to what they may mean: the events that a table can make."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from funnel_stream.contract.event import STAGES
+from funnel_stream.tools.suggestion_columns import Profile
+from funnel_stream.tools.suggestion_dates import DateChoice
+from funnel_stream.tools.suggestion_names import is_foreign, rank, words
+from funnel_stream.tools.suggestion_numbers import NumberChoice
+from funnel_stream.tools.suggestion_roles import (
+    CLOSED,
+    FALSE,
+    HISTORY,
+    TRUE,
+    Columns,
+    StageTexts,
+    is_text,
+    texts,
+)
+from funnel_stream.tools.suggestion_stages import OPEN, Guess, stage_of_date
+from funnel_stream.tools.suggestion_tables import Survey
+
+_SPENT: Final = frozenset({"spend", "spending", "cost", "costs", "kosten", "budget", "ausgaben"})
+"""Words in the name of a file whose amounts are spends."""
+
+Condition = dict[str, list[str]]
+
+
+@dataclass
+class Event:
+    """One event rule to be written, and what there is to say of it."""
+
+    at: str
+    type: str = "stage_changed"
+    stage: str = ""
+    stage_column: str = ""
+    name: str = ""
+    when: Condition = field(default_factory=dict)
+    optional: bool = False
+    attributes: dict[str, str] = field(default_factory=dict)
+    only_changes: bool = False
+    period: str = ""
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Plan:
+    """What a table can be read as. Without events ``reason`` says what is missing."""
+
+    table: Survey
+    deal_id: str | None = None
+    id_note: str = ""
+    guessed: bool = False
+    """The name of the id does not say that it is one of deals."""
+    dates: dict[str, DateChoice] = field(default_factory=dict)
+    numbers: dict[str, NumberChoice] = field(default_factory=dict)
+    stages: dict[str, StageTexts] = field(default_factory=dict)
+    """Of stage columns: every text, its rows, and what it stands for."""
+    currencies: dict[str, list[tuple[str, int, str | None]]] = field(default_factory=dict)
+    """Of currency columns: texts that are no codes, and the code."""
+    events: list[Event] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    reason: str = ""
+    money: bool = False
+    """Amounts are read of which nothing in the table tells the currency."""
+    hints: list[str] = field(default_factory=list)
+    """Currencies that names of columns mention."""
+
+    def used(self) -> set[str]:
+        """The columns that the mapping names."""
+        names = {self.deal_id or ""}
+        for event in self.events:
+            names |= {event.at, event.stage_column, *event.when, *event.attributes.values()}
+        return names - {""}
+
+
+def planned(table: Survey) -> Plan:
+    """What the table can be read as."""
+    return _Planner(table).plan()
+
+
+class _Planner:
+    def __init__(self, table: Survey) -> None:
+        self._table = table
+        self._columns = Columns(table)
+        self._plan = Plan(table)
+
+    def plan(self) -> Plan:
+        plan, columns = self._plan, self._columns
+        if not self._table.rows or not columns.all:
+            plan.reason = "it has no rows" if columns.all else "no column has a name of its own"
+            return plan
+        stage = columns.stage_column(lambda guess: guess.stage not in (*CLOSED, OPEN))
+        outcome = columns.stage_column(lambda guess: guess.stage in CLOSED)
+        if self._spend(stage or outcome):
+            return plan
+        told = stage or outcome
+        history = columns.history_id(told)
+        key, sure = (history, True) if history is not None else columns.snapshot_id()
+        if key is None:
+            plan.reason = (
+                "no column looks like the id of a deal: it would be called like Record ID, Deal ID "
+                "or Opportunity ID, or have another text in every row"
+            )
+            return plan
+        plan.deal_id = key.name
+        if not sure:
+            plan.guessed = True
+            plan.id_note = "UNSURE: its name does not say so, but its texts are all different"
+        if history is not None and told is not None:
+            self._history(history, told)
+        elif key.repeats >= HISTORY:
+            plan.reason = (
+                f"rows of one {key.name!r} repeat, {key.repeats:.1f} on average, and no column of "
+                "stages with a date makes a history of them"
+            )
+        elif (own := columns.own_id(key)) is not None and rank(own.name, "id") is None:
+            plan.reason = f"its rows are those of {own.name!r}; {key.name!r} only refers to a deal"
+        else:
+            if own is not None and rank(key.name, "id") is None:
+                plan.id_note = f"UNSURE: this, or {own.name!r}"
+            self._snapshot(stage, outcome)
+        if not plan.events and not plan.reason:
+            seen = ", ".join(repr(name) for name in self._columns.dates) or "none"
+            plan.reason = (
+                "no date was found at which a deal entered a stage: it would be called like "
+                f"Create Date, Close Date or Date entered …; columns with dates: {seen}"
+            )
+            plan.reason = "; ".join([plan.reason, *plan.notes])
+        if not plan.events:
+            plan.deal_id = None
+        return plan
+
+    def _use_date(self, name: str) -> str:
+        self._plan.dates[name] = self._columns.dates[name]
+        return name
+
+    def _use_stages(self, one: Profile) -> str:
+        self._plan.stages[one.name] = self._columns.texts[one.name]
+        return one.name
+
+    def _amount(self, role: str, taken: set[str]) -> dict[str, str]:
+        """``amount`` and ``currency``, with their columns."""
+        money = self._columns.money(role, taken)
+        taken |= set(money.columns.values())
+        if money.number is not None:
+            self._plan.numbers[money.columns["amount"]] = money.number
+        if money.strange:
+            self._plan.currencies[money.columns["currency"]] = money.strange
+        self._plan.hints += [money.hint] if money.hint else []
+        self._plan.money = self._plan.money or money.unknown
+        return money.columns
+
+    # --- tables -----------------------------------------------------------------------------------
+
+    def _spend(self, stage: Profile | None) -> bool:
+        """Whether it is a table of spends; then it is planned."""
+        if stage is not None or self._columns.ranked("deal_id"):
+            return False
+        about = {word for path in self._table.paths for word in words(path.stem)}
+        spent = bool(_SPENT & about)
+        taken: set[str] = set()
+        channel = next((one for one in self._columns.ranked("channel", is_text)), None) or next(
+            (one for one in self._columns.ranked("source", is_text)), None
+        )
+        dated = [
+            one.name for one in self._columns.ranked("month") if one.name in self._columns.dates
+        ]
+        dated += [name for name in self._columns.dates if not is_foreign(name)]
+        if channel is None or not dated:
+            return False
+        taken |= {channel.name, *self._columns.dates}
+        money = self._amount("cost", taken) or (self._amount("amount", taken) if spent else {})
+        if not money:
+            return False
+        choice = self._columns.dates[dated[0]]
+        event = Event(
+            self._use_date(dated[0]),
+            type="spend_recorded",
+            attributes={"channel": channel.name, **money},
+            period=choice.period,
+        )
+        if not choice.certain_period and choice.period != "day":
+            which = "the first of a month" if choice.period == "month" else "a Monday"
+            event.notes.append(
+                f"UNSURE: every date is {which}, so each spend is spread over its {choice.period}"
+            )
+        self._plan.events = [event]
+        return True
+
+    def _history(self, key: Profile, stage: Profile) -> None:
+        """One event for every change of the stage."""
+        dated = [one for role in ("moved", "history") for one in self._columns.ranked(role)]
+        names = [one.name for one in dated if self._columns.names_day(one.name)]
+        names += [
+            name
+            for name in self._columns.dates
+            if self._columns.names_day(name) and not is_foreign(name)
+        ]
+        if not names:
+            return
+        taken = {key.name, stage.name, *self._columns.dates}
+        event = Event(
+            self._use_date(names[0]),
+            stage_column=self._use_stages(stage),
+            only_changes=True,
+            attributes=self._columns.attributes(taken)
+            | self._amount("amount", taken)
+            | self._columns.lost_reason(taken),
+        )
+        if len(dict.fromkeys(names)) > 1 and rank(names[0], "moved") is None:
+            others = ", ".join(dict.fromkeys(names[1:4]))
+            event.notes.append(f"UNSURE: this date, or {others}")
+        self._plan.events = [event]
+
+    def _snapshot(self, stage: Profile | None, outcome: Profile | None) -> None:
+        """Events of deals with one row each."""
+        plan = self._plan
+        created, closed = self._columns.dated("lead"), self._columns.dated("closed")
+        dated: dict[str, list[tuple[str, Guess]]] = {one: [] for one in STAGES}
+        for name in self._columns.dates:
+            if self._columns.names_day(name) and name not in (created, closed):
+                guess = stage_of_date(name)
+                if guess is not None:
+                    dated[guess.stage].append((name, guess))
+        events: list[Event] = []
+        if created is not None:
+            events.append(Event(self._use_date(created), stage="lead"))
+        elif dated["lead"]:
+            name, guess = dated["lead"][0]
+            events.append(self._at_its_date("lead", name, guess, 1))
+        for entered in STAGES[1:5]:
+            for place, (name, guess) in enumerate(dated[entered], start=1):
+                events.append(self._at_its_date(entered, name, guess, place))
+        if stage is not None and len(events) <= 1:
+            events += self._present_stage(stage, outcome)
+        events += self._closings(outcome, closed, dated)
+        if not events and (only := self._columns.dated("history")) is not None:
+            events.append(Event(self._use_date(only), stage="lead"))
+            events[0].notes.append("UNSURE: that its date is when a deal began")
+        plan.events = events
+        if events:
+            self._tell_attributes(events)
+            self._tell_of_gaps(events)
+
+    def _at_its_date(self, stage: str, name: str, guess: Guess, place: int) -> Event:
+        event = Event(self._use_date(name), stage=stage, optional=True)
+        if place > 1:
+            event.name = f"{stage}_{place}"
+        if not guess.sure:
+            event.notes.append(f"UNSURE: whether {name!r} is the stage {stage}")
+        return event
+
+    def _present_stage(self, stage: Profile, outcome: Profile | None) -> list[Event]:
+        """The stage in which open deals are now, where a date tells since when."""
+        moved = self._columns.dated("moved")
+        guesses = [
+            guess.stage for _, _, guess in self._columns.texts[stage.name] if guess is not None
+        ]
+        open_stages = [one for one in STAGES[:5] if one in guesses]
+        if moved is None:
+            if set(open_stages) - {"lead"}:
+                self._plan.notes.append(
+                    f"{stage.name!r} tells the present stage of open deals, but no column since "
+                    "when; a history of stages, or dates of entering them, would make events of it"
+                )
+            return []
+        event = Event(
+            self._use_date(moved),
+            name="present_stage",
+            stage_column=self._use_stages(stage),
+            when={stage.name: open_stages},
+            optional=True,
+        )
+        if outcome is not None and outcome.name != stage.name:
+            still_open = [
+                text
+                for text, _, guess in self._columns.texts[outcome.name]
+                if guess is None or guess.stage not in CLOSED
+            ]
+            if still_open:
+                event.when[outcome.name] = still_open
+        return [event]
+
+    def _closings(
+        self,
+        outcome: Profile | None,
+        closed: str | None,
+        dated: dict[str, list[tuple[str, Guess]]],
+    ) -> list[Event]:
+        events = []
+        for stage in CLOSED:
+            own = next(iter(dated[stage]), None)
+            name = own[0] if own else closed
+            when = self._when(stage, outcome)
+            if name is None or (own is None and not when):
+                continue
+            event = Event(self._use_date(name), stage=stage, when=when, optional=not when)
+            if own is not None and not own[1].sure:
+                event.notes.append(f"UNSURE: whether {name!r} is the stage {stage}")
+            events.append(event)
+        told = {event.stage for event in events}
+        if outcome is not None and not told:
+            self._plan.notes.append(
+                f"{outcome.name!r} tells which deals are closed, but no column when: it would be "
+                "called like Close Date"
+            )
+        elif closed is not None and not told:
+            self._plan.notes.append(
+                f"{closed!r} tells when a deal is closed, but no column whether it was won or lost"
+            )
+        return events
+
+    def _when(self, stage: str, outcome: Profile | None) -> Condition:
+        if outcome is not None:
+            return {self._use_stages(outcome): [stage]}
+        won, lost, closed = (
+            self._columns.flag(role) for role in ("is_won", "is_lost", "is_closed")
+        )
+        if stage == "won" and won is not None:
+            return {won.name: texts(won, TRUE)}
+        if stage == "lost" and lost is not None:
+            return {lost.name: texts(lost, TRUE)}
+        if stage == "lost" and won is not None and closed is not None:
+            return {won.name: texts(won, FALSE), closed.name: texts(closed, TRUE)}
+        return {}
+
+    def _tell_attributes(self, events: list[Event]) -> None:
+        plan = self._plan
+        taken = {plan.deal_id or "", *plan.stages, *self._columns.dates}
+        lost = self._columns.lost_reason(taken)
+        taken |= set(lost.values())
+        common = self._columns.attributes(taken)
+        money = self._amount("amount", taken)
+        first = events[0]
+        whole = first.type == "stage_changed" and not first.optional and not first.when
+        whole = whole and not self._columns.named(first.at).missing
+        offers = any(event.stage == "offer" and event.at for event in events)
+        for event in events:
+            if event is first or not whole:
+                event.attributes |= common
+            if event.stage == "won" or (not offers and event is first):
+                event.attributes |= money
+            if event.stage == "lost":
+                event.attributes |= lost
+        if offers and money:
+            plan.notes.append(
+                "the amount is told of deals won only: as the amount of an offer it would be that "
+                "of the end, not the one offered then"
+            )
+
+    def _tell_of_gaps(self, events: Sequence[Event]) -> None:
+        for event in events:
+            one = self._columns.named(event.at)
+            if one.missing and not event.optional and not event.when:
+                event.notes.append(
+                    f"{one.missing:,} of {one.rows:,} rows have no date and are left out; "
+                    "optional: true passes over them"
+                )
