@@ -260,3 +260,23 @@ def test_a_file_that_is_given_twice_does_not_count_twice(importing: Importing) -
     table = "id,closed,value\n1,2026-02-01,5\n"
     refused = importing(ITEMS, "./items.csv", "--check", items=table).refused
     assert "items.csv is given twice; its rows would count twice" in refused
+
+
+@pytest.mark.parametrize("blank", [";;;;;", " ;\t;;;;\xa0", ";", ";;;;;;;;", ""])
+def test_rows_of_nothing_but_delimiters_are_blank(importing: Importing, blank: str) -> None:
+    header = HEADER.replace(",", ";")
+    found = importing(DEALS, deals=header + f"1;2026-01-05;;Open;;\n{blank}\n{blank}\n")
+    assert (found.report["rows"], found.report["blank"]) == (1, 2)
+    assert (found.report["left_out"], found.of("lead").keys()) == ([], {"1"})
+
+
+def test_a_blank_row_of_a_lookup_has_no_key(importing: Importing) -> None:
+    mapping = LOOKUPS.replace(
+        "      - {file: people*, column: id, equals: key, take: [account]}\n", ""
+    )
+    found = importing(
+        mapping,
+        deals="id,created,account\n1,2026-01-05,A\n",
+        accounts="key,channel\nA,web\n,\n,,\n",
+    )
+    assert (found.report["left_out"], found.report["unused"]) == ([], {"accounts*": 0})

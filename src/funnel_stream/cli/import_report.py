@@ -17,6 +17,7 @@ def as_json(report: Report) -> dict[str, Any]:
     """The report as one JSON object."""
     return {
         "rows": report.rows,
+        "blank": report.blank,
         "events": report.events,
         "repeated": report.repeated,
         "unchanged": report.unchanged,
@@ -86,6 +87,8 @@ def _notes(report: Report) -> Iterator[str]:
             if of == what
         ]
         yield f"{number:,} {what}" + (f", {' + '.join(sums)}" if sums else "")
+    if report.blank:
+        yield f"{_number(report.blank, 'blank row')} passed over"
     yield from _counted("rows skipped", report.skipped)
     yield from _counted("dates moved", report.moved)
     yield from _counted("amounts rounded to the decimals of their currency", report.rounded)

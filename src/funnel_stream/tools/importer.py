@@ -61,6 +61,8 @@ class Report:
     """What became of the rows; complete once all lines have been taken."""
 
     rows: int = 0
+    blank: int = 0
+    """Rows without any text, which are not among the rows."""
     events: int = 0
     repeated: int = 0
     """Events that an earlier row has made already, word for word: not written again."""
@@ -214,6 +216,7 @@ class Import:
             for problem in found.problems:
                 self._reject(path, number, table.explained(record, problem))
             yield number, found.made
+        self.report.blank += table.blank
         self.report.said += table.said
 
     def _events(self, name: str, row: Row) -> RowEvents:

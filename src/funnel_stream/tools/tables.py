@@ -77,7 +77,8 @@ class Table:
     """One file: its header, and its records with their row numbers, counted from row 1 of the file.
 
     Raises ``InputError`` where the file cannot be read, or has no header that can be used.
-    ``said`` are notes for people on what was found out and left out; complete with the records.
+    ``said`` are notes for people on what was found out and left out, ``blank`` counts the rows
+    without any text: both are complete with the records.
     """
 
     def __init__(self, raw: IO[bytes], path: Path, layout: CsvFile) -> None:
@@ -85,6 +86,7 @@ class Table:
         found = open_records(raw, path, layout, asked)
         self.header = found.header
         self.said = found.said
+        self.blank = 0
         self._path = path
         self._footer_rows = layout.footer_rows
         self._numbered = enumerate(found.rest, found.row + 1)
@@ -113,13 +115,13 @@ class Table:
         self._keys = [place for place, name in enumerate(self.header) if name in keys]
 
     def records(self) -> Iterator[tuple[int, list[str]]]:
-        """Row number and texts, without the footer; empty rows are passed over, not uncounted."""
+        """Row number and texts, without the footer; blank rows are passed over, but numbered."""
         held: deque[tuple[int, list[str]]] = deque()
         for numbered in self._numbered:
-            record = numbered[1]
-            if not record:
+            if not any(map(str.strip, numbered[1])):
+                self.blank += 1
                 continue
-            if not self._footer_rows or not any(map(str.strip, record)):
+            if not self._footer_rows:
                 yield numbered
                 continue
             held.append(numbered)
