@@ -1,6 +1,9 @@
 """Imports as users make them: exports with their faults, and mappings with mistakes."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -280,3 +283,45 @@ def test_a_blank_row_of_a_lookup_has_no_key(importing: Importing) -> None:
         accounts="key,channel\nA,web\n,\n,,\n",
     )
     assert (found.report["left_out"], found.report["unused"]) == ([], {"accounts*": 0})
+
+
+# --- the report ----------------------------------------------------------------------------------
+
+OBEYED: Final = "\x1b]0;owned\x07\x1b[2J\x9b1m\u202e\r"
+
+
+def told(*options: str, mapping: str = DEALS, **files: str) -> tuple[int, str]:
+    """Exit code, and what the command says on a terminal."""
+    Path("mapping.yaml").write_text(mapping, encoding="utf-8")
+    for name, content in files.items():
+        Path(f"{name}.csv").write_text(content, encoding="utf-8", newline="")
+    names = [f"{name}.csv" for name in files]
+    command = [sys.executable, "-m", "funnel_stream", "import", *names, "-m", "mapping.yaml"]
+    where = os.environ | {"COLUMNS": "300", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([*command, *options], capture_output=True, env=where, check=False)
+    return done.returncode, (done.stdout + done.stderr).decode()
+
+
+@pytest.mark.parametrize("fault", ["row", "footer", "header", "quote"])
+def test_a_terminal_obeys_nothing_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    row = f'"{OBEYED}",2026-01-05,2026-01-04,Won,7,\n'
+    table, mapping = HEADER + row, DEALS
+    if fault == "row":
+        table += f'"{OBEYED}",2026-01-05,2026-01-04,Won,8,\n1,2026-01-05,2026-02-01,"{OBEYED}",,\n'
+        table += f'2,"{OBEYED}",,Open,,\n'
+    elif fault == "footer":
+        mapping = DEALS.replace("deal_id: id", "deal_id: id\n    footer_rows: 1")
+        table += f'"{OBEYED}"\n'
+    elif fault == "header":
+        table = table.replace("created", f'"creat{OBEYED}ed"', 1)
+    else:
+        table = table.replace("created", f'created,"{OBEYED}","{OBEYED}"', 1)
+        mapping = DEALS.replace("lost_reason: why", f"lost_reason: {json.dumps(OBEYED)}")
+    code, text = told("--check", mapping=mapping, deals=table)
+    assert code == (fault in ("header", "quote"))
+    assert r"\x1b" in text
+    obeyed = {sign for sign in text if not sign.isprintable()} - {"\n"}
+    assert obeyed == set()

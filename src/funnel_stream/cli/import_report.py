@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from funnel_stream.errors import printable
 from funnel_stream.tools.importer import Report
 
 _SHOWN: int = 20
@@ -53,7 +54,10 @@ def as_json(report: Report) -> dict[str, Any]:
 
 
 def show(report: Report, console: Console, rejects: str | None) -> None:
-    """The report on a terminal; ``rejects``: where all that was left out is written."""
+    """The report on a terminal; ``rejects``: where all that was left out is written.
+
+    What it quotes of the files is escaped where a terminal would obey it.
+    """
     left_out = report.left_out.total()
     console.print(
         f"{_number(report.rows, 'row')}: {_number(report.events, 'event')}, "
@@ -62,12 +66,12 @@ def show(report: Report, console: Console, rejects: str | None) -> None:
         highlight=False,
     )
     for line in _notes(report):
-        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"  {printable(line)}", highlight=False, markup=False, soft_wrap=True)
     if not left_out:
         return
     table = Table("file", "row", "reason", "column", "message", title="Left out")
     for one in report.rejects[:_SHOWN]:
-        table.add_row(*(escape(str(part)) for part in one))
+        table.add_row(*(escape(printable(str(part))) for part in one))
     console.print(table)
     if left_out > _SHOWN:
         more = (
