@@ -259,6 +259,67 @@ def test_a_part_without_an_amount_does_not_take_the_others_along(
     assert found.left_out() == [reasons[value] for value in values if value in reasons]
 
 
+def test_rows_that_contradict_each_other_are_named_with_their_deal(importing: Importing) -> None:
+    header = "id,closed,value\n"
+    mapping = DEALS.replace("deals:", "deals:\n    file: t*", 1).replace(
+        "at: created", "at: closed"
+    )
+    mapping = mapping.replace("stage: lead", "stage: lead, attributes: {amount: value}")
+    for one in (ITEMS, mapping.split("      - {stage: won")[0]):
+        closings = {"1": "2026-02-01", "2": "2026-02-02"}
+        rows = [f"{deal},{day},5\n" for deal, day in closings.items()]
+        others = ["2,2026-02-02,5\n", "1,2026-02-03,6\n"]
+        found = importing(one, t1=header + "".join(rows + others), t2=header + "2,2026-02-04,5\n")
+        assert [row for row, *_ in found.left_out()] == [5, 2]
+        assert [message.split(";")[0] for message in found.messages()] == [
+            "row 2 says something else about the same event of deal '1'",
+            "row 3 of t1.csv says something else about the same event of deal '2'",
+        ]
+
+
+LARGE: Final = "9999999999999"
+
+
+def test_a_sum_that_is_too_large_is_told_of_its_first_row_and_costs_nothing_else(
+    importing: Importing,
+) -> None:
+    mapping = ITEMS.replace("}}}", "}, cost: {column: cost, combine: sum}}}")
+    header, day = "id,closed,value,cost\n", "2026-02-01"
+    found = importing(
+        mapping,
+        a=header + f"1,{day},7,1\n2,{day},{LARGE},2\n",
+        b=header + f"2,{day},{LARGE},3\n2,{day},1,1\n3,{day},{LARGE},{LARGE}\n3,{day},1,1\n",
+    )
+    fields = ("deal_id", "amount", "cost", "currency")
+    assert [tuple(event.get(name) for name in fields) for event in found.events] == [
+        ("1", "7", "1", "EUR"),
+        ("2", None, "6", "EUR"),
+        ("3", None, None, None),
+    ]
+    told = [(one["file"], one["row"], one["field"]) for one in found.report["first_left_out"]]
+    assert told == [("a.csv", 3, "value"), ("b.csv", 4, "value"), ("b.csv", 4, "cost")]
+    assert found.messages()[0].startswith(
+        "all rows of one event of deal '2' together: '19999999999999'"
+    )
+
+
+def test_a_spend_whose_sum_is_too_large_is_none(importing: Importing) -> None:
+    mapping = """
+name: crm
+currency: EUR
+sources:
+  items:
+    id_columns: [at, c]
+    events:
+      - {type: spend_recorded, at: at, attributes: {channel: c, amount: {column: m, combine: sum}}}
+"""
+    found = importing(
+        mapping, t=f"at,c,m\n2026-02-01,web,{LARGE}\n2026-02-01,fair,1\n2026-02-01,web,{LARGE}\n"
+    )
+    assert [event["channel"] for event in found.events] == ["fair"]
+    assert found.left_out() == [(2, "amount_out_of_range", "m")]
+
+
 def test_a_file_that_is_given_twice_does_not_count_twice(importing: Importing) -> None:
     table = "id,closed,value\n1,2026-02-01,5\n"
     refused = importing(ITEMS, "./items.csv", "--check", items=table).refused

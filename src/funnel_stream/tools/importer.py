@@ -14,13 +14,13 @@ import msgspec
 
 from funnel_stream.contract import Amended, Decoded, Decoder, Reason, Rejection
 from funnel_stream.contract.money import check_money
-from funnel_stream.contract.rejections import RefusedError
+from funnel_stream.contract.rejections import RefusedError, shown
 from funnel_stream.errors import InputError
 from funnel_stream.tools.date_columns import FormatWatch, TimesOfDay
 from funnel_stream.tools.dates import DateError
 from funnel_stream.tools.event_maker import NO_EVENTS, EventMaker, Made, RowEvents, holds
 from funnel_stream.tools.files import open_file
-from funnel_stream.tools.gathered import Gathered
+from funnel_stream.tools.gathered import Gathered, Met, Origin
 from funnel_stream.tools.mapping import Mapping
 from funnel_stream.tools.tables import (
     LookupTable,
@@ -36,7 +36,6 @@ _BATCH: Final = 500
 """Rows that are validated at once."""
 LISTED: Final = 1000
 """Rows and deals that are listed one by one; all are counted."""
-_MONEY: Final = ("amount", "cost", "currency")
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -155,16 +154,16 @@ class Import:
         """Contract events as ndjson lines without line ends, in the order of the rows."""
         total = sum(path.stat().st_size for _, path in self._inputs)
         done = 0
-        for name, path in self._inputs:
+        for file, (name, path) in enumerate(self._inputs):
             with open_file(path) as raw:
                 batch: list[tuple[int, Made]] = []
                 for number, made in self._rows(name, path, raw):
                     batch += [(number, one) for one in made]
                     if len(batch) >= _BATCH:
-                        yield from self._valid(name, path, batch)
+                        yield from self._valid(file, batch)
                         batch.clear()
                         self.on_progress(done + raw.tell(), total)
-                yield from self._valid(name, path, batch)
+                yield from self._valid(file, batch)
             done += path.stat().st_size
             self.on_progress(done, total)
         yield from self._gathered_lines()
@@ -244,8 +243,9 @@ class Import:
                     self._times[name, column].add(reader.read(text))
         return found
 
-    def _valid(self, name: str, path: Path, batch: list[tuple[int, Made]]) -> Iterator[bytes]:
+    def _valid(self, file: int, batch: list[tuple[int, Made]]) -> Iterator[bytes]:
         """The lines of those events that the contract accepts."""
+        name, path = self._inputs[file]
         lines = [made.line for _, made in batch]
         timestamp = int(self._now() * 1000)
         verdicts = self._decoder.decode(lines, [timestamp] * len(lines))
@@ -262,7 +262,7 @@ class Import:
                     self._reject(path, number, problem)
                     made = rest
                     (verdict,) = self._decoder.decode([made.line], [timestamp])
-                if not self._is_new(made):
+                if not self._is_new(made, file, number):
                     continue
             except RowError as problem:
                 self._reject(path, number, problem)
@@ -270,26 +270,34 @@ class Import:
             self._count(made.event)
             yield made.line
 
-    def _is_new(self, made: Made) -> bool:
+    def _is_new(self, made: Made, file: int, row: int) -> bool:
         """Whether the event is to be written now: no earlier row has made it, and no later one adds
         to it. Two rows may not say two things about one event."""
         if made.rule.only:
             self._gathered.enter(made.event, made.event["occurred_at"])
             return False
-        if names := made.rule.added_up:
-            met = "new" if self._gathered.add_up(made.digest, made.event, names) else "other"
+        origin = Origin(file, row)
+        if made.rule.added_up:
+            first = self._gathered.add_up(made.digest, made.event, made.rule, origin)
+            met = Met("something else" if first else "nothing", first or origin)
         else:
-            met = self._gathered.meet(made.digest, made.line)
-        if met == "other":
+            met = self._gathered.meet(made.digest, made.line, origin)
+        if met.said == "something else":
             self._contradicts(made.event)
             raise RowError(
                 Reason.CONFLICTING_DUPLICATE,
                 "",
-                "an earlier row says something else about the same event of this deal; if they are "
-                "two events, the mapping needs id_columns; if parts of one, combine: sum",
+                f"{self._told(met.first, file)} says something else about the same "
+                f"{_what(made.event)}; if they are two events, the mapping needs id_columns; "
+                "if parts of one, combine: sum",
             )
-        self.report.repeated += met == "same"
-        return met == "new" and not made.rule.added_up
+        self.report.repeated += met.said == "the same"
+        return met.said == "nothing" and not made.rule.added_up
+
+    def _told(self, origin: Origin, file: int) -> str:
+        """An earlier row, to somebody who reads another, perhaps of another file."""
+        within = "" if origin.file == file else f" of {self._inputs[origin.file][1].name}"
+        return f"row {origin.row}{within}"
 
     def _contradicts(self, event: dict[str, Any]) -> None:
         report = self.report
@@ -299,21 +307,32 @@ class Import:
 
     def _gathered_lines(self) -> Iterator[bytes]:
         """Events that only all rows together tell."""
-        for event in self._gathered.sums():
-            try:
-                check_money(event)
-            except RefusedError as refused:
-                why = refused.rejection
-                whose = event.get("deal_id", event["event_id"])
-                message = f"all rows of {whose} together: {why.message}"
-                self._reject(Path(), 0, RowError(why.reason, why.field, message))
-                event = {name: part for name, part in event.items() if name not in _MONEY}
-            yield self._written(event)
+        for event, first, rule in self._gathered.sums():
+            if (within := self._within_limits(event, first, rule)) is not None:
+                yield self._written(within)
         for event, changed in self._gathered.changes():
             if changed:
                 yield self._written(event)
             else:
                 self.report.unchanged += 1
+
+    def _within_limits(
+        self, event: dict[str, Any], first: Origin, label: str
+    ) -> dict[str, Any] | None:
+        """The event without sums that are too large; None where it is nothing without."""
+        name, path = self._inputs[first.file]
+        rule = next(one for one in self._mapping.sources[name].events if one.label == label)
+        try:
+            check_money(event)
+        except RefusedError as refused:
+            problem = self._makers[name].refusal(rule, refused.rejection)
+            message = f"all rows of one {_what(event)} together: {problem.message}"
+            self._reject(path, first.row, RowError(problem.reason, problem.field, message))
+            if rule.type == "spend_recorded":
+                return None
+            left = _left_of(event, refused.rejection.field)
+            return self._within_limits(left, first, label)
+        return event
 
     def _written(self, event: dict[str, Any]) -> bytes:
         self._count(event)
@@ -347,6 +366,18 @@ def _without(made: Made, field: str) -> Made | None:
         return None
     event = {name: value for name, value in made.event.items() if name != field}
     return made._replace(event=event, line=_encode(event))
+
+
+def _left_of(event: dict[str, Any], field: str) -> dict[str, Any]:
+    """The event without an amount or cost; without either, a currency says nothing."""
+    left = {name: value for name, value in event.items() if name != field}
+    if "amount" in left or "cost" in left:
+        return left
+    return {name: value for name, value in left.items() if name != "currency"}
+
+
+def _what(event: dict[str, Any]) -> str:
+    return f"event of deal {shown(event['deal_id'])}" if "deal_id" in event else "spend"
 
 
 def _refusal(verdict: Decoded | Amended | Rejection, line: bytes) -> Rejection | None:
