@@ -1,0 +1,74 @@
+"""What became of the rows of an import."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+LISTED: Final = 1000
+"""Rows and deals that are listed one by one; all are counted."""
+
+
+class Reject(NamedTuple):
+    """Why a row, an event of it or a part of that is left out. ``row`` counts as a spreadsheet
+    does: the header is row 1. ``field``: the column, or a field of the event that none says."""
+
+    file: str
+    row: int
+    reason: str
+    field: str
+    message: str
+
+
+def _sums() -> defaultdict[Any, Decimal]:
+    return defaultdict(Decimal)
+
+
+@dataclass
+class Report:
+    """What became of the rows; complete once all lines have been taken."""
+
+    rows: int = 0
+    blank: int = 0
+    """Rows without any text, which are not among the rows."""
+    events: int = 0
+    repeated: int = 0
+    """Events that an earlier row has made already, word for word: not written again."""
+    unchanged: int = 0
+    """Rows of histories in which the stage is the one before."""
+    contradictions: int = 0
+    """Rows that say something else than an earlier one about the same event."""
+    contradicting_money: defaultdict[str, Decimal] = field(default_factory=_sums)
+    """Sum of their amounts by currency."""
+    rejects: list[Reject] = field(default_factory=list)
+    """The first that were left out."""
+    left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """What was left out, by reason and column."""
+    skipped: Counter[str] = field(default_factory=Counter)
+    """Rows left out by rule, by reason."""
+    moved: Counter[str] = field(default_factory=Counter)
+    """Dates that ``not_before`` or ``not_after`` has moved, by rule."""
+    rounded: Counter[str] = field(default_factory=Counter)
+    """Amounts rounded to the decimals of their currency, by column."""
+    unmatched: Counter[str] = field(default_factory=Counter)
+    """Keys that a lookup does not hold, by its pattern."""
+    unused: Counter[str] = field(default_factory=Counter)
+    """Rows of a lookup that no row has asked for, by its pattern."""
+    by_stage: Counter[str] = field(default_factory=Counter)
+    """Events by the stage entered; others by their type."""
+    first: datetime | None = None
+    last: datetime | None = None
+    """When the first and the last of the events occurred."""
+    money: defaultdict[tuple[str, str], Decimal] = field(default_factory=_sums)
+    """Sum of the amounts by stage (or type) and currency."""
+    without_mapping: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Texts that stand for no stage, by column."""
+    backwards: int = 0
+    """Rows of deals that are closed before any other of their stages."""
+    backwards_deals: list[str] = field(default_factory=list)
+    """The first of these deals."""
+    said: list[str] = field(default_factory=list)
+    """What was found out about how the files are written."""
+    times_of_day: dict[str, str] = field(default_factory=dict)
+    """Columns of which every date bears the same time: they look like dates without one."""
