@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from funnel_stream.contract import Reason, Rejection
-from funnel_stream.contract.event import STAGES, WON
+from funnel_stream.contract.event import STAGES
 from funnel_stream.contract.money import DECIMALS, check_money
 from funnel_stream.contract.rejections import RefusedError
 from funnel_stream.tools.date_columns import in_order_of_day
@@ -48,16 +48,15 @@ class Made(NamedTuple):
 
 class RowEvents(NamedTuple):
     """What a row is: its events; why others, or parts of them, are not; the rules that moved a
-    date; how many amounts were rounded; and whether its closing precedes its other stages."""
+    date; and how many amounts were rounded."""
 
     made: list[Made]
     problems: list[RowError]
     moved: list[str]
     rounded: list[str]
-    backwards: bool
 
 
-NO_EVENTS: Final = RowEvents([], [], [], [], False)
+NO_EVENTS: Final = RowEvents([], [], [], [])
 
 
 class EventMaker:
@@ -83,7 +82,7 @@ class EventMaker:
 
     def events(self, row: Row) -> RowEvents:
         """What is good of a row counts; what is not is told."""
-        found = RowEvents([], [], [], [], False)
+        found = RowEvents([], [], [], [])
         dated = [
             (rule, self._rank(rule, row), read)
             for rule in self._source.events
@@ -92,17 +91,13 @@ class EventMaker:
         ]
         moments = [(rank, read) for _, rank, read in dated if rank is not None]
         placed = iter(in_order_of_day(moments, self._zone))
-        stages: list[tuple[int, datetime]] = []
         for rule, rank, read in dated:
-            at = read.at
-            if rank is not None:
-                at = next(placed)
-                stages.append((rank, at))
+            at = read.at if rank is None else next(placed)
             try:
                 found.made.append(self._make(rule, row, at, found))
             except RowError as problem:
                 found.problems.append(problem)
-        return found._replace(backwards=_closes_first(stages))
+        return found
 
     def refusal(self, rule: EventRule, why: Rejection) -> RowError:
         """What the contract refuses of an event, told of the column that says it."""
@@ -339,10 +334,3 @@ def _date_columns(source: Source) -> Iterator[str]:
         for key, value in rule.attributes.items():
             if key in _DATES and value.column is not None:
                 yield value.column
-
-
-def _closes_first(stages: list[tuple[int, datetime]]) -> bool:
-    """Whether a deal is closed before the first of its other stages."""
-    closings = [at for rank, at in stages if rank >= WON]
-    others = [at for rank, at in stages if rank < WON]
-    return bool(closings and others) and max(closings) < min(others)

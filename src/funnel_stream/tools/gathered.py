@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
+from funnel_stream.contract.event import STAGES, WON
 from funnel_stream.contract.timestamps import micros_of
 from funnel_stream.tools.mapping import EventRule
 
@@ -24,8 +25,16 @@ _TABLES: Final = """
         place INTEGER PRIMARY KEY, digest BLOB UNIQUE, event BLOB, sums BLOB,
         file INT, row INT, rule TEXT
     );
+    CREATE TABLE deals (
+        place INTEGER PRIMARY KEY, deal TEXT UNIQUE, begun INT, closed INT
+    );
     CREATE TABLE stages (deal TEXT, at INT, place INTEGER, stage TEXT, event BLOB);
 """
+
+
+_OPEN: Final = frozenset(STAGES[:WON])
+_NEVER: Final = (2**62, -1)
+"""When a deal began that has not, and when it was closed: before and after all that there is."""
 
 
 class Origin(NamedTuple):
@@ -110,6 +119,31 @@ class Gathered:
         query = "SELECT event, sums, file, row, rule FROM sums ORDER BY place"
         for event, sums, file, row, rule in self._run(query):
             yield _decode(event) | _decode(sums), Origin(file, row), rule
+
+    # --- deals ------------------------------------------------------------------------------------
+
+    def dated(self, deal: str, stage: str, at: datetime) -> None:
+        """Take a stage that a deal entered, whichever row says it."""
+        begun, closed = _NEVER
+        if stage in _OPEN:
+            begun = micros_of(at)
+        else:
+            closed = micros_of(at)
+        statement = (
+            "INSERT INTO deals (deal, begun, closed) VALUES (?, ?, ?) ON CONFLICT DO UPDATE "
+            "SET begun = min(begun, excluded.begun), closed = max(closed, excluded.closed)"
+        )
+        self._run(statement, (deal, begun, closed))
+
+    def closed_first(self) -> Iterator[str]:
+        """The deals that were closed for good before they entered any other stage, in the order in
+        which they were met."""
+        query = (
+            "SELECT deal FROM deals WHERE closed < begun AND begun < ? AND closed > ? "
+            "ORDER BY place"
+        )
+        for (deal,) in self._run(query, _NEVER):
+            yield deal
 
     # --- histories --------------------------------------------------------------------------------
 

@@ -109,6 +109,10 @@ class Import:
         for (name, column), times in self._times.items():
             if (shared := times.shared()) is not None:
                 self.report.times_of_day[f"{name}.{column}"] = shared
+        for deal in self._gathered.closed_first():
+            self.report.backwards += 1
+            if len(self.report.backwards_deals) < LISTED:
+                self.report.backwards_deals.append(deal)
         self.report.rejects.sort(key=lambda one: (one.file, one.row))
 
     def _check_dates(self, name: str, paths: Sequence[Path]) -> None:
@@ -168,10 +172,6 @@ class Import:
             self.report.moved.update(found.moved)
         if found.rounded:
             self.report.rounded.update(found.rounded)
-        if found.backwards:
-            self.report.backwards += 1
-            if source.deal_id is not None and len(self.report.backwards_deals) < LISTED:
-                self.report.backwards_deals.append(str(row[source.deal_id]))
         for column, reader in maker.readers.items():
             if (text := row[column]) is not None:
                 with suppress(DateError):  # told already, where it is asked for
@@ -280,6 +280,8 @@ class Import:
         at = datetime.fromisoformat(at) if isinstance(at, str) else at
         report.events += 1
         report.by_stage[what] += 1
+        if "stage" in event:
+            self._gathered.dated(event["deal_id"], what, at)
         report.first = at if report.first is None else min(report.first, at)
         report.last = at if report.last is None else max(report.last, at)
         if "amount" in event:

@@ -65,7 +65,7 @@ class Report:
     without_mapping: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Texts that stand for no stage, by column."""
     backwards: int = 0
-    """Rows of deals that are closed before any other of their stages."""
+    """Deals that are closed before any other of their stages, whichever rows say so."""
     backwards_deals: list[str] = field(default_factory=list)
     """The first of these deals."""
     said: list[str] = field(default_factory=list)
