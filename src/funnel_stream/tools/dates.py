@@ -26,6 +26,8 @@ class Read(NamedTuple):
     """False: only the day is known."""
     written: datetime
     """As the text says it, in its own offset; naive where it names none. Epochs are UTC."""
+    zone: ZoneInfo
+    """The time zone of the column: its local days are meant where only the day is known."""
 
     def __str__(self) -> str:
         return self.at.isoformat() if self.precise else self.written.date().isoformat()
@@ -87,7 +89,7 @@ class DateReader:
             at = datetime.combine(at.date(), time())
         if not _FIRST_DAY <= at.date() <= _LAST_DAY:
             raise DateError(f"it is not between {_FIRST_DAY} and {_LAST_DAY}")
-        read = Read(at if at.tzinfo else self._local(at), precise, at)
+        read = Read(at if at.tzinfo else self._local(at), precise, at, self._zone)
         if read.at < EPOCH:
             raise DateError(f"it is before {_FIRST_DAY} (UTC)")
         if not precise and read.at.astimezone(self._zone).date() != at.date():

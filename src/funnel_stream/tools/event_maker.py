@@ -77,8 +77,6 @@ class EventMaker:
         self.readers: dict[str, DateReader] = {
             column: self._reader(column) for column in dict.fromkeys(_date_columns(source))
         }
-        zones = {self._rule(rule.at.column).timezone for rule in source.events} - {None}
-        self._zone: str = (zones.pop() if len(zones) == 1 else None) or mapping.timezone
 
     def events(self, row: Row) -> RowEvents:
         """What is good of a row counts; what is not is told."""
@@ -90,7 +88,7 @@ class EventMaker:
             if (read := self._occurred(rule, row, found)) is not None
         ]
         moments = [(rank, read) for _, rank, read in dated if rank is not None]
-        placed = iter(in_order_of_day(moments, self._zone))
+        placed = iter(in_order_of_day(moments))
         for rule, rank, read in dated:
             at = read.at if rank is None else next(placed)
             try:
