@@ -386,3 +386,25 @@ def test_a_terminal_obeys_nothing_of_a_file(
     assert r"\x1b" in text
     obeyed = {sign for sign in text if not sign.isprintable()} - {"\n"}
     assert obeyed == set()
+
+
+def test_dates_that_another_format_alone_reads_are_told(
+    importing: Importing, tmp_path: Path
+) -> None:
+    mapping = DEALS.replace(
+        "deal_id: id", 'deal_id: id\n    columns: {created: {dates: "%d/%m/%Y"}}'
+    )
+    table = HEADER + "1,12/31/2025,,Open,,\n2,03/04/2026,,Open,,\n"
+    found = importing(mapping, deals=table)
+    assert found.left_out() == [(2, "invalid_timestamp", "created")]
+    assert found.report["day_and_month"]["deals.created"] == {
+        "given": "%d/%m/%Y",
+        "other": "%m/%d/%Y",
+        "only_other": 1,
+        "example": "12/31/2025",
+        "only_given": 0,
+        "both": 1,
+    }
+    code, text = told("--check", "--strict", mapping=mapping, deals=table)
+    assert code == 1
+    assert "deals.created: 1 date fits '%m/%d/%Y' and not '%d/%m/%Y', like" in text

@@ -46,6 +46,7 @@ def as_json(report: Report) -> dict[str, Any]:
             for (column, text), number in report.without_mapping.items()
         ],
         "closed_before_begun": {"number": report.backwards, "deals": report.backwards_deals},
+        "day_and_month": {column: found._asdict() for column, found in report.swapped.items()},
         "look_like_dates": dict(report.times_of_day),
         "unmatched": dict(report.unmatched),
         "unused": dict(report.unused),
@@ -113,6 +114,8 @@ def _notes(report: Report) -> Iterator[str]:
         named = ", ".join(report.backwards_deals[:_SHOWN])
         more = "" if report.backwards <= _SHOWN else ", …"
         yield f"{report.backwards:,} closed before any other stage was entered: {named}{more}"
+    for column, swapped in report.swapped.items():
+        yield f"{column}: {swapped}"
     for column, time in report.times_of_day.items():
         yield (
             f"{column}: every date bears the time {time}; if only the days are known, "

@@ -53,6 +53,7 @@ class DateReader:
     ) -> None:
         self._formats = tuple(DateFormat(name, locale) for name in formats or ("iso",))
         self.formats: Final = tuple(each.name for each in self._formats)
+        self.locale: Final = locale
         self._zone = ZoneInfo(timezone)
         self._days_only = precision == "day"
         self._known = lru_cache(maxsize=65_536)(self._judge)

@@ -16,6 +16,7 @@ from funnel_stream.contract.rejections import RefusedError, shown
 from funnel_stream.errors import InputError
 from funnel_stream.tools.date_columns import FormatWatch, TimesOfDay
 from funnel_stream.tools.dates import DateError
+from funnel_stream.tools.day_and_month import DayAndMonth
 from funnel_stream.tools.event_maker import NO_EVENTS, EventMaker, Made, RowEvents, holds
 from funnel_stream.tools.files import open_file
 from funnel_stream.tools.gathered import Gathered, Met, Origin
@@ -73,6 +74,11 @@ class Import:
             for name, maker in self._makers.items()
             for column in maker.readers
         }
+        self._days_and_months = {
+            (name, column): DayAndMonth(reader)
+            for name, maker in self._makers.items()
+            for column, reader in maker.readers.items()
+        }
         self._inputs: list[tuple[str, Path]] = []
         self._lookups: dict[str, list[LookupTable]] = {}
         for name, source in mapping.sources.items():
@@ -106,6 +112,9 @@ class Import:
             self.report.said += table.said
             self.report.unmatched[table.lookup.file] += table.unmatched
             self.report.unused[table.lookup.file] += table.unused
+        for (name, column), both in self._days_and_months.items():
+            if (swapped := both.finding()) is not None:
+                self.report.swapped[f"{name}.{column}"] = swapped
         for (name, column), times in self._times.items():
             if (shared := times.shared()) is not None:
                 self.report.times_of_day[f"{name}.{column}"] = shared
@@ -174,6 +183,7 @@ class Import:
             self.report.rounded.update(found.rounded)
         for column, reader in maker.readers.items():
             if (text := row[column]) is not None:
+                self._days_and_months[name, column].add(text)
                 with suppress(DateError):  # told already, where it is asked for
                     self._times[name, column].add(reader.read(text))
         return found

@@ -6,6 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
+from funnel_stream.tools.day_and_month import Swapped
+
 LISTED: Final = 1000
 """Rows and deals that are listed one by one; all are counted."""
 
@@ -70,5 +72,7 @@ class Report:
     """The first of these deals."""
     said: list[str] = field(default_factory=list)
     """What was found out about how the files are written."""
+    swapped: dict[str, Swapped] = field(default_factory=dict)
+    """Columns some of whose dates are only read with day and month in each other's place."""
     times_of_day: dict[str, str] = field(default_factory=dict)
     """Columns of which every date bears the same time: they look like dates without one."""
