@@ -13,6 +13,7 @@ from funnel_stream.contract import Reason, Rejection
 from funnel_stream.contract.event import STAGES
 from funnel_stream.contract.money import DECIMALS, check_money
 from funnel_stream.contract.rejections import RefusedError
+from funnel_stream.tools.columns import Column, Condition, Value
 from funnel_stream.tools.date_columns import in_order_of_day
 from funnel_stream.tools.dates import DateError, DateReader, Read
 from funnel_stream.tools.mapping import (
@@ -20,12 +21,9 @@ from funnel_stream.tools.mapping import (
     LIST_ATTRIBUTES,
     NUMBER_ATTRIBUTES,
     PERIOD,
-    Column,
-    Condition,
     EventRule,
     Mapping,
     Source,
-    Value,
 )
 from funnel_stream.tools.numbers import Amount, NumberError, currency_of, may_be, read_amount
 from funnel_stream.tools.tables import Row, RowError

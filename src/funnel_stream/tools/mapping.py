@@ -8,13 +8,10 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
-from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
@@ -22,9 +19,18 @@ from pydantic import (
 )
 
 from funnel_stream.contract.event import ACTIVITIES, ACTIVITY_OUTCOMES, STAGES, TEXT_ATTRIBUTES
-from funnel_stream.documents import read, suggest
+from funnel_stream.documents import Place, read, suggest
+from funnel_stream.tools.columns import (
+    Column,
+    Condition,
+    FromColumn,
+    FromConstant,
+    Model,
+    Zone,
+    column_named,
+)
+from funnel_stream.tools.constants import refused
 from funnel_stream.tools.date_formats import LOCALES, DateFormat
-from funnel_stream.tools.numbers import NumberFormat
 
 LIST_ATTRIBUTES: Final = ("problems", "desired_outcomes")
 NUMBER_ATTRIBUTES: Final = ("amount", "cost", "score")
@@ -38,55 +44,6 @@ DEAL_ATTRIBUTES: Final = (
     "currency",
 )
 SPEND_ATTRIBUTES: Final = ("pipeline", "channel", "amount", "currency", *PERIOD)
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
-
-
-class Value(_Model):
-    """A column's text or a constant; ``split`` turns a text into a list."""
-
-    column: str | None = None
-    constant: str | list[str] | None = None
-    split: str | None = Field(default=None, min_length=1)
-    combine: Literal["sum"] | None = Field(
-        default=None, description="Of an amount or a cost: what rows of one event say is added up."
-    )
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
-        if (self.column is None) == (self.constant is None):
-            raise ValueError("give either column or constant")
-        return self
-
-
-def _column_named(value: Any) -> Any:
-    return {"column": value} if isinstance(value, str) else value
-
-
-def _constant_named(value: Any) -> Any:
-    return {"constant": value} if isinstance(value, str) else value
-
-
-FromColumn = Annotated[Value, BeforeValidator(_column_named)]
-FromConstant = Annotated[Value, BeforeValidator(_constant_named)]
-
-
-def _alternatives(value: Any) -> Any:
-    return value if isinstance(value, list | tuple) else [value]
-
-
-Condition = dict[str, Annotated[tuple[str | None, ...], BeforeValidator(_alternatives)]]
-"""Column → the text or texts it must have; null is a missing one. All must hold."""
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, OSError, ValueError) as error:
-        raise ValueError(f"{name!r} is no time zone; write one like Europe/Warsaw") from error
-    return name
 
 
 def _encoding(name: str) -> str:
@@ -105,46 +62,7 @@ def _delimiter(sign: str) -> str:
     return sign
 
 
-Zone = Annotated[str, AfterValidator(_zone)]
-
-
-class Column(_Model):
-    """How the texts of one column are to be understood."""
-
-    values: dict[str, str | None] = Field(default={}, description="Found text → text instead.")
-    otherwise: str | None = Field(default=None, description="For texts not among the values.")
-    default: str | None = Field(default=None, description="Where the text is missing.")
-    dates: Annotated[tuple[str, ...], BeforeValidator(_alternatives)] = Field(
-        default=(),
-        description="strptime formats, iso, excel, epoch or epoch_ms; without any, iso.",
-    )
-    timezone: Zone | None = None
-    locale: Literal[LOCALES] | None = Field(  # type: ignore[valid-type]
-        default=None, description="Language of the names of months and weekdays."
-    )
-    precision: Literal["auto", "day"] = Field(
-        default="auto", description="day: whatever time a date bears is dropped."
-    )
-    decimal: Literal[".", ","] = "."
-    thousands: str = Field(
-        default="", description="What parts groups of three digits in numbers; by default nothing."
-    )
-    remove: str = Field(
-        default="", description="Characters to take out of a number, like the x of 12x."
-    )
-
-    @model_validator(mode="after")
-    def _marks_differ(self) -> Self:
-        _ = self.numbers  # which refuses one mark with two meanings
-        return self
-
-    @cached_property
-    def numbers(self) -> NumberFormat:
-        """How its numbers are written."""
-        return NumberFormat(self.decimal, self.thousands, self.remove)
-
-
-class CsvFile(_Model):
+class CsvFile(Model):
     """Which of the given files is meant, and how it is written."""
 
     file: str = Field(description="Pattern of the file's name, like *leads*.csv.")
@@ -174,14 +92,14 @@ class Lookup(CsvFile):
         return {name: name for name in value} if isinstance(value, list) else value
 
 
-class Skip(_Model):
+class Skip(Model):
     """Rows that are left out on purpose: counted with the reason, not rejected."""
 
     when: Condition
     because: str
 
 
-class When(_Model):
+class When(Model):
     """A date column, if need be moved: earlier than ``not_before`` or later than ``not_after``
     (other columns), it becomes that date."""
 
@@ -190,7 +108,7 @@ class When(_Model):
     not_after: str | None = None
 
 
-class EventRule(_Model):
+class EventRule(Model):
     """One event that a row may make."""
 
     name: str = Field(default="", description="In the event's id; default: stage or type.")
@@ -200,10 +118,10 @@ class EventRule(_Model):
     stage: FromConstant | None = None
     activity: FromConstant | None = None
     outcome: FromConstant | None = None
-    at: Annotated[When, BeforeValidator(_column_named)]
-    when: Condition = {}
+    at: Annotated[When, BeforeValidator(column_named)]
+    when: Condition = Field(default={})
     optional: bool = Field(default=False, description="No date, no event; else a rejection.")
-    attributes: dict[str, FromColumn] = {}
+    attributes: dict[str, FromColumn] = Field(default={})
     only: Literal["changes"] | None = Field(
         default=None,
         description="Of a history with a row for every edit: a stage is entered where it changes.",
@@ -260,6 +178,20 @@ class EventRule(_Model):
         """Names of what is added up over the rows of one event."""
         return tuple(name for name, value in self.attributes.items() if value.combine)
 
+    def wrong_constants(self, currency: str | None) -> Iterator[tuple[str, str]]:
+        """Attributes whose constants the contract refuses, and why; ``currency`` is that of amounts
+        without one."""
+        constants = {
+            name: [value.constant]
+            if name in LIST_ATTRIBUTES and isinstance(value.constant, str)
+            else value.constant
+            for name, value in self.attributes.items()
+            if value.constant is not None
+        }
+        told = self.attributes.get("currency")
+        others = told is not None and told.constant is None
+        return refused(self.type, constants, currency, others=others)
+
     def _know_attributes(self) -> None:
         known: tuple[str, ...] = ()
         if self.type in ("stage_changed", "deal_updated"):
@@ -294,7 +226,7 @@ class Source(CsvFile):
     id_columns: tuple[str, ...] = Field(
         default=(), description="What tells events of one deal and name apart, if more than one."
     )
-    columns: dict[str, Column] = {}
+    columns: dict[str, Column] = Field(default={})
     lookups: tuple[Lookup, ...] = ()
     skip: tuple[Skip, ...] = ()
     events: tuple[EventRule, ...] = Field(min_length=1)
@@ -353,7 +285,7 @@ class Source(CsvFile):
                     yield f"{where}.{name}", value.column
 
 
-class Mapping(_Model):
+class Mapping(Model):
     """A whole mapping. ``name`` is part of every event's id: keep it, and a second import of the
     same rows changes nothing."""
 
@@ -384,6 +316,18 @@ class Mapping(_Model):
         return self
 
 
+def _wrong_constants(mapping: Mapping) -> Iterator[tuple[Place, str]]:
+    """The places of what costs every row the same, and why."""
+    if mapping.currency is not None:
+        for name, problem in refused("deal_updated", {"currency": mapping.currency}, None):
+            yield (name,), problem
+    for source, rules in mapping.sources.items():
+        for index, rule in enumerate(rules.events):
+            for name, problem in rule.wrong_constants(mapping.currency):
+                place = ("sources", source, "events", index, "attributes", name)
+                yield place, problem
+
+
 def load(path: Path) -> Mapping:
     """Read a mapping. Raises ``ConfigError`` that names every mistake with its line."""
     document = read(path)
@@ -392,6 +336,8 @@ def load(path: Path) -> Mapping:
         mapping = Mapping.model_validate(document.value)
     except ValidationError as error:
         mistakes += document.mistakes_of(error, Mapping)
+    else:
+        mistakes += [document.mistake(*wrong) for wrong in _wrong_constants(mapping)]
     if mistakes:
         raise document.refusal(
             mistakes, "See docs/importing.md; texts like true, false and null need quotes."
