@@ -408,3 +408,122 @@ def test_dates_that_another_format_alone_reads_are_told(
     code, text = told("--check", "--strict", mapping=mapping, deals=table)
     assert code == 1
     assert "deals.created: 1 date fits '%m/%d/%Y' and not '%d/%m/%Y', like" in text
+
+
+def closings(*states: str) -> str:
+    rows = (f"{i},,2026-02-01,{state},,\n" for i, state in enumerate(states))
+    return HEADER + "".join(rows)
+
+
+CLOSINGS: Final = DEALS.replace("      - {stage: lead, at: created}\n", "")
+
+
+def texts_of(found: Found) -> tuple[list[tuple[str, str, str, str | None]], dict[str, int]]:
+    """Texts that no row says, and those of rows that no condition names."""
+    texts = found.report["texts"]
+    assert {one["source"] for one in texts["never_said"]} <= {"deals"}
+    return (
+        [(one["column"], one["key"], one["text"], one["meant"]) for one in texts["never_said"]],
+        {f"{one['column']}={one['text']}": one["number"] for one in texts["in_no_when"]},
+    )
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("Wonn", "Won"),
+        ("won", "WON"),
+        ('"Won "', "Won"),
+        ('"Closed  Won"', " closed Won "),
+        ("Gewonnen", "verloren!"),
+    ],
+)
+def test_a_text_of_a_condition_that_no_row_says_is_told(
+    importing: Importing, named: str, said: str
+) -> None:
+    found = importing(
+        CLOSINGS.replace("state: Won", f"state: {named}"), deals=closings(said, said, "Lost")
+    )
+    meant = None if named == "Gewonnen" else said.strip()
+    assert texts_of(found) == (
+        [("state", "when", named.strip('"'), meant)],
+        {f"deals.state={said.strip()}": 2},
+    )
+    assert found.report["texts"]["never_fulfilled"] == ["deals.won"]
+    assert (found.report["without_event"], found.report["left_out"]) == (2, [])
+
+
+def test_every_text_that_every_condition_names_and_no_other_is_not_worth_a_word(
+    importing: Importing,
+) -> None:
+    mapping = CLOSINGS.replace(
+        "deal_id: id",
+        "deal_id: id\n    columns: {state: {values: {yes: Won, no: Lost}}}\n"
+        "    skip: [{when: {state: [Draft, null]}, because: open}]",
+    )
+    found = importing(mapping, deals=closings("yes", "no", "Won", "Draft", ""))
+    assert texts_of(found) == ([], {})
+    assert found.report["texts"]["never_fulfilled"] == []
+    assert (found.report["without_event"], len(found.events)) == (0, 3)
+
+
+def test_texts_of_values_and_skips_that_no_row_says_are_told(importing: Importing) -> None:
+    mapping = CLOSINGS.replace(
+        "deal_id: id",
+        "deal_id: id\n    columns: {state: {values: {Yess: Won, no: Lost, Open: null}}}\n"
+        "    skip: [{when: {state: [draft, null]}, because: open}]",
+    )
+    found = importing(mapping, deals=closings("yes", "no", "Draft", "Draft"))
+    assert texts_of(found) == (
+        [
+            ("state", "when", "Won", None),
+            ("state", "skip", "draft", "Draft"),
+            ("state", "values", "Open", None),
+            ("state", "values", "Yess", "yes"),
+        ],
+        {"deals.state=Draft": 2, "deals.state=yes": 1},
+    )
+
+
+def test_values_of_a_column_from_a_lookup_are_looked_for_there(importing: Importing) -> None:
+    mapping = LOOKUPS.replace(
+        "      - {file: people*, column: id, equals: key, take: [account]}\n", ""
+    ).replace("deal_id: id", "deal_id: id\n    columns: {channel: {values: {www: web, wwww: web}}}")
+    found = importing(
+        mapping, deals="id,created,account\n1,2026-01-05,A\n", accounts="key,channel\nA,www\n"
+    )
+    assert texts_of(found)[0] == [("channel", "values", "wwww", None)]
+
+
+def test_a_condition_of_two_columns_that_no_row_fulfils_is_told(importing: Importing) -> None:
+    mapping = CLOSINGS.replace("state: Won", "state: Won, why: null")
+    table = HEADER + "1,,2026-02-01,Won,,dear\n2,,2026-02-01,Lost,,\n"
+    texts = importing(mapping, deals=table).report["texts"]
+    assert texts["never_fulfilled"] == ["deals.won"]
+    assert texts["never_said"] == []
+
+
+def test_texts_beyond_those_that_are_kept_are_counted(importing: Importing) -> None:
+    found = importing(CLOSINGS, deals=closings(*(f"s{i % 1500}" for i in range(1600))))
+    assert len(texts_of(found)[1]) == 1000
+    assert sum(texts_of(found)[1].values()) == 1100
+    assert found.report["texts"]["others_in_no_when"] == {"deals.state": 500}
+
+
+def test_rows_without_an_event_are_told_and_not_strict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mapping = CLOSINGS.replace("state: Won", "state: Wonn")
+    table = closings("Won", "Won", "Lost", "Gone")
+    code, text = told("--check", mapping=mapping, deals=table)
+    assert code == 0
+    assert "4 rows: 1 event, 0 rows skipped by rule, 3 rows without an event, 0 parts left" in text
+    assert "Texts of the mapping and of the rows" in text
+    assert "deals.state: no row has 'Wonn', which when names; did you mean 'Won'?" in text
+    assert "deals.state: no when names 'Won' (2), 'Gone' (1)" in text
+    assert "deals.won: no row fulfils the when of this event" in text
+    assert told("--check", "--strict", mapping=mapping, deals=table)[0] == 1
+    code, text = told("--check", "--strict", mapping=CLOSINGS, deals=closings("Won", "Lost"))
+    assert code == 0
+    assert "Texts" not in text

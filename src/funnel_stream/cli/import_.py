@@ -38,7 +38,10 @@ def import_(
         bool, typer.Option("--check", help="Only report what would be imported.")
     ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 1 if anything was left out.")
+        bool,
+        typer.Option(
+            "--strict", help="Exit with 1 if anything was left out, or a row made no event."
+        ),
     ] = False,
     as_object: Annotated[
         bool, typer.Option("--json", help="Report as JSON, with --out - on standard error.")
@@ -80,7 +83,7 @@ def import_(
     if stop.asked:
         print("interrupted: the import is incomplete; it may be repeated", file=sys.stderr)
         raise typer.Exit(130)
-    if strict and report.left_out:
+    if strict and (report.left_out or report.without_event):
         raise typer.Exit(1)
 
 

@@ -1,6 +1,6 @@
 """What became of the rows of an import, for people and for programs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -19,6 +19,7 @@ def as_json(report: Report) -> dict[str, Any]:
     return {
         "rows": report.rows,
         "blank": report.blank,
+        "without_event": report.without_event,
         "events": report.events,
         "repeated": report.repeated,
         "unchanged": report.unchanged,
@@ -50,6 +51,20 @@ def as_json(report: Report) -> dict[str, Any]:
         "look_like_dates": dict(report.times_of_day),
         "unmatched": dict(report.unmatched),
         "unused": dict(report.unused),
+        "texts": {
+            "never_said": [
+                {"source": source} | one._asdict()
+                for source, unsaid in report.unsaid.items()
+                for one in unsaid
+            ],
+            "in_no_when": [
+                {"column": column, "text": text, "number": number}
+                for column, texts in report.unnamed.items()
+                for text, number in texts.most_common()
+            ],
+            "others_in_no_when": {key: n for key, n in report.unnamed_others.items() if n},
+            "never_fulfilled": report.unfulfilled,
+        },
         "files": report.said,
     }
 
@@ -60,14 +75,21 @@ def show(report: Report, console: Console, rejects: str | None) -> None:
     What it quotes of the files is escaped where a terminal would obey it.
     """
     left_out = report.left_out.total()
+    eventless = report.without_event
     console.print(
         f"{_number(report.rows, 'row')}: {_number(report.events, 'event')}, "
         f"{_number(report.skipped.total(), 'row')} skipped by rule, "
-        f"{_number(left_out, 'part')} left out",
+        + (f"{_number(eventless, 'row')} without an event, " if eventless else "")
+        + f"{_number(left_out, 'part')} left out",
         highlight=False,
+        soft_wrap=True,
     )
     for line in _notes(report):
         console.print(f"  {printable(line)}", highlight=False, markup=False, soft_wrap=True)
+    if texts := list(_texts(report)):
+        console.print("Texts of the mapping and of the rows")
+        for line in texts:
+            console.print(f"  {printable(line)}", highlight=False, markup=False, soft_wrap=True)
     if not left_out:
         return
     table = Table("file", "row", "reason", "column", "message", title="Left out")
@@ -121,6 +143,38 @@ def _notes(report: Report) -> Iterator[str]:
             f"{column}: every date bears the time {time}; if only the days are known, "
             "write precision: day"
         )
+
+
+def _texts(report: Report) -> Iterator[str]:
+    """Where the mapping and the rows may not mean the same texts."""
+    for source, unsaid in report.unsaid.items():
+        rest: dict[tuple[str, str], list[str]] = {}
+        for one in unsaid:
+            if one.meant is None:
+                rest.setdefault((one.column, one.key), []).append(one.text)
+            else:
+                yield (
+                    f"{source}.{one.column}: no row has {one.text!r}, which {one.key} names; "
+                    f"did you mean {one.meant!r}?"
+                )
+        for (column, key), texts in rest.items():
+            yield f"{source}.{column}: no row has {_few(map(repr, texts))}, which {key} names"
+    for column, others in report.unnamed.items():
+        counted = [f"{text!r} ({number:,})" for text, number in others.most_common()]
+        more = (
+            f", and {beyond:,} rows with others"
+            if (beyond := report.unnamed_others[column])
+            else ""
+        )
+        yield f"{column}: no when names {_few(counted)}{more}"
+    for rule in report.unfulfilled:
+        yield f"{rule}: no row fulfils the when of this event"
+
+
+def _few(texts: Iterable[str]) -> str:
+    shown = [*texts]
+    more = f", … and {len(shown) - _SHOWN:,} more" if len(shown) > _SHOWN else ""
+    return ", ".join(shown[:_SHOWN]) + more
 
 
 def _counted(what: str, counter: Mapping[str, int]) -> Iterator[str]:

@@ -21,6 +21,7 @@ from funnel_stream.tools.event_maker import NO_EVENTS, EventMaker, Made, RowEven
 from funnel_stream.tools.files import open_file
 from funnel_stream.tools.gathered import Gathered, Met, Origin
 from funnel_stream.tools.mapping import Mapping
+from funnel_stream.tools.named_texts import NamedTexts
 from funnel_stream.tools.outcome import LISTED, Reject, Report
 from funnel_stream.tools.tables import (
     LookupTable,
@@ -74,6 +75,7 @@ class Import:
             for name, maker in self._makers.items()
             for column in maker.readers
         }
+        self._texts = {name: NamedTexts(source) for name, source in mapping.sources.items()}
         self._days_and_months = {
             (name, column): DayAndMonth(reader)
             for name, maker in self._makers.items()
@@ -108,6 +110,10 @@ class Import:
             done += path.stat().st_size
             self.on_progress(done, total)
         yield from self._gathered_lines()
+        self._conclude()
+
+    def _conclude(self) -> None:
+        """What is known of the files only when all rows are read."""
         for table in (table for tables in self._lookups.values() for table in tables):
             self.report.said += table.said
             self.report.unmatched[table.lookup.file] += table.unmatched
@@ -118,11 +124,25 @@ class Import:
         for (name, column), times in self._times.items():
             if (shared := times.shared()) is not None:
                 self.report.times_of_day[f"{name}.{column}"] = shared
+        for name, texts in self._texts.items():
+            self._conclude_texts(name, texts)
         for deal in self._gathered.closed_first():
             self.report.backwards += 1
             if len(self.report.backwards_deals) < LISTED:
                 self.report.backwards_deals.append(deal)
         self.report.rejects.sort(key=lambda one: (one.file, one.row))
+
+    def _conclude_texts(self, name: str, texts: NamedTexts) -> None:
+        report = self.report
+        for table in self._lookups[name]:
+            for column, text in table.texts(texts.columns):
+                texts.found(column, text)
+        if unsaid := list(texts.unsaid()):
+            report.unsaid[name] = unsaid
+        for column, others, beyond in texts.unnamed():
+            report.unnamed[f"{name}.{column}"] = others
+            report.unnamed_others[f"{name}.{column}"] += beyond
+        report.unfulfilled += [f"{name}.{label}" for label in texts.unfulfilled()]
 
     def _check_dates(self, name: str, paths: Sequence[Path]) -> None:
         """Raise ``InputError`` where formats of a column contradict each other in these files."""
@@ -150,10 +170,14 @@ class Import:
     def _rows(self, name: str, path: Path, raw: IO[bytes]) -> Iterator[tuple[int, list[Made]]]:
         source = self._mapping.sources[name]
         table = Table(raw, path, source)
+        texts_of = self._texts[name]
+        places = texts_of.places(table.header)
         for number, record in table.records():
             self.report.rows += 1
             try:
                 table.fit(record)
+                for column, place in places:
+                    texts_of.found(column, record[place])
                 texts = zip(table.header, record, strict=True)
                 row = {column: clean(self._mapping, source, column, text) for column, text in texts}
                 found = self._events(name, row)
@@ -173,10 +197,13 @@ class Import:
         for skip in source.skip:
             if holds(skip.when, row):
                 self.report.skipped[skip.because] += 1
+                self._texts[name].add(row, skipped=True)
                 return NO_EVENTS
+        self._texts[name].add(row, skipped=False)
         if source.deal_id is not None and row[source.deal_id] is None:
             raise RowError(Reason.MISSING_FIELD, source.deal_id, "the deal has no id")
         found = maker.events(row)
+        self.report.without_event += not found.made and not found.problems
         if found.moved:
             self.report.moved.update(found.moved)
         if found.rounded:

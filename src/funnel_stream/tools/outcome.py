@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from funnel_stream.tools.day_and_month import Swapped
+from funnel_stream.tools.named_texts import Unsaid
 
 LISTED: Final = 1000
 """Rows and deals that are listed one by one; all are counted."""
@@ -35,6 +36,16 @@ class Report:
     blank: int = 0
     """Rows without any text, which are not among the rows."""
     events: int = 0
+    without_event: int = 0
+    """Rows that make no event, though nothing of them is refused and no rule skips them."""
+    unsaid: dict[str, list[Unsaid]] = field(default_factory=dict)
+    """Texts of the mapping that no row says, by source."""
+    unnamed: dict[str, Counter[str]] = field(default_factory=dict)
+    """Texts that no ``when`` of an event names, by source and column of one that has it."""
+    unnamed_others: Counter[str] = field(default_factory=Counter)
+    """Rows with further such texts, by source and column."""
+    unfulfilled: list[str] = field(default_factory=list)
+    """Events of whose ``when`` no row fulfils all, as source and name."""
     repeated: int = 0
     """Events that an earlier row has made already, word for word: not written again."""
     unchanged: int = 0

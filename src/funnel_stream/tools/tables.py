@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Container, Iterator, Sequence, Set
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import IO, Final, NamedTuple
@@ -292,6 +292,12 @@ class LookupTable:
     def unused(self) -> int:
         """Rows that no row of the source has asked for."""
         return len(self._rows) - len(self._asked)
+
+    def texts(self, columns: Container[str]) -> Iterator[tuple[str, str]]:
+        """Those of these columns, called as the source calls them."""
+        for place, column in enumerate(self.lookup.take):
+            if column in columns:
+                yield from ((column, row[place]) for row in self._rows.values())
 
     def join(self, mapping: Mapping, source: Source, row: Row) -> None:
         """Add this lookup's columns to a row."""
