@@ -26,7 +26,7 @@ from funnel_stream.tools.mapping import (
     Source,
 )
 from funnel_stream.tools.numbers import Amount, NumberError, currency_of, may_be, read_amount
-from funnel_stream.tools.tables import Row, RowError
+from funnel_stream.tools.tables import Row, RowError, check_cell
 
 _AS_IT_STANDS: Final = Column()
 _DATES: Final = frozenset((*DATE_ATTRIBUTES, *PERIOD))
@@ -120,6 +120,7 @@ class EventMaker:
             if value is not None:
                 event[key] = _text(value, row)
         amounts: dict[str, Amount] = {}
+        counts = True
         for key, value in rule.attributes.items():
             try:
                 if key in _MONEY:
@@ -131,10 +132,12 @@ class EventMaker:
                 if rule.type == "spend_recorded":
                     raise
                 found.problems.append(problem)
+                counts = counts and key != "currency"
         if rule.period is not None:
             zone = ZoneInfo(self._rule(rule.at.column).timezone or self._mapping.timezone)
             event["period_start"], event["period_end"] = _period(rule.period, at, zone)
-        self._add_money(rule, event, amounts, found)
+        # An amount of a currency that cannot be told is not one of the mapping's currency.
+        self._add_money(rule, event, amounts if counts else {}, found)
         digest = self._digest(rule, event, row)
         event["event_id"] = f"{self._mapping.name}-{digest.hex()}"
         return Made(rule, digest, _encode(event), event)
@@ -162,7 +165,10 @@ class EventMaker:
     # --- when -------------------------------------------------------------------------------------
 
     def _rank(self, rule: EventRule, row: Row) -> int | None:
-        return _RANKS.get(str(_text(rule.stage, row))) if rule.stage is not None else None
+        if rule.stage is None:
+            return None
+        column = rule.stage.column
+        return _RANKS.get(str(rule.stage.constant if column is None else row[column]))
 
     def _occurred(self, rule: EventRule, row: Row, found: RowEvents) -> Read | None:
         try:
@@ -203,6 +209,7 @@ class EventMaker:
         text = row[column]
         if text is None:
             return None
+        check_cell(row, column)
         try:
             return self.readers[column].read(text)
         except DateError as refused:
@@ -321,7 +328,10 @@ def holds(condition: Condition, row: Row) -> bool:
 
 
 def _text(value: Value, row: Row) -> Any:
-    return value.constant if value.column is None else row[value.column]
+    if value.column is None:
+        return value.constant
+    check_cell(row, value.column)
+    return row[value.column]
 
 
 def _date_columns(source: Source) -> Iterator[str]:

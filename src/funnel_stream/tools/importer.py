@@ -28,6 +28,7 @@ from funnel_stream.tools.tables import (
     Row,
     RowError,
     Table,
+    check_cell,
     check_columns,
     clean,
     place,
@@ -194,6 +195,9 @@ class Import:
         source, maker = self._mapping.sources[name], self._makers[name]
         for lookup in self._lookups[name]:
             lookup.join(self._mapping, source, row)
+        for column, named in source.decisive.items():
+            if row[column] not in named:
+                check_cell(row, column)
         for skip in source.skip:
             if holds(skip.when, row):
                 self.report.skipped[skip.because] += 1

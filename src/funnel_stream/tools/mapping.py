@@ -252,6 +252,19 @@ class Source(CsvFile):
                 )
             later -= lookup.take.keys()
 
+    @cached_property
+    def decisive(self) -> dict[str, frozenset[str | None]]:
+        """Columns without which nothing of a row can be told – whose it is, and what happened –,
+        and the texts of them that conditions name."""
+        conditions = [*(skip.when for skip in self.skip), *(rule.when for rule in self.events)]
+        keys = [*self.id_columns, *(lookup.column for lookup in self.lookups)]
+        keys += [self.deal_id] if self.deal_id is not None else []
+        named: dict[str, set[str | None]] = {column: set() for column in keys}
+        for condition in conditions:
+            for column, texts in condition.items():
+                named.setdefault(column, set()).update(texts)
+        return {column: frozenset(texts) for column, texts in named.items()}
+
     def months(self) -> set[str]:
         """Columns that only date spends of whole months."""
         dated = {(rule.at.column, rule.period) for rule in self.events}

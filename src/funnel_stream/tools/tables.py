@@ -12,6 +12,7 @@ from funnel_stream.documents import suggest
 from funnel_stream.errors import ConfigError, InputError, UsageError
 from funnel_stream.tools.files import open_file, open_records
 from funnel_stream.tools.mapping import CsvFile, Lookup, Mapping, Source
+from funnel_stream.tools.sheet_faults import FAULTS
 from funnel_stream.tools.spreadsheets import Rounded
 
 Row = dict[str, str | None]
@@ -238,7 +239,15 @@ def clean(mapping: Mapping, source: Source, column: str, text: str | None) -> st
         return rule.default if rule else None
     if rule is None:
         return found
+    if found in FAULTS:
+        return rule.values.get(found, found)
     return rule.values.get(found, found if rule.otherwise is None else rule.otherwise)
+
+
+def check_cell(row: Row, column: str) -> None:
+    """Raise ``RowError`` where a cell has no value of its own."""
+    if (fault := FAULTS.get(row[column] or "")) is not None:
+        raise RowError(Reason.INVALID_VALUE, column, f"{row[column]} is {fault}")
 
 
 class _Problem(NamedTuple):
@@ -278,6 +287,7 @@ class LookupTable:
             try:
                 table.fit(record)
                 key = record[key_place].strip()
+                check_cell({lookup.equals: key}, lookup.equals)
                 taken = tuple(record[place] for place in places)
                 if self._rows.setdefault(key, taken) != taken:
                     raise RowError(
