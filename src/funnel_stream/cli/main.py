@@ -18,7 +18,7 @@ VERBS: Final = {
     "broker": "Run the embedded broker in the foreground, until Ctrl-C.",
     "emit": "Publish a file of events to Kafka, keyed as the contract says.",
     "simulate": "Invent a realistic history of deals: into a file, or onto Kafka and then live.",
-    "import": "Turn any CSV into funnel events with a declarative mapping.",
+    "import": "Turn tables (CSV, XLSX) into funnel events, as a mapping of their columns says.",
     "config": "Check a funnel.yaml, and show what it comes to.",
     "compute": "Compute the KPIs of a file of events, without a broker.",
     "explain": "Explain one deal: its journey, and every figure that it counts in.",

@@ -4,6 +4,7 @@ A mapping is YAML; ``docs/importing.md`` shows one, ``examples/`` holds two for 
 Wherever a value is asked for, a text names a *column*; ``{constant: …}`` is a fixed value.
 """
 
+import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,8 @@ from pydantic import (
 )
 
 from funnel_stream.contract.event import ACTIVITIES, ACTIVITY_OUTCOMES, STAGES, TEXT_ATTRIBUTES
+from funnel_stream.contract.money import checked_currency
+from funnel_stream.contract.rejections import RefusedError, shown
 from funnel_stream.documents import Place, read, suggest
 from funnel_stream.tools.columns import (
     Column,
@@ -54,6 +57,22 @@ def _encoding(name: str) -> str:
     except (LookupError, ValueError) as error:
         raise ValueError(f"{name!r} is no encoding; write one like utf-8 or cp1252") from error
     return name
+
+
+def _mapping_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,60}", name):
+        raise ValueError(
+            f"{shown(name)} is no name for a mapping; it has 1 to 60 letters (A to Z), digits or "
+            "signs of _ . -"
+        )
+    return name
+
+
+def _currency(code: str) -> str:
+    try:
+        return checked_currency(code)
+    except RefusedError as error:
+        raise ValueError(error.rejection.message) from None
 
 
 def _delimiter(sign: str) -> str:
@@ -157,7 +176,7 @@ class EventRule(Model):
                 raise ValueError(f"{key} is one value, no list; leave out split")
             if value and value.constant is not None and value.constant not in known:
                 raise ValueError(
-                    f"{key}: {value.constant!r} is none{suggest(str(value.constant), known)}"
+                    f"{value.constant!r} is no {key}{suggest(str(value.constant), known)}"
                 )
         self._know_attributes()
         return self
@@ -201,7 +220,7 @@ class EventRule(Model):
         for name in self.attributes:
             if name not in known and name != "pipeline":
                 allowed = suggest(name, known) if known else "; there is: pipeline"
-                raise ValueError(f"attributes: {self.type} has no {name!r}{allowed}")
+                raise ValueError(f"an event of type {self.type} has no attribute {name!r}{allowed}")
         for name, value in self.attributes.items():
             if name not in LIST_ATTRIBUTES and (value.split or isinstance(value.constant, list)):
                 raise ValueError(
@@ -302,11 +321,11 @@ class Mapping(Model):
     """A whole mapping. ``name`` is part of every event's id: keep it, and a second import of the
     same rows changes nothing."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,60}$")
+    name: Annotated[str, AfterValidator(_mapping_name)]
     timezone: Zone = "UTC"
     locale: Literal[LOCALES] = "en"  # type: ignore[valid-type]
-    currency: str | None = Field(
-        default=None, pattern="^[A-Z]{3}$", description="Of amounts and costs that name none."
+    currency: Annotated[str, AfterValidator(_currency)] | None = Field(
+        default=None, description="Of amounts and costs that name none."
     )
     missing: tuple[str, ...] = Field(default=("",), description="Texts that mean no value.")
     sources: dict[str, Source] = Field(min_length=1)
@@ -331,9 +350,6 @@ class Mapping(Model):
 
 def _wrong_constants(mapping: Mapping) -> Iterator[tuple[Place, str]]:
     """The places of what costs every row the same, and why."""
-    if mapping.currency is not None:
-        for name, problem in refused("deal_updated", {"currency": mapping.currency}, None):
-            yield (name,), problem
     for source, rules in mapping.sources.items():
         for index, rule in enumerate(rules.events):
             for name, problem in rule.wrong_constants(mapping.currency):
