@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from funnel_stream.errors import ConfigError
+from funnel_stream.errors import ConfigError, printable
 
 Place = tuple[str | int, ...]
 """The way to a value: keys of mappings and indexes of lists."""
@@ -31,8 +31,8 @@ class Mistake(NamedTuple):
     message: str
 
     def __str__(self) -> str:
-        told = f"{where}: {self.message}" if (where := _dotted(self.place)) else self.message
-        return "".join(char if char.isprintable() else repr(char)[1:-1] for char in told)
+        where = _dotted(self.place)
+        return printable(f"{where}: {self.message}" if where else self.message)
 
 
 def _dotted(place: Place) -> str:

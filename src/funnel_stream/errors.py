@@ -12,6 +12,11 @@ Bad *records* are no errors: they become a ``contract.Rejection`` and a dead let
 """
 
 
+def printable(text: str) -> str:
+    """A text on one line of a terminal: signs that it would obey, or not show, are escaped."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
 class FunnelError(Exception):
     """An error that a user can act on: one sentence, and what to do next."""
 

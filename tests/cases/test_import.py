@@ -163,6 +163,29 @@ def test_a_deal_closed_before_it_began_is_listed(tmp_path: Path) -> None:
     assert (run.report.backwards, run.report.backwards_deals) == (1, ["d1"])
 
 
+@pytest.mark.parametrize("at", ["2026-03-01", "2026-03-02"])
+def test_a_deal_closed_before_it_began_is_listed_whichever_rows_say_so(
+    tmp_path: Path, at: str
+) -> None:
+    """A row for each stage; that of ``d2`` is closed, reopened and closed again."""
+    mapping = """
+        name: x
+        sources: {d: {deal_id: id, id_columns: [n], events: [{stage: {column: stage}, at: at}]}}
+    """
+    rows = [
+        f"d1,1,won,{at}",
+        "d2,2,lost,2026-03-01",
+        "d2,3,offer,2026-03-02",
+        "d2,4,won,2026-03-03",
+        "d3,5,won,2026-03-01",
+        "d1,6,lead,2026-03-02T14:20:00Z",
+        "d1,7,offer,2026-03-04",
+    ]
+    for table in (rows, rows[::-1]):
+        _, run = imported(tmp_path, mapping, "\n".join(["id,n,stage,at", *table]))
+        assert (run.report.backwards, run.report.backwards_deals) == (1, ["d1"])
+
+
 def test_hours_that_the_clock_skips_or_repeats_are_read_before_the_change(tmp_path: Path) -> None:
     """Case 03-dst: 02:30 on the days on which clocks change."""
     events, _ = imported(

@@ -3,6 +3,7 @@
 import pytest
 
 from funnel_stream.tools.date_columns import FormatWatch, TimesOfDay, in_order_of_day
+from funnel_stream.tools.date_formats import Written
 from funnel_stream.tools.dates import DateReader
 
 EUROPEAN, AMERICAN = "%d/%m/%Y", "%m/%d/%Y"
@@ -19,7 +20,8 @@ def ambiguity(*texts: str, formats: tuple[str, ...] = (EUROPEAN, AMERICAN)) -> s
 def shared_time(*texts: str, zone: str = "UTC") -> str | None:
     reader, times = DateReader((), zone), TimesOfDay()
     for text in texts:
-        times.add(reader.read(text))
+        read = reader.read(text)
+        times.add(Written(read.written, read.precise))
     return times.shared()
 
 
@@ -27,7 +29,7 @@ def ordered(*texts: str, zone: str = "Europe/Warsaw") -> list[str]:
     """Stages in the order of the funnel."""
     reader = DateReader((), zone)
     moments = [(rank, reader.read(text)) for rank, text in enumerate(texts)]
-    return [at.isoformat(timespec="minutes") for at in in_order_of_day(moments, zone)]
+    return [at.isoformat(timespec="minutes") for at in in_order_of_day(moments)]
 
 
 def test_a_file_that_shows_which_format_is_meant_is_ambiguous() -> None:
@@ -110,4 +112,18 @@ def test_a_day_stays_where_it_contradicts_the_order_or_nothing_comes_before() ->
 def test_stages_of_one_rank_do_not_move_each_other() -> None:
     reader = DateReader((), "UTC")
     moments = [(4, reader.read("2026-03-05T15:12Z")), (4, reader.read("2026-03-05"))]
-    assert in_order_of_day(moments, "UTC") == [read.at for _, read in moments]
+    assert in_order_of_day(moments) == [read.at for _, read in moments]
+
+
+def test_a_day_is_one_of_its_own_columns_time_zone() -> None:
+    tokyo, york = DateReader((), "Asia/Tokyo"), DateReader((), "America/New_York")
+    called = tokyo.read("2026-03-05T23:00Z")  # 18:00 on the 5th in New York, the 6th in Tokyo
+    for reader, day, moved in (
+        (york, "2026-03-05", True),
+        (york, "2026-03-06", False),
+        (tokyo, "2026-03-05", False),
+        (tokyo, "2026-03-06", True),
+    ):
+        read = reader.read(day)
+        placed = called.at if moved else read.at
+        assert in_order_of_day([(0, called), (5, read)]) == [called.at, placed]

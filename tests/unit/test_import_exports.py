@@ -1,6 +1,9 @@
 """Imports as users make them: exports with their faults, and mappings with mistakes."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -256,7 +259,271 @@ def test_a_part_without_an_amount_does_not_take_the_others_along(
     assert found.left_out() == [reasons[value] for value in values if value in reasons]
 
 
+def test_rows_that_contradict_each_other_are_named_with_their_deal(importing: Importing) -> None:
+    header = "id,closed,value\n"
+    mapping = DEALS.replace("deals:", "deals:\n    file: t*", 1).replace(
+        "at: created", "at: closed"
+    )
+    mapping = mapping.replace("stage: lead", "stage: lead, attributes: {amount: value}")
+    for one in (ITEMS, mapping.split("      - {stage: won")[0]):
+        closings = {"1": "2026-02-01", "2": "2026-02-02"}
+        rows = [f"{deal},{day},5\n" for deal, day in closings.items()]
+        others = ["2,2026-02-02,5\n", "1,2026-02-03,6\n"]
+        found = importing(one, t1=header + "".join(rows + others), t2=header + "2,2026-02-04,5\n")
+        assert [row for row, *_ in found.left_out()] == [5, 2]
+        assert [message.split(";")[0] for message in found.messages()] == [
+            "row 2 says something else about the same event of deal '1'",
+            "row 3 of t1.csv says something else about the same event of deal '2'",
+        ]
+
+
+LARGE: Final = "9999999999999"
+
+
+def test_a_sum_that_is_too_large_is_told_of_its_first_row_and_costs_nothing_else(
+    importing: Importing,
+) -> None:
+    mapping = ITEMS.replace("}}}", "}, cost: {column: cost, combine: sum}}}")
+    header, day = "id,closed,value,cost\n", "2026-02-01"
+    found = importing(
+        mapping,
+        a=header + f"1,{day},7,1\n2,{day},{LARGE},2\n",
+        b=header + f"2,{day},{LARGE},3\n2,{day},1,1\n3,{day},{LARGE},{LARGE}\n3,{day},1,1\n",
+    )
+    fields = ("deal_id", "amount", "cost", "currency")
+    assert [tuple(event.get(name) for name in fields) for event in found.events] == [
+        ("1", "7", "1", "EUR"),
+        ("2", None, "6", "EUR"),
+        ("3", None, None, None),
+    ]
+    told = [(one["file"], one["row"], one["field"]) for one in found.report["first_left_out"]]
+    assert told == [("a.csv", 3, "value"), ("b.csv", 4, "value"), ("b.csv", 4, "cost")]
+    assert found.messages()[0].startswith(
+        "all rows of one event of deal '2' together: '19999999999999'"
+    )
+
+
+def test_a_spend_whose_sum_is_too_large_is_none(importing: Importing) -> None:
+    mapping = """
+name: crm
+currency: EUR
+sources:
+  items:
+    id_columns: [at, c]
+    events:
+      - {type: spend_recorded, at: at, attributes: {channel: c, amount: {column: m, combine: sum}}}
+"""
+    found = importing(
+        mapping, t=f"at,c,m\n2026-02-01,web,{LARGE}\n2026-02-01,fair,1\n2026-02-01,web,{LARGE}\n"
+    )
+    assert [event["channel"] for event in found.events] == ["fair"]
+    assert found.left_out() == [(2, "amount_out_of_range", "m")]
+
+
 def test_a_file_that_is_given_twice_does_not_count_twice(importing: Importing) -> None:
     table = "id,closed,value\n1,2026-02-01,5\n"
     refused = importing(ITEMS, "./items.csv", "--check", items=table).refused
     assert "items.csv is given twice; its rows would count twice" in refused
+
+
+@pytest.mark.parametrize("blank", [";;;;;", " ;\t;;;;\xa0", ";", ";;;;;;;;", ""])
+def test_rows_of_nothing_but_delimiters_are_blank(importing: Importing, blank: str) -> None:
+    header = HEADER.replace(",", ";")
+    found = importing(DEALS, deals=header + f"1;2026-01-05;;Open;;\n{blank}\n{blank}\n")
+    assert (found.report["rows"], found.report["blank"]) == (1, 2)
+    assert (found.report["left_out"], found.of("lead").keys()) == ([], {"1"})
+
+
+def test_a_blank_row_of_a_lookup_has_no_key(importing: Importing) -> None:
+    mapping = LOOKUPS.replace(
+        "      - {file: people*, column: id, equals: key, take: [account]}\n", ""
+    )
+    found = importing(
+        mapping,
+        deals="id,created,account\n1,2026-01-05,A\n",
+        accounts="key,channel\nA,web\n,\n,,\n",
+    )
+    assert (found.report["left_out"], found.report["unused"]) == ([], {"accounts*": 0})
+
+
+# --- the report ----------------------------------------------------------------------------------
+
+OBEYED: Final = "\x1b]0;owned\x07\x1b[2J\x9b1m\u202e\r"
+
+
+def told(*options: str, mapping: str = DEALS, **files: str) -> tuple[int, str]:
+    """Exit code, and what the command says on a terminal."""
+    Path("mapping.yaml").write_text(mapping, encoding="utf-8")
+    for name, content in files.items():
+        Path(f"{name}.csv").write_text(content, encoding="utf-8", newline="")
+    names = [f"{name}.csv" for name in files]
+    command = [sys.executable, "-m", "funnel_stream", "import", *names, "-m", "mapping.yaml"]
+    where = os.environ | {"COLUMNS": "300", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([*command, *options], capture_output=True, env=where, check=False)
+    return done.returncode, (done.stdout + done.stderr).decode()
+
+
+@pytest.mark.parametrize("fault", ["row", "footer", "header", "quote"])
+def test_a_terminal_obeys_nothing_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    row = f'"{OBEYED}",2026-01-05,2026-01-04,Won,7,\n'
+    table, mapping = HEADER + row, DEALS
+    if fault == "row":
+        table += f'"{OBEYED}",2026-01-05,2026-01-04,Won,8,\n1,2026-01-05,2026-02-01,"{OBEYED}",,\n'
+        table += f'2,"{OBEYED}",,Open,,\n'
+    elif fault == "footer":
+        mapping = DEALS.replace("deal_id: id", "deal_id: id\n    footer_rows: 1")
+        table += f'"{OBEYED}"\n'
+    elif fault == "header":
+        table = table.replace("created", f'"creat{OBEYED}ed"', 1)
+    else:
+        table = table.replace("created", f'created,"{OBEYED}","{OBEYED}"', 1)
+        mapping = DEALS.replace("lost_reason: why", f"lost_reason: {json.dumps(OBEYED)}")
+    code, text = told("--check", mapping=mapping, deals=table)
+    assert code == (fault in ("header", "quote"))
+    assert r"\x1b" in text
+    obeyed = {sign for sign in text if not sign.isprintable()} - {"\n"}
+    assert obeyed == set()
+
+
+def test_dates_that_another_format_alone_reads_are_told(
+    importing: Importing, tmp_path: Path
+) -> None:
+    mapping = DEALS.replace(
+        "deal_id: id", 'deal_id: id\n    columns: {created: {dates: "%d/%m/%Y"}}'
+    )
+    table = HEADER + "1,12/31/2025,,Open,,\n2,03/04/2026,,Open,,\n"
+    found = importing(mapping, deals=table)
+    assert found.left_out() == [(2, "invalid_timestamp", "created")]
+    assert found.report["day_and_month"]["deals.created"] == {
+        "given": "%d/%m/%Y",
+        "other": "%m/%d/%Y",
+        "only_other": 1,
+        "example": "12/31/2025",
+        "only_given": 0,
+        "both": 1,
+    }
+    code, text = told("--check", "--strict", mapping=mapping, deals=table)
+    assert code == 1
+    assert "deals.created: 1 date fits '%m/%d/%Y' and not '%d/%m/%Y', like" in text
+
+
+def closings(*states: str) -> str:
+    rows = (f"{i},,2026-02-01,{state},,\n" for i, state in enumerate(states))
+    return HEADER + "".join(rows)
+
+
+CLOSINGS: Final = DEALS.replace("      - {stage: lead, at: created}\n", "")
+
+
+def texts_of(found: Found) -> tuple[list[tuple[str, str, str, str | None]], dict[str, int]]:
+    """Texts that no row says, and those of rows that no condition names."""
+    texts = found.report["texts"]
+    assert {one["source"] for one in texts["never_said"]} <= {"deals"}
+    return (
+        [(one["column"], one["key"], one["text"], one["meant"]) for one in texts["never_said"]],
+        {f"{one['column']}={one['text']}": one["number"] for one in texts["in_no_when"]},
+    )
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("Wonn", "Won"),
+        ("won", "WON"),
+        ('"Won "', "Won"),
+        ('"Closed  Won"', " closed Won "),
+        ("Gewonnen", "verloren!"),
+    ],
+)
+def test_a_text_of_a_condition_that_no_row_says_is_told(
+    importing: Importing, named: str, said: str
+) -> None:
+    found = importing(
+        CLOSINGS.replace("state: Won", f"state: {named}"), deals=closings(said, said, "Lost")
+    )
+    meant = None if named == "Gewonnen" else said.strip()
+    assert texts_of(found) == (
+        [("state", "when", named.strip('"'), meant)],
+        {f"deals.state={said.strip()}": 2},
+    )
+    assert found.report["texts"]["never_fulfilled"] == ["deals.won"]
+    assert (found.report["without_event"], found.report["left_out"]) == (2, [])
+
+
+def test_every_text_that_every_condition_names_and_no_other_is_not_worth_a_word(
+    importing: Importing,
+) -> None:
+    mapping = CLOSINGS.replace(
+        "deal_id: id",
+        "deal_id: id\n    columns: {state: {values: {yes: Won, no: Lost}}}\n"
+        "    skip: [{when: {state: [Draft, null]}, because: open}]",
+    )
+    found = importing(mapping, deals=closings("yes", "no", "Won", "Draft", ""))
+    assert texts_of(found) == ([], {})
+    assert found.report["texts"]["never_fulfilled"] == []
+    assert (found.report["without_event"], len(found.events)) == (0, 3)
+
+
+def test_texts_of_values_and_skips_that_no_row_says_are_told(importing: Importing) -> None:
+    mapping = CLOSINGS.replace(
+        "deal_id: id",
+        "deal_id: id\n    columns: {state: {values: {Yess: Won, no: Lost, Open: null}}}\n"
+        "    skip: [{when: {state: [draft, null]}, because: open}]",
+    )
+    found = importing(mapping, deals=closings("yes", "no", "Draft", "Draft"))
+    assert texts_of(found) == (
+        [
+            ("state", "when", "Won", None),
+            ("state", "skip", "draft", "Draft"),
+            ("state", "values", "Open", None),
+            ("state", "values", "Yess", "yes"),
+        ],
+        {"deals.state=Draft": 2, "deals.state=yes": 1},
+    )
+
+
+def test_values_of_a_column_from_a_lookup_are_looked_for_there(importing: Importing) -> None:
+    mapping = LOOKUPS.replace(
+        "      - {file: people*, column: id, equals: key, take: [account]}\n", ""
+    ).replace("deal_id: id", "deal_id: id\n    columns: {channel: {values: {www: web, wwww: web}}}")
+    found = importing(
+        mapping, deals="id,created,account\n1,2026-01-05,A\n", accounts="key,channel\nA,www\n"
+    )
+    assert texts_of(found)[0] == [("channel", "values", "wwww", None)]
+
+
+def test_a_condition_of_two_columns_that_no_row_fulfils_is_told(importing: Importing) -> None:
+    mapping = CLOSINGS.replace("state: Won", "state: Won, why: null")
+    table = HEADER + "1,,2026-02-01,Won,,dear\n2,,2026-02-01,Lost,,\n"
+    texts = importing(mapping, deals=table).report["texts"]
+    assert texts["never_fulfilled"] == ["deals.won"]
+    assert texts["never_said"] == []
+
+
+def test_texts_beyond_those_that_are_kept_are_counted(importing: Importing) -> None:
+    found = importing(CLOSINGS, deals=closings(*(f"s{i % 1500}" for i in range(1600))))
+    assert len(texts_of(found)[1]) == 1000
+    assert sum(texts_of(found)[1].values()) == 1100
+    assert found.report["texts"]["others_in_no_when"] == {"deals.state": 500}
+
+
+def test_rows_without_an_event_are_told_and_not_strict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mapping = CLOSINGS.replace("state: Won", "state: Wonn")
+    table = closings("Won", "Won", "Lost", "Gone")
+    code, text = told("--check", mapping=mapping, deals=table)
+    assert code == 0
+    assert "4 rows: 1 event, 0 rows skipped by rule, 3 rows without an event, 0 parts left" in text
+    assert "Texts of the mapping and of the rows" in text
+    assert "deals.state: no row has 'Wonn', which when names; did you mean 'Won'?" in text
+    assert "deals.state: no when names 'Won' (2), 'Gone' (1)" in text
+    assert "deals.won: no row fulfils the when of this event" in text
+    assert told("--check", "--strict", mapping=mapping, deals=table)[0] == 1
+    code, text = told("--check", "--strict", mapping=CLOSINGS, deals=closings("Won", "Lost"))
+    assert code == 0
+    assert "Texts" not in text

@@ -222,6 +222,25 @@ def test_a_date_may_be_bound_by_another(
     assert result.report.moved == ({"rows.lead: a put at b": 1} if moved else {})
 
 
+@pytest.mark.parametrize("zone", ["", "timezone: America/New_York"])
+def test_a_day_of_one_column_is_no_day_of_another_columns_time_zone(
+    importing: Importing, zone: str
+) -> None:
+    result = importing(
+        f"""
+        deal_id: id
+        columns: {{made: {{timezone: Asia/Tokyo}}, closed: {{{zone}}}}}
+        events: [{{stage: lead, at: made}}, {{stage: won, at: closed}}]
+        """,
+        "timezone: America/New_York",
+        t="id,made,closed\n1,2026-03-06T08:00,2026-03-05\n2,2026-03-06T08:00,2026-03-06\n",
+    )
+    assert result.column("occurred_at")[1::2] == [
+        "2026-03-06T08:00:00+09:00",
+        "2026-03-06T00:00:00-05:00",
+    ]
+
+
 def test_texts_are_mended_defaulted_and_emptied(importing: Importing) -> None:
     result = importing(
         """

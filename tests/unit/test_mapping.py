@@ -31,6 +31,19 @@ def column(**fields: Any) -> dict[str, Any]:
     return minimal(columns={"created": fields})
 
 
+def constant(name: str, value: Any) -> dict[str, Any]:
+    return event(attributes={name: {"constant": value}}) | {"currency": "EUR"}
+
+
+def spend(**attributes: Any) -> dict[str, Any]:
+    told = {
+        name: value if isinstance(value, dict) else {"constant": value}
+        for name, value in ({"channel": "web", "amount": "1"} | attributes).items()
+    }
+    rule = {"type": "spend_recorded", "at": "a", "attributes": told}
+    return minimal(id_columns=["a"], events=[rule]) | {"currency": "EUR"}
+
+
 @pytest.mark.parametrize("name", ["olist", "maven_crm"])
 def test_the_examples_are_mappings(name: str) -> None:
     assert load(EXAMPLES / f"{name}.yaml").name == name
@@ -51,10 +64,10 @@ def test_the_least_mapping_takes_any_file_in_utc(tmp_path: Path) -> None:
         ({"name": "crm"}, "sources: is missing"),
         (
             {"name": "my crm"} | {"sources": minimal()["sources"]},
-            "mapping.yaml:1: name: 'my crm' does not have the form",
+            "mapping.yaml:1: name: 'my crm' is no name for a mapping; it has 1 to 60 letters",
         ),
         (minimal() | {"timezone": "Warsaw"}, "timezone: 'Warsaw' is no time zone"),
-        (minimal() | {"currency": "dollars"}, "currency: 'dollars' does not have the form"),
+        (minimal() | {"currency": "dollars"}, "currency: 'dollars' is not in ISO 4217; write a"),
         (minimal() | {"curency": "USD"}, "unknown key 'curency'; did you mean 'currency'?"),
         (minimal(event=[]), "sources.deals: unknown key 'event'; did you mean 'events'?"),
         (minimal(events=[]), "sources.deals.events: is empty; it needs at least one"),
@@ -73,13 +86,13 @@ def test_the_least_mapping_takes_any_file_in_utc(tmp_path: Path) -> None:
             minimal(events=[{"stage": "lead"}]),
             "mapping.yaml:6: sources.deals.events[0].at: is missing",
         ),
-        (event(stage="leed"), "events[0]: stage: 'leed' is none; did you mean 'lead'?"),
+        (event(stage="leed"), "events[0]: 'leed' is no stage; did you mean 'lead'?"),
         (event(stage={"column": "a", "constant": "lead"}), "stage: give either column or constant"),
         (event(type="won"), "events[0].type: 'won' is not one of stage_changed, deal_updated"),
         (event(type="deal_updated"), "an event of type deal_updated has no stage"),
         (event(stage=None), "an event of type stage_changed needs stage"),
         (event(outcome="held"), "an event of type stage_changed has no outcome"),
-        (event(attributes={"chanel": "c"}), "has no 'chanel'; did you mean 'channel'?"),
+        (event(attributes={"chanel": "c"}), "has no attribute 'chanel'; did you mean 'channel'?"),
         (event(attributes={"channel": {"colum": "c"}}), "unknown key 'colum'"),
         (event(when={"stage": True}), "events[0].when.stage: true is no text"),
         (
@@ -91,7 +104,7 @@ def test_the_least_mapping_takes_any_file_in_utc(tmp_path: Path) -> None:
                 events=[{"type": "spend_recorded", "at": "a", "attributes": {"owner": "o"}}],
                 id_columns=["a"],
             ),
-            "spend_recorded has no 'owner'",
+            "an event of type spend_recorded has no attribute 'owner'",
         ),
         (column(decimal=",", thousands=","), "decimal and thousands are both ','"),
         (column(decimal="'"), 'columns.created.decimal: "\'" is not one of'),
@@ -115,6 +128,29 @@ def test_the_least_mapping_takes_any_file_in_utc(tmp_path: Path) -> None:
                 id_columns=["a"],
             ),
             "give either period or period_start and period_end",
+        ),
+        (minimal() | {"currency": "EUX"}, "mapping.yaml:1: currency: 'EUX' is not in ISO 4217"),
+        (constant("owner", "x" * 1001), "events[0].attributes.owner: "),
+        (constant("problems", ["x"] * 101), "attributes.problems: "),
+        (constant("problems", "x" * 1001), "attributes.problems: "),
+        (constant("first_touch_at", "soon"), "first_touch_at: 'soon' is not RFC 3339"),
+        (constant("first_touch_at", "2026-01-05"), "first_touch_at: '2026-01-05' "),
+        (constant("score", "high"), "attributes.score: 'high' is no number here"),
+        (constant("score", "1e10"), "attributes.score: "),
+        (constant("amount", "1,5"), "attributes.amount: '1,5' is no number here"),
+        (constant("amount", "-1"), "attributes.amount: '-1' is not a decimal number of zero"),
+        (constant("amount", "1.005"), "attributes.amount: '1.005' has more than the 2 decimals"),
+        (constant("cost", "$1"), "attributes.cost: '$' stands beside the number, but the currency"),
+        (constant("currency", "euro"), "attributes.currency: 'euro' is not in ISO 4217"),
+        (
+            event(attributes={"amount": {"constant": "1"}}),
+            "attributes.amount: '1' has no currency; write currency: CODE in the mapping",
+        ),
+        (spend(channel=""), "events[0].attributes.channel: "),
+        (spend(period_start="2026-01", period_end={"column": "a"}), "attributes.period_start: "),
+        (
+            spend(period_start="2026-02-01T00:00:00Z", period_end="2026-01-01T00:00:00Z"),
+            "attributes.period_end: a period ends after its start",
         ),
         (minimal(lookups=[{"file": "b.csv"}]), "sources.deals.lookups[0].take: is missing"),
         (minimal(skip=[{"when": {"a": "b"}}]), "sources.deals.skip[0].because: is missing"),
@@ -140,6 +176,51 @@ def test_every_wrong_key_is_named_at_once(tmp_path: Path) -> None:
         ["6", "sources.deals.encoding"],
         ["10", "timezone"],
     ]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        constant("amount", "1 EUR"),
+        constant("amount", "12.50"),
+        constant("score", "7.5"),
+        constant("problems", "slow"),
+        constant("problems", ["slow", "dear"]),
+        constant("first_touch_at", "2026-01-05T00:00:00+01:00"),
+        event(attributes={"amount": {"constant": "€ 1"}}),
+        event(attributes={"amount": {"constant": "1"}, "currency": "unit"}),
+        event(attributes={"amount": {"constant": "1.005"}, "currency": {"constant": "KWD"}}),
+        event(type="activity_recorded", stage=None, activity="call", outcome="held"),
+        spend(),
+        spend(amount={"column": "m"}, currency={"constant": "USD"}),
+        spend(period_start="2026-01-01T00:00:00Z", period_end="2026-02-01T00:00:00Z"),
+        spend(period_start="2026-01-01T00:00:00Z", period_end={"column": "a"}),
+    ],
+)
+def test_constants_that_the_contract_takes_are_no_mistakes(tmp_path: Path, document: Any) -> None:
+    assert load(written(tmp_path, document)).name == "crm"
+
+
+def test_a_wrong_constant_is_told_with_its_own_line(tmp_path: Path) -> None:
+    text = """
+name: crm
+sources:
+  deals:
+    deal_id: id
+    events:
+      - {stage: lead, at: created}
+      - stage: won
+        at: closed
+        attributes:
+          owner: owner
+          first_touch_at: {constant: 2026-01-05}
+"""
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, text))
+    assert "mapping.yaml:12: sources.deals.events[1].attributes.first_touch_at: " in str(
+        caught.value
+    )
+    assert "write it like 2026-03-01T09:30:00Z" in caught.value.message
 
 
 def test_texts_stay_as_they_are_written(tmp_path: Path) -> None:

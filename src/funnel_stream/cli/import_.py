@@ -22,42 +22,46 @@ from funnel_stream.tools.mapping import load
 def import_(
     files: Annotated[
         list[Path],
-        typer.Argument(help="CSV or XLSX files of the mapping, lookups too, in any order."),
+        typer.Argument(help="The CSV and XLSX files of the mapping, with those of its lookups."),
     ],
     mapping: Annotated[
-        Path | None, typer.Option("--mapping", "-m", help="What the columns mean (YAML).")
+        Path | None, typer.Option("--mapping", "-m", help="What the columns mean: a YAML file.")
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Write the events to this file; - is standard output."),
     ] = None,
     broker: Annotated[
-        str | None, typer.Option(help="Publish to Kafka at host:port instead.")
+        str | None, typer.Option(help="Publish the events to Kafka at host:port instead.")
     ] = None,
     rejects: Annotated[
-        Path | None, typer.Option(help="Write all that is left out, with its reason, to this CSV.")
+        Path | None, typer.Option(help="List all that is left out, and why, in this CSV file.")
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Only report what would be imported.")
+        bool, typer.Option("--check", help="Write no events, only report what they would be.")
     ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 1 if anything was left out.")
+        bool,
+        typer.Option(
+            "--strict", help="Exit with 1 if anything was left out, or a row made no event."
+        ),
     ] = False,
     as_object: Annotated[
-        bool, typer.Option("--json", help="Report as JSON, with --out - on standard error.")
+        bool,
+        typer.Option("--json", help="Report as one JSON object; with --out - on stderr."),
     ] = False,
     suggest: Annotated[
         bool, typer.Option("--suggest", help="Write a first mapping for the files instead.")
     ] = False,
 ) -> None:
-    """Turn any table into funnel events with a declarative mapping.
+    """Turn tables (CSV or XLSX) into funnel events. A mapping says what their columns mean.
 
-    What is good of a row counts; what cannot be read is left out and listed
-    with row, column and value. Events have the same ids each time, so that a
-    second import of the same files changes nothing.
+    What can be read of a row is imported; the rest is left out, and listed with its file, row,
+    column and the reason. Events have the same ids each time, so that a second import of the same
+    files changes nothing. docs/importing.md tells how to write a mapping.
 
-    Without a mapping begin with --suggest: it writes one by what the files
-    hold, with comments, and says what it would import. Correct it, then check.
+    Without a mapping begin with --suggest: it writes one from what it finds in the files, with
+    comments, and says what it would import. Correct it, then --check.
 
     \b
     funnel-stream import leads.csv deals.xlsx --suggest --out mapping.yaml
@@ -105,7 +109,7 @@ def import_(
     if stop.asked:
         print("interrupted: the import is incomplete; it may be repeated", file=sys.stderr)
         raise typer.Exit(130)
-    if strict and report.left_out:
+    if strict and (report.left_out or report.without_event):
         raise typer.Exit(1)
 
 

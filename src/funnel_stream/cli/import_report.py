@@ -1,12 +1,13 @@
 """What became of the rows of an import, for people and for programs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from funnel_stream.errors import printable
 from funnel_stream.tools.importer import Report
 
 _SHOWN: int = 20
@@ -17,6 +18,8 @@ def as_json(report: Report) -> dict[str, Any]:
     """The report as one JSON object."""
     return {
         "rows": report.rows,
+        "blank": report.blank,
+        "without_event": report.without_event,
         "events": report.events,
         "repeated": report.repeated,
         "unchanged": report.unchanged,
@@ -44,29 +47,54 @@ def as_json(report: Report) -> dict[str, Any]:
             for (column, text), number in report.without_mapping.items()
         ],
         "closed_before_begun": {"number": report.backwards, "deals": report.backwards_deals},
+        "day_and_month": {column: found._asdict() for column, found in report.swapped.items()},
         "look_like_dates": dict(report.times_of_day),
         "unmatched": dict(report.unmatched),
         "unused": dict(report.unused),
+        "texts": {
+            "never_said": [
+                {"source": source} | one._asdict()
+                for source, unsaid in report.unsaid.items()
+                for one in unsaid
+            ],
+            "in_no_when": [
+                {"column": column, "text": text, "number": number}
+                for column, texts in report.unnamed.items()
+                for text, number in texts.most_common()
+            ],
+            "others_in_no_when": {key: n for key, n in report.unnamed_others.items() if n},
+            "never_fulfilled": report.unfulfilled,
+        },
         "files": report.said,
     }
 
 
 def show(report: Report, console: Console, rejects: str | None) -> None:
-    """The report on a terminal; ``rejects``: where all that was left out is written."""
+    """The report on a terminal; ``rejects``: where all that was left out is written.
+
+    What it quotes of the files is escaped where a terminal would obey it.
+    """
     left_out = report.left_out.total()
+    eventless = report.without_event
     console.print(
         f"{_number(report.rows, 'row')}: {_number(report.events, 'event')}, "
         f"{_number(report.skipped.total(), 'row')} skipped by rule, "
-        f"{_number(left_out, 'part')} left out",
+        + (f"{_number(eventless, 'row')} without an event, " if eventless else "")
+        + f"{_number(left_out, 'part')} left out",
         highlight=False,
+        soft_wrap=True,
     )
     for line in _notes(report):
-        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"  {printable(line)}", highlight=False, markup=False, soft_wrap=True)
+    if texts := list(_texts(report)):
+        console.print("Texts of the mapping and of the rows")
+        for line in texts:
+            console.print(f"  {printable(line)}", highlight=False, markup=False, soft_wrap=True)
     if not left_out:
         return
     table = Table("file", "row", "reason", "column", "message", title="Left out")
     for one in report.rejects[:_SHOWN]:
-        table.add_row(*(escape(str(part)) for part in one))
+        table.add_row(*(escape(printable(str(part))) for part in one))
     console.print(table)
     if left_out > _SHOWN:
         more = (
@@ -86,6 +114,8 @@ def _notes(report: Report) -> Iterator[str]:
             if of == what
         ]
         yield f"{number:,} {what}" + (f", {' + '.join(sums)}" if sums else "")
+    if report.blank:
+        yield f"{_number(report.blank, 'blank row')} passed over"
     yield from _counted("rows skipped", report.skipped)
     yield from _counted("dates moved", report.moved)
     yield from _counted("amounts rounded to the decimals of their currency", report.rounded)
@@ -106,11 +136,45 @@ def _notes(report: Report) -> Iterator[str]:
         named = ", ".join(report.backwards_deals[:_SHOWN])
         more = "" if report.backwards <= _SHOWN else ", …"
         yield f"{report.backwards:,} closed before any other stage was entered: {named}{more}"
+    for column, swapped in report.swapped.items():
+        yield f"{column}: {swapped}"
     for column, time in report.times_of_day.items():
         yield (
             f"{column}: every date bears the time {time}; if only the days are known, "
             "write precision: day"
         )
+
+
+def _texts(report: Report) -> Iterator[str]:
+    """Where the mapping and the rows may not mean the same texts."""
+    for source, unsaid in report.unsaid.items():
+        rest: dict[tuple[str, str], list[str]] = {}
+        for one in unsaid:
+            if one.meant is None:
+                rest.setdefault((one.column, one.key), []).append(one.text)
+            else:
+                yield (
+                    f"{source}.{one.column}: no row has {one.text!r}, which {one.key} names; "
+                    f"did you mean {one.meant!r}?"
+                )
+        for (column, key), texts in rest.items():
+            yield f"{source}.{column}: no row has {_few(map(repr, texts))}, which {key} names"
+    for column, others in report.unnamed.items():
+        counted = [f"{text!r} ({number:,})" for text, number in others.most_common()]
+        more = (
+            f", and {beyond:,} rows with others"
+            if (beyond := report.unnamed_others[column])
+            else ""
+        )
+        yield f"{column}: no when names {_few(counted)}{more}"
+    for rule in report.unfulfilled:
+        yield f"{rule}: no row fulfils the when of this event"
+
+
+def _few(texts: Iterable[str]) -> str:
+    shown = [*texts]
+    more = f", … and {len(shown) - _SHOWN:,} more" if len(shown) > _SHOWN else ""
+    return ", ".join(shown[:_SHOWN]) + more
 
 
 def _counted(what: str, counter: Mapping[str, int]) -> Iterator[str]:

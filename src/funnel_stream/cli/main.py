@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from funnel_stream import __version__
-from funnel_stream.errors import FunnelError
+from funnel_stream.errors import FunnelError, printable
 
 VERBS: Final = {
     "demo": "See it work: broker, worker and a simulated sales team, in one terminal.",
@@ -18,7 +18,7 @@ VERBS: Final = {
     "broker": "Run the embedded broker in the foreground, until Ctrl-C.",
     "emit": "Publish a file of events to Kafka, keyed as the contract says.",
     "simulate": "Invent a realistic history of deals: into a file, or onto Kafka and then live.",
-    "import": "Turn any CSV into funnel events with a declarative mapping.",
+    "import": "Turn tables (CSV, XLSX) into funnel events, as a mapping of their columns says.",
     "config": "Check a funnel.yaml, and show what it comes to.",
     "compute": "Compute the KPIs of a file of events, without a broker.",
     "explain": "Explain one deal: its journey, and every figure that it counts in.",
@@ -114,12 +114,18 @@ def main() -> None:
     except BrokenPipeError:
         code = 1
     except FunnelError as error:
-        print(f"error: {error.message}", file=sys.stderr)
+        _tell(f"error: {error.message}")
         if error.hint:
-            print(f"hint: {error.hint}", file=sys.stderr)
+            _tell(f"hint: {error.hint}")
         code = error.exit_code
     _flush()
     sys.exit(code)
+
+
+def _tell(lines: str) -> None:
+    # They quote files, and those may hold what a terminal obeys.
+    for line in lines.split("\n"):
+        print(printable(line), file=sys.stderr)
 
 
 def _flush() -> None:

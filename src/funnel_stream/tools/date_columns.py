@@ -1,11 +1,11 @@
 """What only a whole column or row tells of its dates: ambiguity, missing times, order of a day."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from itertools import combinations, permutations
 from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo
 
+from funnel_stream.tools.date_formats import Written
 from funnel_stream.tools.dates import DateReader, Read
 
 _ENOUGH: Final = 10
@@ -75,11 +75,11 @@ class TimesOfDay:
         self._day: date | None = None
         self._several_days = False
 
-    def add(self, read: Read) -> None:
+    def add(self, written: Written) -> None:
         """Take a date of the column; one without a time is passed over."""
-        if not read.precise or self._differ:
+        if not written.precise or self._differ:
             return
-        time, day = read.written.timetz().isoformat(), read.written.date()
+        time, day = written.at.timetz().isoformat(), written.at.date()
         if self._count == 0:
             self._shared, self._day = time, day
         self._count += 1
@@ -95,20 +95,23 @@ class TimesOfDay:
         return self._shared if looks_so else None
 
 
-def in_order_of_day(moments: Iterable[tuple[int, Read]], timezone: str) -> list[datetime]:
+def in_order_of_day(moments: Sequence[tuple[int, Read]]) -> list[datetime]:
     """Instants for the ranks and dates of one row, in the order given.
 
-    A date without a time is put at the latest moment of a lower rank on its own local day (of
-    ``timezone``): it was then or later. No other moves, and none to another day.
+    A date without a time is put at the latest moment of a lower rank on its own local day (of the
+    time zone of its own column): it was then or later. No other moves, and none to another day.
     """
-    zone = ZoneInfo(timezone)
-    given = [(rank, read.at.astimezone(zone).date(), read) for rank, read in moments]
     return [
-        read.at if read.precise else max([read.at, *_earlier(rank, day, given)])
-        for rank, day, read in given
+        read.at if read.precise else max([read.at, *_earlier(rank, read, moments)])
+        for rank, read in moments
     ]
 
 
-def _earlier(rank: int, day: date, given: list[tuple[int, date, Read]]) -> Iterator[datetime]:
+def _earlier(rank: int, day: Read, moments: Sequence[tuple[int, Read]]) -> Iterator[datetime]:
     """Moments of lower ranks on that day."""
-    return (read.at for lower, on, read in given if lower < rank and on == day)
+    local = day.at.astimezone(day.zone).date()
+    return (
+        read.at
+        for lower, read in moments
+        if lower < rank and read.at.astimezone(day.zone).date() == local
+    )

@@ -26,6 +26,8 @@ class Read(NamedTuple):
     """False: only the day is known."""
     written: datetime
     """As the text says it, in its own offset; naive where it names none. Epochs are UTC."""
+    zone: ZoneInfo
+    """The time zone of the column: its local days are meant where only the day is known."""
 
     def __str__(self) -> str:
         return self.at.isoformat() if self.precise else self.written.date().isoformat()
@@ -51,6 +53,7 @@ class DateReader:
     ) -> None:
         self._formats = tuple(DateFormat(name, locale) for name in formats or ("iso",))
         self.formats: Final = tuple(each.name for each in self._formats)
+        self.locale: Final = locale
         self._zone = ZoneInfo(timezone)
         self._days_only = precision == "day"
         self._known = lru_cache(maxsize=65_536)(self._judge)
@@ -87,7 +90,7 @@ class DateReader:
             at = datetime.combine(at.date(), time())
         if not _FIRST_DAY <= at.date() <= _LAST_DAY:
             raise DateError(f"it is not between {_FIRST_DAY} and {_LAST_DAY}")
-        read = Read(at if at.tzinfo else self._local(at), precise, at)
+        read = Read(at if at.tzinfo else self._local(at), precise, at, self._zone)
         if read.at < EPOCH:
             raise DateError(f"it is before {_FIRST_DAY} (UTC)")
         if not precise and read.at.astimezone(self._zone).date() != at.date():

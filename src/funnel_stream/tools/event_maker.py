@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from funnel_stream.contract import Reason, Rejection
-from funnel_stream.contract.event import STAGES, WON
+from funnel_stream.contract.event import STAGES
 from funnel_stream.contract.money import DECIMALS, check_money
 from funnel_stream.contract.rejections import RefusedError
+from funnel_stream.tools.columns import Column, Condition, Value
 from funnel_stream.tools.date_columns import in_order_of_day
 from funnel_stream.tools.dates import DateError, DateReader, Read
 from funnel_stream.tools.mapping import (
@@ -20,15 +21,12 @@ from funnel_stream.tools.mapping import (
     LIST_ATTRIBUTES,
     NUMBER_ATTRIBUTES,
     PERIOD,
-    Column,
-    Condition,
     EventRule,
     Mapping,
     Source,
-    Value,
 )
 from funnel_stream.tools.numbers import Amount, NumberError, currency_of, may_be, read_amount
-from funnel_stream.tools.tables import Row, RowError
+from funnel_stream.tools.tables import Row, RowError, check_cell
 
 _AS_IT_STANDS: Final = Column()
 _DATES: Final = frozenset((*DATE_ATTRIBUTES, *PERIOD))
@@ -48,16 +46,15 @@ class Made(NamedTuple):
 
 class RowEvents(NamedTuple):
     """What a row is: its events; why others, or parts of them, are not; the rules that moved a
-    date; how many amounts were rounded; and whether its closing precedes its other stages."""
+    date; and how many amounts were rounded."""
 
     made: list[Made]
     problems: list[RowError]
     moved: list[str]
     rounded: list[str]
-    backwards: bool
 
 
-NO_EVENTS: Final = RowEvents([], [], [], [], False)
+NO_EVENTS: Final = RowEvents([], [], [], [])
 
 
 class EventMaker:
@@ -78,12 +75,10 @@ class EventMaker:
         self.readers: dict[str, DateReader] = {
             column: self._reader(column) for column in dict.fromkeys(_date_columns(source))
         }
-        zones = {self._rule(rule.at.column).timezone for rule in source.events} - {None}
-        self._zone: str = (zones.pop() if len(zones) == 1 else None) or mapping.timezone
 
     def events(self, row: Row) -> RowEvents:
         """What is good of a row counts; what is not is told."""
-        found = RowEvents([], [], [], [], False)
+        found = RowEvents([], [], [], [])
         dated = [
             (rule, self._rank(rule, row), read)
             for rule in self._source.events
@@ -91,18 +86,14 @@ class EventMaker:
             if (read := self._occurred(rule, row, found)) is not None
         ]
         moments = [(rank, read) for _, rank, read in dated if rank is not None]
-        placed = iter(in_order_of_day(moments, self._zone))
-        stages: list[tuple[int, datetime]] = []
+        placed = iter(in_order_of_day(moments))
         for rule, rank, read in dated:
-            at = read.at
-            if rank is not None:
-                at = next(placed)
-                stages.append((rank, at))
+            at = read.at if rank is None else next(placed)
             try:
                 found.made.append(self._make(rule, row, at, found))
             except RowError as problem:
                 found.problems.append(problem)
-        return found._replace(backwards=_closes_first(stages))
+        return found
 
     def refusal(self, rule: EventRule, why: Rejection) -> RowError:
         """What the contract refuses of an event, told of the column that says it."""
@@ -129,6 +120,7 @@ class EventMaker:
             if value is not None:
                 event[key] = _text(value, row)
         amounts: dict[str, Amount] = {}
+        counts = True
         for key, value in rule.attributes.items():
             try:
                 if key in _MONEY:
@@ -140,10 +132,12 @@ class EventMaker:
                 if rule.type == "spend_recorded":
                     raise
                 found.problems.append(problem)
+                counts = counts and key != "currency"
         if rule.period is not None:
             zone = ZoneInfo(self._rule(rule.at.column).timezone or self._mapping.timezone)
             event["period_start"], event["period_end"] = _period(rule.period, at, zone)
-        self._add_money(rule, event, amounts, found)
+        # An amount of a currency that cannot be told is not one of the mapping's currency.
+        self._add_money(rule, event, amounts if counts else {}, found)
         digest = self._digest(rule, event, row)
         event["event_id"] = f"{self._mapping.name}-{digest.hex()}"
         return Made(rule, digest, _encode(event), event)
@@ -171,7 +165,10 @@ class EventMaker:
     # --- when -------------------------------------------------------------------------------------
 
     def _rank(self, rule: EventRule, row: Row) -> int | None:
-        return _RANKS.get(str(_text(rule.stage, row))) if rule.stage is not None else None
+        if rule.stage is None:
+            return None
+        column = rule.stage.column
+        return _RANKS.get(str(rule.stage.constant if column is None else row[column]))
 
     def _occurred(self, rule: EventRule, row: Row, found: RowEvents) -> Read | None:
         try:
@@ -212,6 +209,7 @@ class EventMaker:
         text = row[column]
         if text is None:
             return None
+        check_cell(row, column)
         try:
             return self.readers[column].read(text)
         except DateError as refused:
@@ -330,7 +328,10 @@ def holds(condition: Condition, row: Row) -> bool:
 
 
 def _text(value: Value, row: Row) -> Any:
-    return value.constant if value.column is None else row[value.column]
+    if value.column is None:
+        return value.constant
+    check_cell(row, value.column)
+    return row[value.column]
 
 
 def _date_columns(source: Source) -> Iterator[str]:
@@ -339,10 +340,3 @@ def _date_columns(source: Source) -> Iterator[str]:
         for key, value in rule.attributes.items():
             if key in _DATES and value.column is not None:
                 yield value.column
-
-
-def _closes_first(stages: list[tuple[int, datetime]]) -> bool:
-    """Whether a deal is closed before the first of its other stages."""
-    closings = [at for rank, at in stages if rank >= WON]
-    others = [at for rank, at in stages if rank < WON]
-    return bool(closings and others) and max(closings) < min(others)

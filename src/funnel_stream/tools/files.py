@@ -20,7 +20,7 @@ from zipfile import BadZipFile, ZipFile
 
 from funnel_stream.errors import InputError
 from funnel_stream.tools.kinds import GZIP, refuse_kind, refuse_markup
-from funnel_stream.tools.mapping import CsvFile
+from funnel_stream.tools.mapping import CsvFile, Source
 from funnel_stream.tools.spreadsheets import read_sheet
 
 DELIMITERS: Final = (",", ";", "\t", "|")
@@ -115,6 +115,12 @@ def _workbook(data: IO[bytes], path: Path, layout: CsvFile, asked: Set[str]) -> 
         )
     packed.seek(0)
     sheet = read_sheet(packed, path, layout.sheet)
+    counted = layout.columns.values() if isinstance(layout, Source) else ()
+    if sheet.from_1904 and any("excel" in column.dates for column in counted):
+        raise InputError(
+            f"{path} counts days from 1904, but dates: excel from 1900",
+            hint="Give the cells the format of a date, and leave dates out of the mapping.",
+        )
     rows, skipped = iter(sheet.rows), layout.skip_rows
     header = _names(next(islice(rows, skipped, None), []))
     records = Records(header, skipped + 1, rows, exact=False)

@@ -5,21 +5,50 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
+from funnel_stream.contract.event import STAGES, WON
 from funnel_stream.contract.timestamps import micros_of
+from funnel_stream.tools.mapping import EventRule
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 _TABLES: Final = """
-    CREATE TABLE said (digest BLOB PRIMARY KEY, content BLOB) WITHOUT ROWID;
+    CREATE TABLE said (
+        digest BLOB PRIMARY KEY, content BLOB, file INT, row INT
+    ) WITHOUT ROWID;
     CREATE TABLE alike (content BLOB PRIMARY KEY, number INT) WITHOUT ROWID;
-    CREATE TABLE sums (place INTEGER PRIMARY KEY, digest BLOB UNIQUE, event BLOB, sums BLOB);
+    CREATE TABLE sums (
+        place INTEGER PRIMARY KEY, digest BLOB UNIQUE, event BLOB, sums BLOB,
+        file INT, row INT, rule TEXT
+    );
+    CREATE TABLE deals (
+        place INTEGER PRIMARY KEY, deal TEXT UNIQUE, begun INT, closed INT
+    );
     CREATE TABLE stages (deal TEXT, at INT, place INTEGER, stage TEXT, event BLOB);
 """
+
+
+_OPEN: Final = frozenset(STAGES[:WON])
+_NEVER: Final = (2**62, -1)
+"""When a deal began that has not, and when it was closed: before and after all that there is."""
+
+
+class Origin(NamedTuple):
+    """Where an event stands: the number of its file, and the row."""
+
+    file: int
+    row: int
+
+
+class Met(NamedTuple):
+    """What was known of an event, and where it was said first."""
+
+    said: Literal["nothing", "the same", "something else"]
+    first: Origin
 
 
 class Gathered:
@@ -35,13 +64,15 @@ class Gathered:
         self._run("BEGIN")
         self._place = 0
 
-    def meet(self, digest: bytes, content: bytes) -> Literal["new", "same", "other"]:
-        """Whether an event of that id was met, and said the same."""
+    def meet(self, digest: bytes, content: bytes, origin: Origin) -> Met:
+        """What earlier rows said of the event of that id."""
         content = _short(content)
-        if self._run("INSERT OR IGNORE INTO said VALUES (?, ?)", (digest, content)).rowcount:
-            return "new"
-        ((known,),) = self._run("SELECT content FROM said WHERE digest = ?", (digest,))
-        return "same" if known == content else "other"
+        row = (digest, content, *origin)
+        if self._run("INSERT OR IGNORE INTO said VALUES (?, ?, ?, ?)", row).rowcount:
+            return Met("nothing", origin)
+        query = "SELECT content, file, row FROM said WHERE digest = ?"
+        ((known, *first),) = self._run(query, (digest,))
+        return Met("the same" if known == content else "something else", Origin(*first))
 
     def number_of(self, content: bytes) -> int:
         """How many rows said just this before."""
@@ -54,35 +85,65 @@ class Gathered:
 
     # --- rows that are one event ------------------------------------------------------------------
 
-    def add_up(self, digest: bytes, event: dict[str, Any], names: tuple[str, ...]) -> bool:
-        """Take a part of an event whose values of these names are added up; ``False`` if it says
-        something else than the parts before."""
+    def add_up(
+        self, digest: bytes, event: dict[str, Any], rule: EventRule, origin: Origin
+    ) -> Origin | None:
+        """Take a part of an event of which a rule has something added up. If it says something
+        else than the parts before, it is not taken: where the first of them stands."""
         # A part without an amount has no currency: that is no contradiction.
-        apart = (*names, "currency")
+        apart = (*rule.added_up, "currency")
         rest = {name: value for name, value in event.items() if name not in apart}
         given = {name: event[name] for name in apart if name in event}
-        found = self._run("SELECT event, sums FROM sums WHERE digest = ?", (digest,)).fetchone()
+        query = "SELECT event, sums, file, row FROM sums WHERE digest = ?"
+        found = self._run(query, (digest,)).fetchone()
         if found is None:
             self._place += 1
-            row = (self._place, digest, _encode(rest), _encode(given))
-            self._run("INSERT INTO sums VALUES (?, ?, ?, ?)", row)
-            return True
-        known, sums = found
+            row = (self._place, digest, _encode(rest), _encode(given), *origin, rule.label)
+            self._run("INSERT INTO sums VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            return None
+        known, sums, *first = found
         added = _decode(sums)
         code = given.pop("currency", None)
         if known != _encode(rest) or code not in (None, added.get("currency", code)):
-            return False
+            return Origin(*first)
         if code is not None:
             added["currency"] = code
         for name, value in given.items():
             added[name] = f"{Decimal(added.get(name, 0)) + Decimal(value):f}"
         self._run("UPDATE sums SET sums = ? WHERE digest = ?", (_encode(added), digest))
-        return True
+        return None
 
-    def sums(self) -> Iterator[dict[str, Any]]:
-        """The events that were added up, in the order of their first rows."""
-        for event, sums in self._run("SELECT event, sums FROM sums ORDER BY place"):
-            yield _decode(event) | _decode(sums)
+    def sums(self) -> Iterator[tuple[dict[str, Any], Origin, str]]:
+        """The events that were added up, in the order of their first rows; where these are, and
+        the label of the rule."""
+        query = "SELECT event, sums, file, row, rule FROM sums ORDER BY place"
+        for event, sums, file, row, rule in self._run(query):
+            yield _decode(event) | _decode(sums), Origin(file, row), rule
+
+    # --- deals ------------------------------------------------------------------------------------
+
+    def dated(self, deal: str, stage: str, at: datetime) -> None:
+        """Take a stage that a deal entered, whichever row says it."""
+        begun, closed = _NEVER
+        if stage in _OPEN:
+            begun = micros_of(at)
+        else:
+            closed = micros_of(at)
+        statement = (
+            "INSERT INTO deals (deal, begun, closed) VALUES (?, ?, ?) ON CONFLICT DO UPDATE "
+            "SET begun = min(begun, excluded.begun), closed = max(closed, excluded.closed)"
+        )
+        self._run(statement, (deal, begun, closed))
+
+    def closed_first(self) -> Iterator[str]:
+        """The deals that were closed for good before they entered any other stage, in the order in
+        which they were met."""
+        query = (
+            "SELECT deal FROM deals WHERE closed < begun AND begun < ? AND closed > ? "
+            "ORDER BY place"
+        )
+        for (deal,) in self._run(query, _NEVER):
+            yield deal
 
     # --- histories --------------------------------------------------------------------------------
 

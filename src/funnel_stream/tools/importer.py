@@ -1,106 +1,46 @@
 """Any table to contract events, by a mapping: streaming; of a row what is good counts."""
 
 import time
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, Any, Final, NamedTuple
+from typing import IO, Any, Final
 
 import msgspec
 
 from funnel_stream.contract import Amended, Decoded, Decoder, Reason, Rejection
 from funnel_stream.contract.money import check_money
-from funnel_stream.contract.rejections import RefusedError
+from funnel_stream.contract.rejections import RefusedError, shown
 from funnel_stream.errors import InputError
 from funnel_stream.tools.date_columns import FormatWatch, TimesOfDay
+from funnel_stream.tools.date_formats import Written
 from funnel_stream.tools.dates import DateError
+from funnel_stream.tools.day_and_month import DayAndMonth
 from funnel_stream.tools.event_maker import NO_EVENTS, EventMaker, Made, RowEvents, holds
 from funnel_stream.tools.files import open_file
-from funnel_stream.tools.gathered import Gathered
+from funnel_stream.tools.gathered import Gathered, Met, Origin
 from funnel_stream.tools.mapping import Mapping
+from funnel_stream.tools.named_texts import NamedTexts
+from funnel_stream.tools.outcome import LISTED, Reject, Report
 from funnel_stream.tools.tables import (
     LookupTable,
     Row,
     RowError,
     Table,
+    check_cell,
     check_columns,
     clean,
     place,
 )
 
+__all__ = ["Import", "Reject", "Report"]
+
 _BATCH: Final = 500
 """Rows that are validated at once."""
-LISTED: Final = 1000
-"""Rows and deals that are listed one by one; all are counted."""
-_MONEY: Final = ("amount", "cost", "currency")
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
-
-
-class Reject(NamedTuple):
-    """Why a row, an event of it or a part of that is left out. ``row`` counts as a spreadsheet
-    does: the header is row 1. ``field``: the column, or a field of the event that none says."""
-
-    file: str
-    row: int
-    reason: str
-    field: str
-    message: str
-
-
-def _sums() -> defaultdict[Any, Decimal]:
-    return defaultdict(Decimal)
-
-
-@dataclass
-class Report:
-    """What became of the rows; complete once all lines have been taken."""
-
-    rows: int = 0
-    events: int = 0
-    repeated: int = 0
-    """Events that an earlier row has made already, word for word: not written again."""
-    unchanged: int = 0
-    """Rows of histories in which the stage is the one before."""
-    contradictions: int = 0
-    """Rows that say something else than an earlier one about the same event."""
-    contradicting_money: defaultdict[str, Decimal] = field(default_factory=_sums)
-    """Sum of their amounts by currency."""
-    rejects: list[Reject] = field(default_factory=list)
-    """The first that were left out."""
-    left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """What was left out, by reason and column."""
-    skipped: Counter[str] = field(default_factory=Counter)
-    """Rows left out by rule, by reason."""
-    moved: Counter[str] = field(default_factory=Counter)
-    """Dates that ``not_before`` or ``not_after`` has moved, by rule."""
-    rounded: Counter[str] = field(default_factory=Counter)
-    """Amounts rounded to the decimals of their currency, by column."""
-    unmatched: Counter[str] = field(default_factory=Counter)
-    """Keys that a lookup does not hold, by its pattern."""
-    unused: Counter[str] = field(default_factory=Counter)
-    """Rows of a lookup that no row has asked for, by its pattern."""
-    by_stage: Counter[str] = field(default_factory=Counter)
-    """Events by the stage entered; others by their type."""
-    first: datetime | None = None
-    last: datetime | None = None
-    """When the first and the last of the events occurred."""
-    money: defaultdict[tuple[str, str], Decimal] = field(default_factory=_sums)
-    """Sum of the amounts by stage (or type) and currency."""
-    without_mapping: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Texts that stand for no stage, by column."""
-    backwards: int = 0
-    """Rows of deals that are closed before any other of their stages."""
-    backwards_deals: list[str] = field(default_factory=list)
-    """The first of these deals."""
-    said: list[str] = field(default_factory=list)
-    """What was found out about how the files are written."""
-    times_of_day: dict[str, str] = field(default_factory=dict)
-    """Columns of which every date bears the same time: they look like dates without one."""
 
 
 class Import:
@@ -137,6 +77,12 @@ class Import:
             for name, maker in self._makers.items()
             for column in maker.readers
         }
+        self._texts = {name: NamedTexts(source) for name, source in mapping.sources.items()}
+        self._days_and_months = {
+            (name, column): DayAndMonth(reader)
+            for name, maker in self._makers.items()
+            for column, reader in maker.readers.items()
+        }
         self._inputs: list[tuple[str, Path]] = []
         self._lookups: dict[str, list[LookupTable]] = {}
         for name, source in mapping.sources.items():
@@ -153,27 +99,52 @@ class Import:
         """Contract events as ndjson lines without line ends, in the order of the rows."""
         total = sum(path.stat().st_size for _, path in self._inputs)
         done = 0
-        for name, path in self._inputs:
+        for file, (name, path) in enumerate(self._inputs):
             with open_file(path) as raw:
                 batch: list[tuple[int, Made]] = []
                 for number, made in self._rows(name, path, raw):
                     batch += [(number, one) for one in made]
                     if len(batch) >= _BATCH:
-                        yield from self._valid(name, path, batch)
+                        yield from self._valid(file, batch)
                         batch.clear()
                         self.on_progress(done + raw.tell(), total)
-                yield from self._valid(name, path, batch)
+                yield from self._valid(file, batch)
             done += path.stat().st_size
             self.on_progress(done, total)
         yield from self._gathered_lines()
+        self._conclude()
+
+    def _conclude(self) -> None:
+        """What is known of the files only when all rows are read."""
         for table in (table for tables in self._lookups.values() for table in tables):
             self.report.said += table.said
             self.report.unmatched[table.lookup.file] += table.unmatched
             self.report.unused[table.lookup.file] += table.unused
+        for (name, column), both in self._days_and_months.items():
+            if (swapped := both.finding()) is not None:
+                self.report.swapped[f"{name}.{column}"] = swapped
         for (name, column), times in self._times.items():
             if (shared := times.shared()) is not None:
                 self.report.times_of_day[f"{name}.{column}"] = shared
+        for name, texts in self._texts.items():
+            self._conclude_texts(name, texts)
+        for deal in self._gathered.closed_first():
+            self.report.backwards += 1
+            if len(self.report.backwards_deals) < LISTED:
+                self.report.backwards_deals.append(deal)
         self.report.rejects.sort(key=lambda one: (one.file, one.row))
+
+    def _conclude_texts(self, name: str, texts: NamedTexts) -> None:
+        report = self.report
+        for table in self._lookups[name]:
+            for column, text in table.texts(texts.columns):
+                texts.found(column, text)
+        if unsaid := list(texts.unsaid()):
+            report.unsaid[name] = unsaid
+        for column, others, beyond in texts.unnamed():
+            report.unnamed[f"{name}.{column}"] = others
+            report.unnamed_others[f"{name}.{column}"] += beyond
+        report.unfulfilled += [f"{name}.{label}" for label in texts.unfulfilled()]
 
     def _check_dates(self, name: str, paths: Sequence[Path]) -> None:
         """Raise ``InputError`` where formats of a column contradict each other in these files."""
@@ -201,10 +172,14 @@ class Import:
     def _rows(self, name: str, path: Path, raw: IO[bytes]) -> Iterator[tuple[int, list[Made]]]:
         source = self._mapping.sources[name]
         table = Table(raw, path, source)
+        texts_of = self._texts[name]
+        places = texts_of.places(table.header)
         for number, record in table.records():
             self.report.rows += 1
             try:
                 table.fit(record)
+                for column, place in places:
+                    texts_of.found(column, record[place])
                 texts = zip(table.header, record, strict=True)
                 row = {column: clean(self._mapping, source, column, text) for column, text in texts}
                 found = self._events(name, row)
@@ -214,35 +189,41 @@ class Import:
             for problem in found.problems:
                 self._reject(path, number, table.explained(record, problem))
             yield number, found.made
+        self.report.blank += table.blank
         self.report.said += table.said
 
     def _events(self, name: str, row: Row) -> RowEvents:
         source, maker = self._mapping.sources[name], self._makers[name]
         for lookup in self._lookups[name]:
             lookup.join(self._mapping, source, row)
+        for column, named in source.decisive.items():
+            if row[column] not in named:
+                check_cell(row, column)
         for skip in source.skip:
             if holds(skip.when, row):
                 self.report.skipped[skip.because] += 1
+                self._texts[name].add(row, skipped=True)
                 return NO_EVENTS
+        self._texts[name].add(row, skipped=False)
         if source.deal_id is not None and row[source.deal_id] is None:
             raise RowError(Reason.MISSING_FIELD, source.deal_id, "the deal has no id")
         found = maker.events(row)
+        self.report.without_event += not found.made and not found.problems
         if found.moved:
             self.report.moved.update(found.moved)
         if found.rounded:
             self.report.rounded.update(found.rounded)
-        if found.backwards:
-            self.report.backwards += 1
-            if source.deal_id is not None and len(self.report.backwards_deals) < LISTED:
-                self.report.backwards_deals.append(str(row[source.deal_id]))
         for column, reader in maker.readers.items():
             if (text := row[column]) is not None:
+                self._days_and_months[name, column].add(text)
                 with suppress(DateError):  # told already, where it is asked for
-                    self._times[name, column].add(reader.read(text))
+                    read = reader.read(text)
+                    self._times[name, column].add(Written(read.written, read.precise))
         return found
 
-    def _valid(self, name: str, path: Path, batch: list[tuple[int, Made]]) -> Iterator[bytes]:
+    def _valid(self, file: int, batch: list[tuple[int, Made]]) -> Iterator[bytes]:
         """The lines of those events that the contract accepts."""
+        name, path = self._inputs[file]
         lines = [made.line for _, made in batch]
         timestamp = int(self._now() * 1000)
         verdicts = self._decoder.decode(lines, [timestamp] * len(lines))
@@ -259,7 +240,7 @@ class Import:
                     self._reject(path, number, problem)
                     made = rest
                     (verdict,) = self._decoder.decode([made.line], [timestamp])
-                if not self._is_new(made):
+                if not self._is_new(made, file, number):
                     continue
             except RowError as problem:
                 self._reject(path, number, problem)
@@ -267,26 +248,34 @@ class Import:
             self._count(made.event)
             yield made.line
 
-    def _is_new(self, made: Made) -> bool:
+    def _is_new(self, made: Made, file: int, row: int) -> bool:
         """Whether the event is to be written now: no earlier row has made it, and no later one adds
         to it. Two rows may not say two things about one event."""
         if made.rule.only:
             self._gathered.enter(made.event, made.event["occurred_at"])
             return False
-        if names := made.rule.added_up:
-            met = "new" if self._gathered.add_up(made.digest, made.event, names) else "other"
+        origin = Origin(file, row)
+        if made.rule.added_up:
+            first = self._gathered.add_up(made.digest, made.event, made.rule, origin)
+            met = Met("something else" if first else "nothing", first or origin)
         else:
-            met = self._gathered.meet(made.digest, made.line)
-        if met == "other":
+            met = self._gathered.meet(made.digest, made.line, origin)
+        if met.said == "something else":
             self._contradicts(made.event)
             raise RowError(
                 Reason.CONFLICTING_DUPLICATE,
                 "",
-                "an earlier row says something else about the same event of this deal; if they are "
-                "two events, the mapping needs id_columns; if parts of one, combine: sum",
+                f"{self._told(met.first, file)} says something else about the same "
+                f"{_what(made.event)}; if they are two events, the mapping needs id_columns; "
+                "if parts of one, combine: sum",
             )
-        self.report.repeated += met == "same"
-        return met == "new" and not made.rule.added_up
+        self.report.repeated += met.said == "the same"
+        return met.said == "nothing" and not made.rule.added_up
+
+    def _told(self, origin: Origin, file: int) -> str:
+        """An earlier row, to somebody who reads another, perhaps of another file."""
+        within = "" if origin.file == file else f" of {self._inputs[origin.file][1].name}"
+        return f"row {origin.row}{within}"
 
     def _contradicts(self, event: dict[str, Any]) -> None:
         report = self.report
@@ -296,21 +285,32 @@ class Import:
 
     def _gathered_lines(self) -> Iterator[bytes]:
         """Events that only all rows together tell."""
-        for event in self._gathered.sums():
-            try:
-                check_money(event)
-            except RefusedError as refused:
-                why = refused.rejection
-                whose = event.get("deal_id", event["event_id"])
-                message = f"all rows of {whose} together: {why.message}"
-                self._reject(Path(), 0, RowError(why.reason, why.field, message))
-                event = {name: part for name, part in event.items() if name not in _MONEY}
-            yield self._written(event)
+        for event, first, rule in self._gathered.sums():
+            if (within := self._within_limits(event, first, rule)) is not None:
+                yield self._written(within)
         for event, changed in self._gathered.changes():
             if changed:
                 yield self._written(event)
             else:
                 self.report.unchanged += 1
+
+    def _within_limits(
+        self, event: dict[str, Any], first: Origin, label: str
+    ) -> dict[str, Any] | None:
+        """The event without sums that are too large; None where it is nothing without."""
+        name, path = self._inputs[first.file]
+        rule = next(one for one in self._mapping.sources[name].events if one.label == label)
+        try:
+            check_money(event)
+        except RefusedError as refused:
+            problem = self._makers[name].refusal(rule, refused.rejection)
+            message = f"all rows of one {_what(event)} together: {problem.message}"
+            self._reject(path, first.row, RowError(problem.reason, problem.field, message))
+            if rule.type == "spend_recorded":
+                return None
+            left = _left_of(event, refused.rejection.field)
+            return self._within_limits(left, first, label)
+        return event
 
     def _written(self, event: dict[str, Any]) -> bytes:
         self._count(event)
@@ -323,6 +323,8 @@ class Import:
         at = datetime.fromisoformat(at) if isinstance(at, str) else at
         report.events += 1
         report.by_stage[what] += 1
+        if "stage" in event:
+            self._gathered.dated(event["deal_id"], what, at)
         report.first = at if report.first is None else min(report.first, at)
         report.last = at if report.last is None else max(report.last, at)
         if "amount" in event:
@@ -344,6 +346,18 @@ def _without(made: Made, field: str) -> Made | None:
         return None
     event = {name: value for name, value in made.event.items() if name != field}
     return made._replace(event=event, line=_encode(event))
+
+
+def _left_of(event: dict[str, Any], field: str) -> dict[str, Any]:
+    """The event without an amount or cost; without either, a currency says nothing."""
+    left = {name: value for name, value in event.items() if name != field}
+    if "amount" in left or "cost" in left:
+        return left
+    return {name: value for name, value in left.items() if name != "currency"}
+
+
+def _what(event: dict[str, Any]) -> str:
+    return f"event of deal {shown(event['deal_id'])}" if "deal_id" in event else "spend"
 
 
 def _refusal(verdict: Decoded | Amended | Rejection, line: bytes) -> Rejection | None:

@@ -4,17 +4,15 @@ A mapping is YAML; ``docs/importing.md`` shows one, ``examples/`` holds two for 
 Wherever a value is asked for, a text names a *column*; ``{constant: …}`` is a fixed value.
 """
 
+import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
-from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
@@ -22,9 +20,20 @@ from pydantic import (
 )
 
 from funnel_stream.contract.event import ACTIVITIES, ACTIVITY_OUTCOMES, STAGES, TEXT_ATTRIBUTES
-from funnel_stream.documents import read, suggest
+from funnel_stream.contract.money import checked_currency
+from funnel_stream.contract.rejections import RefusedError, shown
+from funnel_stream.documents import Place, read, suggest
+from funnel_stream.tools.columns import (
+    Column,
+    Condition,
+    FromColumn,
+    FromConstant,
+    Model,
+    Zone,
+    column_named,
+)
+from funnel_stream.tools.constants import refused
 from funnel_stream.tools.date_formats import LOCALES, DateFormat
-from funnel_stream.tools.numbers import NumberFormat
 
 LIST_ATTRIBUTES: Final = ("problems", "desired_outcomes")
 NUMBER_ATTRIBUTES: Final = ("amount", "cost", "score")
@@ -40,55 +49,6 @@ DEAL_ATTRIBUTES: Final = (
 SPEND_ATTRIBUTES: Final = ("pipeline", "channel", "amount", "currency", *PERIOD)
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
-
-
-class Value(_Model):
-    """A column's text or a constant; ``split`` turns a text into a list."""
-
-    column: str | None = None
-    constant: str | list[str] | None = None
-    split: str | None = Field(default=None, min_length=1)
-    combine: Literal["sum"] | None = Field(
-        default=None, description="Of an amount or a cost: what rows of one event say is added up."
-    )
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
-        if (self.column is None) == (self.constant is None):
-            raise ValueError("give either column or constant")
-        return self
-
-
-def _column_named(value: Any) -> Any:
-    return {"column": value} if isinstance(value, str) else value
-
-
-def _constant_named(value: Any) -> Any:
-    return {"constant": value} if isinstance(value, str) else value
-
-
-FromColumn = Annotated[Value, BeforeValidator(_column_named)]
-FromConstant = Annotated[Value, BeforeValidator(_constant_named)]
-
-
-def _alternatives(value: Any) -> Any:
-    return value if isinstance(value, list | tuple) else [value]
-
-
-Condition = dict[str, Annotated[tuple[str | None, ...], BeforeValidator(_alternatives)]]
-"""Column → the text or texts it must have; null is a missing one. All must hold."""
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, OSError, ValueError) as error:
-        raise ValueError(f"{name!r} is no time zone; write one like Europe/Warsaw") from error
-    return name
-
-
 def _encoding(name: str) -> str:
     try:
         # Python has codecs for other things, too, like zip, hex and the names of hosts.
@@ -99,52 +59,29 @@ def _encoding(name: str) -> str:
     return name
 
 
+def _mapping_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,60}", name):
+        raise ValueError(
+            f"{shown(name)} is no name for a mapping; it has 1 to 60 letters (A to Z), digits or "
+            "signs of _ . -"
+        )
+    return name
+
+
+def _currency(code: str) -> str:
+    try:
+        return checked_currency(code)
+    except RefusedError as error:
+        raise ValueError(error.rejection.message) from None
+
+
 def _delimiter(sign: str) -> str:
     if sign in ('"', "\r", "\n", "\0"):
         raise ValueError(f"{sign!r} cannot part columns; write one like , ; or \\t")
     return sign
 
 
-Zone = Annotated[str, AfterValidator(_zone)]
-
-
-class Column(_Model):
-    """How the texts of one column are to be understood."""
-
-    values: dict[str, str | None] = Field(default={}, description="Found text → text instead.")
-    otherwise: str | None = Field(default=None, description="For texts not among the values.")
-    default: str | None = Field(default=None, description="Where the text is missing.")
-    dates: Annotated[tuple[str, ...], BeforeValidator(_alternatives)] = Field(
-        default=(),
-        description="strptime formats, iso, excel, epoch or epoch_ms; without any, iso.",
-    )
-    timezone: Zone | None = None
-    locale: Literal[LOCALES] | None = Field(  # type: ignore[valid-type]
-        default=None, description="Language of the names of months and weekdays."
-    )
-    precision: Literal["auto", "day"] = Field(
-        default="auto", description="day: whatever time a date bears is dropped."
-    )
-    decimal: Literal[".", ","] = "."
-    thousands: str = Field(
-        default="", description="What parts groups of three digits in numbers; by default nothing."
-    )
-    remove: str = Field(
-        default="", description="Characters to take out of a number, like the x of 12x."
-    )
-
-    @model_validator(mode="after")
-    def _marks_differ(self) -> Self:
-        _ = self.numbers  # which refuses one mark with two meanings
-        return self
-
-    @cached_property
-    def numbers(self) -> NumberFormat:
-        """How its numbers are written."""
-        return NumberFormat(self.decimal, self.thousands, self.remove)
-
-
-class CsvFile(_Model):
+class CsvFile(Model):
     """Which of the given files is meant, and how it is written."""
 
     file: str = Field(description="Pattern of the file's name, like *leads*.csv.")
@@ -174,14 +111,14 @@ class Lookup(CsvFile):
         return {name: name for name in value} if isinstance(value, list) else value
 
 
-class Skip(_Model):
+class Skip(Model):
     """Rows that are left out on purpose: counted with the reason, not rejected."""
 
     when: Condition
     because: str
 
 
-class When(_Model):
+class When(Model):
     """A date column, if need be moved: earlier than ``not_before`` or later than ``not_after``
     (other columns), it becomes that date."""
 
@@ -190,7 +127,7 @@ class When(_Model):
     not_after: str | None = None
 
 
-class EventRule(_Model):
+class EventRule(Model):
     """One event that a row may make."""
 
     name: str = Field(default="", description="In the event's id; default: stage or type.")
@@ -200,10 +137,10 @@ class EventRule(_Model):
     stage: FromConstant | None = None
     activity: FromConstant | None = None
     outcome: FromConstant | None = None
-    at: Annotated[When, BeforeValidator(_column_named)]
-    when: Condition = {}
+    at: Annotated[When, BeforeValidator(column_named)]
+    when: Condition = Field(default={})
     optional: bool = Field(default=False, description="No date, no event; else a rejection.")
-    attributes: dict[str, FromColumn] = {}
+    attributes: dict[str, FromColumn] = Field(default={})
     only: Literal["changes"] | None = Field(
         default=None,
         description="Of a history with a row for every edit: a stage is entered where it changes.",
@@ -239,7 +176,7 @@ class EventRule(_Model):
                 raise ValueError(f"{key} is one value, no list; leave out split")
             if value and value.constant is not None and value.constant not in known:
                 raise ValueError(
-                    f"{key}: {value.constant!r} is none{suggest(str(value.constant), known)}"
+                    f"{value.constant!r} is no {key}{suggest(str(value.constant), known)}"
                 )
         self._know_attributes()
         return self
@@ -260,6 +197,20 @@ class EventRule(_Model):
         """Names of what is added up over the rows of one event."""
         return tuple(name for name, value in self.attributes.items() if value.combine)
 
+    def wrong_constants(self, currency: str | None) -> Iterator[tuple[str, str]]:
+        """Attributes whose constants the contract refuses, and why; ``currency`` is that of amounts
+        without one."""
+        constants = {
+            name: [value.constant]
+            if name in LIST_ATTRIBUTES and isinstance(value.constant, str)
+            else value.constant
+            for name, value in self.attributes.items()
+            if value.constant is not None
+        }
+        told = self.attributes.get("currency")
+        others = told is not None and told.constant is None
+        return refused(self.type, constants, currency, others=others)
+
     def _know_attributes(self) -> None:
         known: tuple[str, ...] = ()
         if self.type in ("stage_changed", "deal_updated"):
@@ -269,7 +220,7 @@ class EventRule(_Model):
         for name in self.attributes:
             if name not in known and name != "pipeline":
                 allowed = suggest(name, known) if known else "; there is: pipeline"
-                raise ValueError(f"attributes: {self.type} has no {name!r}{allowed}")
+                raise ValueError(f"an event of type {self.type} has no attribute {name!r}{allowed}")
         for name, value in self.attributes.items():
             if name not in LIST_ATTRIBUTES and (value.split or isinstance(value.constant, list)):
                 raise ValueError(
@@ -294,7 +245,7 @@ class Source(CsvFile):
     id_columns: tuple[str, ...] = Field(
         default=(), description="What tells events of one deal and name apart, if more than one."
     )
-    columns: dict[str, Column] = {}
+    columns: dict[str, Column] = Field(default={})
     lookups: tuple[Lookup, ...] = ()
     skip: tuple[Skip, ...] = ()
     events: tuple[EventRule, ...] = Field(min_length=1)
@@ -319,6 +270,19 @@ class Source(CsvFile):
                     "the same or a later lookup; put that one first"
                 )
             later -= lookup.take.keys()
+
+    @cached_property
+    def decisive(self) -> dict[str, frozenset[str | None]]:
+        """Columns without which nothing of a row can be told – whose it is, and what happened –,
+        and the texts of them that conditions name."""
+        conditions = [*(skip.when for skip in self.skip), *(rule.when for rule in self.events)]
+        keys = [*self.id_columns, *(lookup.column for lookup in self.lookups)]
+        keys += [self.deal_id] if self.deal_id is not None else []
+        named: dict[str, set[str | None]] = {column: set() for column in keys}
+        for condition in conditions:
+            for column, texts in condition.items():
+                named.setdefault(column, set()).update(texts)
+        return {column: frozenset(texts) for column, texts in named.items()}
 
     def months(self) -> set[str]:
         """Columns that only date spends of whole months."""
@@ -353,15 +317,15 @@ class Source(CsvFile):
                     yield f"{where}.{name}", value.column
 
 
-class Mapping(_Model):
+class Mapping(Model):
     """A whole mapping. ``name`` is part of every event's id: keep it, and a second import of the
     same rows changes nothing."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,60}$")
+    name: Annotated[str, AfterValidator(_mapping_name)]
     timezone: Zone = "UTC"
     locale: Literal[LOCALES] = "en"  # type: ignore[valid-type]
-    currency: str | None = Field(
-        default=None, pattern="^[A-Z]{3}$", description="Of amounts and costs that name none."
+    currency: Annotated[str, AfterValidator(_currency)] | None = Field(
+        default=None, description="Of amounts and costs that name none."
     )
     missing: tuple[str, ...] = Field(default=("",), description="Texts that mean no value.")
     sources: dict[str, Source] = Field(min_length=1)
@@ -384,6 +348,15 @@ class Mapping(_Model):
         return self
 
 
+def _wrong_constants(mapping: Mapping) -> Iterator[tuple[Place, str]]:
+    """The places of what costs every row the same, and why."""
+    for source, rules in mapping.sources.items():
+        for index, rule in enumerate(rules.events):
+            for name, problem in rule.wrong_constants(mapping.currency):
+                place = ("sources", source, "events", index, "attributes", name)
+                yield place, problem
+
+
 def load(path: Path) -> Mapping:
     """Read a mapping. Raises ``ConfigError`` that names every mistake with its line."""
     document = read(path)
@@ -392,6 +365,8 @@ def load(path: Path) -> Mapping:
         mapping = Mapping.model_validate(document.value)
     except ValidationError as error:
         mistakes += document.mistakes_of(error, Mapping)
+    else:
+        mistakes += [document.mistake(*wrong) for wrong in _wrong_constants(mapping)]
     if mistakes:
         raise document.refusal(
             mistakes, "See docs/importing.md; texts like true, false and null need quotes."

@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 from funnel_stream.documents import suggest
 from funnel_stream.errors import ConfigError, InputError, UsageError
+from funnel_stream.tools.sheet_faults import MERGED, Faults, look_into
 
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
@@ -25,12 +26,17 @@ class Rounded(str):
 
 
 class Sheet(NamedTuple):
-    """A sheet of a workbook: an empty row is ``[]``, all others are equally long."""
+    """A sheet of a workbook: an empty row is ``[]``, all others are equally long.
+
+    Cells that have no value of their own hold a text of ``FAULTS``.
+    """
 
     name: str
     rows: list[list[str]]
     among: int
     """So many sheets of the workbook can be seen."""
+    from_1904: bool
+    """Whether it counts days from 1904, and not from 1900."""
 
 
 def read_sheet(raw: IO[bytes], path: Path, sheet: str | None) -> Sheet:
@@ -54,7 +60,10 @@ def read_sheet(raw: IO[bytes], path: Path, sheet: str | None) -> Sheet:
         if sheet is not None and sheet not in names:
             raise ConfigError(f"sheet: {path.name} has no sheet {sheet!r}{suggest(sheet, names)}")
         name = seen[0] if sheet is None else sheet
-        return Sheet(name, list(_rows(workbook.get_sheet_by_name(name))), len(seen))
+        raw.seek(0)
+        inside = look_into(raw, name)
+        rows = list(_rows(workbook.get_sheet_by_name(name), inside.faults))
+        return Sheet(name, rows, len(seen), inside.from_1904)
     except (CalamineError, OSError, ValueError, OverflowError) as error:
         raise InputError(
             f"{path} is a workbook that cannot be read: {error}",
@@ -71,10 +80,29 @@ def _names(workbook: "CalamineWorkbook") -> tuple[list[str], list[str]]:
     return [one.name for one in sheets], seen
 
 
-def _rows(sheet: "CalamineSheet") -> Iterator[list[str]]:
-    for cells in sheet.iter_rows():
-        row = [_text(cell) for cell in cells]
-        yield row if any(row) else []
+def _rows(sheet: "CalamineSheet", faults: Faults) -> Iterator[list[str]]:
+    """All rows from the first of the sheet, and all columns from its first."""
+    left = sheet.start[1] if sheet.start is not None else 0
+    texts = [[""] * left + [_text(cell) for cell in cells] for cells in sheet.iter_rows()]
+    width = max([*map(len, texts), *(column + 1 for _, column in faults)], default=0)
+    texts += [[] for _ in range(max((row + 1 for row, _ in faults), default=0) - len(texts))]
+    for cells in texts:
+        cells += [""] * (width - len(cells))
+    for (row, column), fault in faults.items():
+        texts[row][column] = fault
+    for (top, first), (bottom, last) in sheet.merged_cell_ranges or ():
+        _mark_merged(texts, top, first, bottom, last)
+    for cells in texts:
+        yield cells if any(cells) else []
+
+
+def _mark_merged(texts: list[list[str]], top: int, first: int, bottom: int, last: int) -> None:
+    """Where a cell that several are merged into holds a text, the others have none of their own."""
+    if top >= len(texts) or not "".join(texts[top][first : first + 1]):
+        return
+    for cells in texts[top : bottom + 1]:
+        for column in range(first, min(last + 1, len(cells))):
+            cells[column] = cells[column] or MERGED
 
 
 def _text(cell: _Cell) -> str:

@@ -10,7 +10,6 @@ from typing import Final, NamedTuple
 
 from funnel_stream.tools.date_columns import TimesOfDay
 from funnel_stream.tools.date_formats import EPOCH, LOCALES, DateError, DateFormat, Written
-from funnel_stream.tools.dates import Read
 
 
 class Form(NamedTuple):
@@ -141,7 +140,7 @@ class DateEvidence:
             days = self._days.setdefault(form, _Days())
             days.of_month.add(written.at.day)
             days.weekdays.add(written.at.weekday())
-            days.times.add(Read(EPOCH, written.precise, written.at))
+            days.times.add(written)
             days.local = days.local or (written.precise and written.at.tzinfo is None)
 
     def _readings(self, text: str) -> Iterator[tuple[Form, Written]]:

@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Container, Iterator, Sequence, Set
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import IO, Final, NamedTuple
@@ -12,6 +12,7 @@ from funnel_stream.documents import suggest
 from funnel_stream.errors import ConfigError, InputError, UsageError
 from funnel_stream.tools.files import open_file, open_records
 from funnel_stream.tools.mapping import CsvFile, Lookup, Mapping, Source
+from funnel_stream.tools.sheet_faults import FAULTS
 from funnel_stream.tools.spreadsheets import Rounded
 
 Row = dict[str, str | None]
@@ -77,7 +78,8 @@ class Table:
     """One file: its header, and its records with their row numbers, counted from row 1 of the file.
 
     Raises ``InputError`` where the file cannot be read, or has no header that can be used.
-    ``said`` are notes for people on what was found out and left out; complete with the records.
+    ``said`` are notes for people on what was found out and left out, ``blank`` counts the rows
+    without any text: both are complete with the records.
     """
 
     def __init__(self, raw: IO[bytes], path: Path, layout: CsvFile) -> None:
@@ -85,6 +87,7 @@ class Table:
         found = open_records(raw, path, layout, asked)
         self.header = found.header
         self.said = found.said
+        self.blank = 0
         self._path = path
         self._footer_rows = layout.footer_rows
         self._numbered = enumerate(found.rest, found.row + 1)
@@ -113,13 +116,13 @@ class Table:
         self._keys = [place for place, name in enumerate(self.header) if name in keys]
 
     def records(self) -> Iterator[tuple[int, list[str]]]:
-        """Row number and texts, without the footer; empty rows are passed over, not uncounted."""
+        """Row number and texts, without the footer; blank rows are passed over, but numbered."""
         held: deque[tuple[int, list[str]]] = deque()
         for numbered in self._numbered:
-            record = numbered[1]
-            if not record:
+            if not any(map(str.strip, numbered[1])):
+                self.blank += 1
                 continue
-            if not self._footer_rows or not any(map(str.strip, record)):
+            if not self._footer_rows:
                 yield numbered
                 continue
             held.append(numbered)
@@ -236,7 +239,15 @@ def clean(mapping: Mapping, source: Source, column: str, text: str | None) -> st
         return rule.default if rule else None
     if rule is None:
         return found
+    if found in FAULTS:
+        return rule.values.get(found, found)
     return rule.values.get(found, found if rule.otherwise is None else rule.otherwise)
+
+
+def check_cell(row: Row, column: str) -> None:
+    """Raise ``RowError`` where a cell has no value of its own."""
+    if (fault := FAULTS.get(row[column] or "")) is not None:
+        raise RowError(Reason.INVALID_VALUE, column, f"{row[column]} is {fault}")
 
 
 class _Problem(NamedTuple):
@@ -276,6 +287,7 @@ class LookupTable:
             try:
                 table.fit(record)
                 key = record[key_place].strip()
+                check_cell({lookup.equals: key}, lookup.equals)
                 taken = tuple(record[place] for place in places)
                 if self._rows.setdefault(key, taken) != taken:
                     raise RowError(
@@ -290,6 +302,12 @@ class LookupTable:
     def unused(self) -> int:
         """Rows that no row of the source has asked for."""
         return len(self._rows) - len(self._asked)
+
+    def texts(self, columns: Container[str]) -> Iterator[tuple[str, str]]:
+        """Those of these columns, called as the source calls them."""
+        for place, column in enumerate(self.lookup.take):
+            if column in columns:
+                yield from ((column, row[place]) for row in self._rows.values())
 
     def join(self, mapping: Mapping, source: Source, row: Row) -> None:
         """Add this lookup's columns to a row."""
