@@ -508,6 +508,9 @@ def test_texts_beyond_those_that_are_kept_are_counted(importing: Importing) -> N
     assert len(texts_of(found)[1]) == 1000
     assert sum(texts_of(found)[1].values()) == 1100
     assert found.report["texts"]["others_in_no_when"] == {"deals.state": 500}
+    found = importing(CLOSINGS, deals=closings("s" * 101))
+    assert texts_of(found)[1] == {}
+    assert found.report["texts"]["others_in_no_when"] == {"deals.state": 1}
 
 
 def test_rows_without_an_event_are_told_and_not_strict(

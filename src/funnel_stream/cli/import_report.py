@@ -160,13 +160,11 @@ def _texts(report: Report) -> Iterator[str]:
         for (column, key), texts in rest.items():
             yield f"{source}.{column}: no row has {_few(map(repr, texts))}, which {key} names"
     for column, others in report.unnamed.items():
-        counted = [f"{text!r} ({number:,})" for text, number in others.most_common()]
-        more = (
-            f", and {beyond:,} rows with others"
-            if (beyond := report.unnamed_others[column])
-            else ""
-        )
-        yield f"{column}: no when names {_few(counted)}{more}"
+        told = [f"{text!r} ({number:,})" for text, number in others.most_common()]
+        named = [_few(told)] if told else []
+        if beyond := report.unnamed_others[column]:
+            named.append(f"the texts of {_number(beyond, 'other row')}")
+        yield f"{column}: no when names {' and '.join(named)}"
     for rule in report.unfulfilled:
         yield f"{rule}: no row fulfils the when of this event"
 

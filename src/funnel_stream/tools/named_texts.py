@@ -12,6 +12,8 @@ from funnel_stream.tools.tables import Row
 
 _KEPT: Final = 1000
 """Different texts of a column that are kept besides those that the mapping names."""
+_LONGEST: Final = 100
+"""Characters of a text that is kept: a longer one is no name of anything."""
 
 Key = Literal["when", "skip", "values"]
 
@@ -39,7 +41,7 @@ class _Met:
     def add(self, text: str) -> None:
         if text in self.named:
             self.said.add(text)
-        elif text in self.others or len(self.others) < _KEPT:
+        elif text in self.others or (len(self.others) < _KEPT and len(text) <= _LONGEST):
             self.others[text] += 1
         else:
             self.beyond += 1
@@ -104,7 +106,7 @@ class NamedTexts:
         """Columns of conditions of events; the texts in rows that are not skipped which none of
         them names, with their numbers; and how many rows say others."""
         for column, met in self._when.items():
-            if met.others:
+            if met.others or met.beyond:
                 yield column, met.others, met.beyond
 
     def unfulfilled(self) -> Iterator[str]:
