@@ -124,6 +124,12 @@ class Import:
         self._mapping = mapping
         self.on_progress = on_progress
         self.on_reject = on_reject
+        self.on_deal: Callable[[str, bool], None] = lambda deal, doubtful: None
+        """Told of the deal of every row, and whether something of it was left out."""
+        self.place = ("", 0)
+        """File and row of the line that was given last; of one that many rows make, none."""
+        self.unreadable = 0
+        """Rows, of lookups too, of which it is not known whose they are or what they say."""
         self._now = now
         self._decoder = Decoder()
         self._gathered = Gathered()
@@ -146,6 +152,7 @@ class Import:
             self._check_dates(name, places[source.file])
             tables = [LookupTable(name, one, places[one.file]) for one in source.lookups]
             for problem in (problem for table in tables for problem in table.problems):
+                self.unreadable += 1
                 self._reject(problem.path, problem.row, problem.refused)
             self._lookups[name] = tables
 
@@ -209,6 +216,7 @@ class Import:
                 row = {column: clean(self._mapping, source, column, text) for column, text in texts}
                 found = self._events(name, row)
             except RowError as refused:
+                self.unreadable += 1
                 self._reject(path, number, table.explained(record, refused))
                 continue
             for problem in found.problems:
@@ -227,6 +235,8 @@ class Import:
         if source.deal_id is not None and row[source.deal_id] is None:
             raise RowError(Reason.MISSING_FIELD, source.deal_id, "the deal has no id")
         found = maker.events(row)
+        if source.deal_id is not None:
+            self.on_deal(str(row[source.deal_id]), bool(found.problems))
         if found.moved:
             self.report.moved.update(found.moved)
         if found.rounded:
@@ -256,15 +266,16 @@ class Import:
                             stage = str(made.event["stage"])
                             self.report.without_mapping[problem.field, stage] += 1
                         raise problem
-                    self._reject(path, number, problem)
+                    self._refuse(path, number, made, problem)
                     made = rest
                     (verdict,) = self._decoder.decode([made.line], [timestamp])
                 if not self._is_new(made):
                     continue
             except RowError as problem:
-                self._reject(path, number, problem)
+                self._refuse(path, number, made, problem)
                 continue
             self._count(made.event)
+            self.place = (path.name, number)
             yield made.line
 
     def _is_new(self, made: Made) -> bool:
@@ -296,6 +307,7 @@ class Import:
 
     def _gathered_lines(self) -> Iterator[bytes]:
         """Events that only all rows together tell."""
+        self.place = ("", 0)
         for event in self._gathered.sums():
             try:
                 check_money(event)
@@ -304,6 +316,7 @@ class Import:
                 whose = event.get("deal_id", event["event_id"])
                 message = f"all rows of {whose} together: {why.message}"
                 self._reject(Path(), 0, RowError(why.reason, why.field, message))
+                self.on_deal(str(event.get("deal_id")), True)
                 event = {name: part for name, part in event.items() if name not in _MONEY}
             yield self._written(event)
         for event, changed in self._gathered.changes():
@@ -328,8 +341,16 @@ class Import:
         if "amount" in event:
             report.money[what, event["currency"]] += Decimal(event["amount"])
 
+    def _refuse(self, path: Path, row: int, made: Made, refused: RowError) -> None:
+        self._reject(path, row, refused)
+        if "deal_id" in made.event:
+            self.on_deal(made.event["deal_id"], True)
+
     def _reject(self, path: Path, row: int, refused: RowError) -> None:
-        one = Reject(path.name, row, refused.reason, refused.field, refused.message)
+        self.reject(Reject(path.name, row, refused.reason, refused.field, refused.message))
+
+    def reject(self, one: Reject) -> None:
+        """Count and tell something that is left out."""
         self.report.left_out[one.reason, one.field] += 1
         if len(self.report.rejects) < LISTED:
             self.report.rejects.append(one)
