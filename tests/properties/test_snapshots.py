@@ -90,43 +90,56 @@ values = st.none() | st.integers(0, 3).map(lambda hundreds: hundreds * 100)
 reasons = st.sampled_from([None, "price", "time"])
 
 
-def step(draw: st.DrawFn, crm: Crm, today: int) -> None:
+def step(draw: st.DrawFn, crm: Crm, today: int, most: int) -> None:
     """Something that somebody does in the CRM on a day."""
-    if len(crm.deals) < draw(st.integers(1, 3)):
+    if len(crm.deals) < most and (not crm.deals or draw(st.booleans())):
         crm.number += 1
         name = f"D{crm.number}"
         crm.deals[name] = Deal(name, today, owner=draw(owners), value=draw(values))
         return
     deal = crm.deals[draw(st.sampled_from(sorted(crm.deals)))]
     entered = max(deal.created, deal.qualified or 0, deal.negotiated or 0)
-    match draw(st.integers(0, 12)):
-        case 0 if deal.state == "Open" and deal.negotiated is None and deal.qualified is None:
+    match draw(st.sampled_from(_possible(deal))):
+        case "qualify":
             deal.qualified = today
-        case 1 if deal.state == "Open" and deal.negotiated is None:
+        case "negotiate":
             deal.negotiated = today
-        case 2 | 3 if deal.state == "Open":
+        case "close":
             deal.state = draw(st.sampled_from(["Won", "Lost"]))
             former = deal.former[1] if deal.former else 0
             deal.closed = draw(st.integers(max(entered, former), today))
             deal.why = draw(reasons)
-        case 4 | 11 | 12 if deal.state != "Open":
+        case "reopen":
             deal.former = deal.state, deal.closed or 0
             deal.state, deal.closed, deal.dated = "Open", None, False
-        case 5 | 11 | 12 if deal.state == "Open" and deal.former is not None:
+        case "restore" if deal.former is not None:
             deal.state, deal.closed = deal.former
-        case 6 if deal.state != "Open":
+        case "mend the date":
             deal.dated, deal.mended = deal.dated and not deal.mended, True
             deal.closed = draw(st.integers(entered, today))
-        case 7:
+        case "change the owner":
             deal.owner = draw(owners)
-        case 8:
+        case "change the value":
             deal.value, deal.currency = draw(values), draw(st.sampled_from(["EUR", "USD"]))
-        case 9:
+        case "change the reason":
             deal.why = draw(reasons)
-        case 10 if draw(st.booleans()):
+        case "delete":
             del crm.deals[deal.id]
         case _:
             crm.spends.append((today, draw(st.sampled_from("ab")), draw(st.integers(1, 3))))
+
+
+def _possible(deal: Deal) -> list[str]:
+    """What may be done with a deal; the more often it is listed, the more often it is."""
+    always = ["change the owner", "change the value", "delete", "spend"]
+    if deal.state != "Open":
+        return [*always, *["reopen"] * 3, "mend the date", "change the reason"]
+    possible = [*always, "close", "close"]
+    if deal.former is not None:
+        possible += ["restore"] * 3
+    if deal.negotiated is None:
+        possible += ["negotiate"] + ["qualify"] * (deal.qualified is None)
+    return possible
 
 
 def day(number: int | None) -> str:
@@ -142,7 +155,7 @@ def written(header: str, rows: list[list[Any]]) -> str:
 
 
 def exported(crm: Crm, today: int) -> Tables:
-    """The files; something is spent on the very day of each, so that each export tells of later times."""
+    """The files; something is spent on the very day of each, so that each tells of later times."""
     deals = [
         [
             *(d.id, day(d.created), day(d.qualified), day(d.negotiated), d.state, day(d.closed)),
@@ -174,9 +187,10 @@ def histories(draw: st.DrawFn) -> Weeks:
     """The CRM as it was exported at the end of some weeks."""
     crm = Crm()
     weeks: Weeks = []
-    for week in range(draw(st.integers(2, 4))):
-        for today in sorted(draw(st.lists(st.integers(0, 6), max_size=5))):
-            step(draw, crm, 7 * week + today)
+    most = draw(st.integers(1, 3))
+    for week in range(draw(st.integers(2, 5))):
+        for today in sorted(draw(st.lists(st.integers(0, 6), min_size=1, max_size=4))):
+            step(draw, crm, 7 * week + today, most)
         correct_spends(draw, crm)
         deals = {name: Deal(**vars(deal)) for name, deal in crm.deals.items()}
         weeks.append((exported(crm, 7 * week + 6), Crm(deals, list(crm.spends))))
