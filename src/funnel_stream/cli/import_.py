@@ -13,10 +13,12 @@ from rich.console import Console
 
 from funnel_stream.cli.delivery import check_target, deliver, progress_bar, stoppable
 from funnel_stream.cli.import_report import as_json, show
+from funnel_stream.cli.import_since import changes_as_json, compare, moment_of, show_changes
 from funnel_stream.cli.import_suggest import suggest as write_suggestion
 from funnel_stream.errors import UsageError
 from funnel_stream.tools.importer import Import, Reject
 from funnel_stream.tools.mapping import load
+from funnel_stream.tools.snapshots import Changes, Gone, Snapshots
 
 
 def import_(
@@ -33,6 +35,26 @@ def import_(
     ] = None,
     broker: Annotated[
         str | None, typer.Option(help="Publish the events to Kafka at host:port instead.")
+    ] = None,
+    since: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A file of the export before, as it was imported then; write it once for each. "
+            "Only what has changed since becomes events.",
+        ),
+    ] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            help="With --since: when the newer export was made, like 2026-03-09T06:00:00Z."
+        ),
+    ] = None,
+    gone: Annotated[
+        Gone | None,
+        typer.Option(
+            help="With --since: what it means that a deal is in the older files alone. erase: it "
+            "was deleted; keep: this export leaves it out."
+        ),
     ] = None,
     rejects: Annotated[
         Path | None, typer.Option(help="List all that is left out, and why, in this CSV file.")
@@ -68,11 +90,23 @@ def import_(
     funnel-stream import leads.csv deals.xlsx -m mapping.yaml --check
     funnel-stream import leads.csv deals.xlsx -m mapping.yaml --out events.ndjson
     funnel-stream import leads.csv -m mapping.yaml --broker localhost:9092
+
+    The same export again next week is compared with the one before: all files of then stand
+    behind --since, all of now before it, lookups too. Only what has changed becomes events. What
+    has no date of its own (an owner, an amount, a deal that is open again) changed as of --as-of,
+    which is later each time. The same command makes the same events again.
+
+    \b
+    funnel-stream import mon9/deals.csv --since mon2/deals.csv -m mapping.yaml \\
+        --as-of 2026-03-09T06:00:00Z --gone keep --out week.ndjson
     """
     if suggest:
         given = {
             "--mapping": mapping is not None,
             "--broker": broker is not None,
+            "--since": bool(since),
+            "--as-of": as_of is not None,
+            "--gone": gone is not None,
             "--rejects": rejects is not None,
             "--check": check,
             "--strict": strict,
@@ -89,13 +123,21 @@ def import_(
             raise UsageError("--check writes nothing; leave out --out and --broker")
     else:
         check_target(out, broker)
-    _spare([*files, mapping], out, rejects)
+    moment = moment_of(since, as_of, gone)
+    _spare([*files, *(since or ()), mapping], out, rejects)
+    changes: Changes | None = None
     with stoppable() as stop, progress_bar("import") as progress, _told(rejects) as tell:
-        source = Import(load(mapping), files, on_reject=tell)
-        source.on_progress = lambda done, total: progress(
-            done / total if total else 1.0, source.report.events
-        )
-        lines = stop.until(source.lines())
+        rules = load(mapping)
+        source = Import(rules, files, on_reject=tell)
+        if since and moment is not None:
+            snapshots = Snapshots(moment, gone)
+            compare(snapshots, Import(rules, since), source, stop, progress)
+            lines, changes = stop.until(snapshots.lines()), snapshots.changes
+        else:
+            source.on_progress = lambda done, total: progress(
+                done / total if total else 1.0, source.report.events
+            )
+            lines = stop.until(source.lines())
         if check:
             for _ in lines:
                 pass
@@ -103,9 +145,13 @@ def import_(
             deliver(lines, out, broker)
     report = source.report
     if as_object:
-        print(json.dumps(as_json(report)), file=sys.stderr if out == Path("-") else sys.stdout)
+        told = as_json(report) | ({} if changes is None else {"since": changes_as_json(changes)})
+        print(json.dumps(told), file=sys.stderr if out == Path("-") else sys.stdout)
     else:
-        show(report, Console(stderr=not check), str(rejects) if rejects else None)
+        console = Console(stderr=not check)
+        if changes is not None:
+            show_changes(changes, console)
+        show(report, console, str(rejects) if rejects else None)
     if stop.asked:
         print("interrupted: the import is incomplete; it may be repeated", file=sys.stderr)
         raise typer.Exit(130)

@@ -64,6 +64,12 @@ class Import:
         self._mapping = mapping
         self.on_progress = on_progress
         self.on_reject = on_reject
+        self.on_deal: Callable[[str, bool], None] = lambda deal, doubtful: None
+        """Told of the deal of every row, and whether something of it was left out."""
+        self.place = ("", 0)
+        """File and row of the line that was given last; of one that many rows make, none."""
+        self.unreadable = 0
+        """Rows, of lookups too, of which it is not known whose they are or what they say."""
         self._now = now
         self._decoder = Decoder()
         self._gathered = Gathered()
@@ -92,6 +98,7 @@ class Import:
             self._check_dates(name, places[source.file])
             tables = [LookupTable(name, one, places[one.file]) for one in source.lookups]
             for problem in (problem for table in tables for problem in table.problems):
+                self.unreadable += 1
                 self._reject(problem.path, problem.row, problem.refused)
             self._lookups[name] = tables
 
@@ -184,6 +191,7 @@ class Import:
                 row = {column: clean(self._mapping, source, column, text) for column, text in texts}
                 found = self._events(name, row)
             except RowError as refused:
+                self.unreadable += 1
                 self._reject(path, number, table.explained(record, refused))
                 continue
             for problem in found.problems:
@@ -209,6 +217,8 @@ class Import:
             raise RowError(Reason.MISSING_FIELD, source.deal_id, "the deal has no id")
         found = maker.events(row)
         self.report.without_event += not found.made and not found.problems
+        if source.deal_id is not None:
+            self.on_deal(str(row[source.deal_id]), bool(found.problems))
         if found.moved:
             self.report.moved.update(found.moved)
         if found.rounded:
@@ -237,15 +247,16 @@ class Import:
                             stage = str(made.event["stage"])
                             self.report.without_mapping[problem.field, stage] += 1
                         raise problem
-                    self._reject(path, number, problem)
+                    self._refuse(path, number, made, problem)
                     made = rest
                     (verdict,) = self._decoder.decode([made.line], [timestamp])
                 if not self._is_new(made, file, number):
                     continue
             except RowError as problem:
-                self._reject(path, number, problem)
+                self._refuse(path, number, made, problem)
                 continue
             self._count(made.event)
+            self.place = (path.name, number)
             yield made.line
 
     def _is_new(self, made: Made, file: int, row: int) -> bool:
@@ -287,7 +298,9 @@ class Import:
         """Events that only all rows together tell."""
         for event, first, rule in self._gathered.sums():
             if (within := self._within_limits(event, first, rule)) is not None:
+                self.place = (self._inputs[first.file][1].name, first.row)
                 yield self._written(within)
+        self.place = ("", 0)
         for event, changed in self._gathered.changes():
             if changed:
                 yield self._written(event)
@@ -306,6 +319,8 @@ class Import:
             problem = self._makers[name].refusal(rule, refused.rejection)
             message = f"all rows of one {_what(event)} together: {problem.message}"
             self._reject(path, first.row, RowError(problem.reason, problem.field, message))
+            if "deal_id" in event:
+                self.on_deal(event["deal_id"], True)
             if rule.type == "spend_recorded":
                 return None
             left = _left_of(event, refused.rejection.field)
@@ -330,8 +345,16 @@ class Import:
         if "amount" in event:
             report.money[what, event["currency"]] += Decimal(event["amount"])
 
+    def _refuse(self, path: Path, row: int, made: Made, refused: RowError) -> None:
+        self._reject(path, row, refused)
+        if "deal_id" in made.event:
+            self.on_deal(made.event["deal_id"], True)
+
     def _reject(self, path: Path, row: int, refused: RowError) -> None:
-        one = Reject(path.name, row, refused.reason, refused.field, refused.message)
+        self.reject(Reject(path.name, row, refused.reason, refused.field, refused.message))
+
+    def reject(self, one: Reject) -> None:
+        """Count and tell something that is left out."""
         self.report.left_out[one.reason, one.field] += 1
         if len(self.report.rejects) < LISTED:
             self.report.rejects.append(one)
