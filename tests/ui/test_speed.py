@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.processes import Worker
 from tests.ui.conftest import Browsing, Tell
-from tests.ui.paint import first_paints
+from tests.ui.paint import allowed, first_paints, paints_alone
 
 pytestmark = pytest.mark.ui
 
@@ -26,9 +26,9 @@ def test_ten_thousand_series(company: Worker, browse: Browsing, tell: Tell, addr
     series = sum(not line.startswith("#") for line in text.splitlines())
     assert series >= SERIES
     with browse(company.address) as page:
-        paints = first_paints(page, address)
+        paints, alone = first_paints(page, address), median(paints_alone(page, address))
     tell(
         f"first paint of {address} with {series:,} series behind it: median {median(paints):.2f} s,"
-        f" at most {max(paints):.2f} s"
+        f" at most {max(paints):.2f} s; {alone:.2f} s of it the browser's own"
     )
-    assert median(paints) <= MOST_TO_PAINT
+    assert median(paints) <= allowed(MOST_TO_PAINT, alone)
