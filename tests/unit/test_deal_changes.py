@@ -141,6 +141,13 @@ def test_a_closing_is_told_of_its_date_and_its_attributes_again() -> None:
     assert (found.closed_at, found.attributes["amount"]) == (micros("03-05"), [12_000, "EUR"])
 
 
+def test_a_value_of_a_closing_is_not_hidden_by_what_the_last_export_changed() -> None:
+    """The amount was changed as of the export that was made after the deal was won."""
+    changed, won = LEAD | eur(120), said("won", "02-28", **eur(150))
+    events = told([LEAD], [changed], [changed, won])
+    assert journey(events).attributes["amount"] == [15_000, "EUR"]
+
+
 def test_a_closing_that_is_dated_back_is_said_twice_and_counts_of_its_date() -> None:
     made = difference([LEAD], [LEAD, WON], AS_OF)
     assert kinds(made) == ["new", "confirmed"]
