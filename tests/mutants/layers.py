@@ -1,5 +1,6 @@
 """The layers of proof that a fault has to get past, and in which order their files are asked."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ LAYERS: Final[dict[str, tuple[str, ...]]] = {
         "unit/test_rates.py",
         "unit/test_spend.py",
         "unit/test_deals.py",
+        "unit/test_expiry.py",
         "unit/test_definition.py",
         "unit/test_values.py",
         "unit/test_windows.py",
@@ -22,6 +24,10 @@ LAYERS: Final[dict[str, tuple[str, ...]]] = {
         "unit/contract/test_decode.py",
         "unit/contract/test_amendments.py",
         "unit/contract/test_money.py",
+        "unit/contract/test_blanks.py",
+        "unit/exposition/page/test_notes.py",
+        "unit/exposition/page/test_funnel.py",
+        "cases/test_page.py",
     ),
     "oracle": (
         "oracle/test_stages_by_hand.py",
@@ -39,6 +45,7 @@ LAYERS: Final[dict[str, tuple[str, ...]]] = {
         "properties/test_past.py",
         "properties/test_life.py",
         "properties/test_order.py",
+        "properties/test_expiry.py",
         "properties/test_values.py",
         "properties/test_breakdowns.py",
         "properties/test_quantiles.py",
@@ -69,7 +76,12 @@ _FIRST: Final[dict[str, tuple[str, ...]]] = {
         "oracle/test_money_by_hand.py",
         "properties/test_windows.py",
     ),
-    "deals.py": ("unit/test_deals.py", "oracle/test_reading_by_hand.py", "properties/test_life.py"),
+    "deals.py": (
+        "unit/test_deals.py",
+        "unit/test_expiry.py",
+        "oracle/test_reading_by_hand.py",
+        "properties/test_life.py",
+    ),
     "blocks.py": ("unit/test_faults.py", "unit/test_windows.py", "properties/test_order.py"),
     "breakdowns.py": (
         "unit/test_windows.py",
@@ -111,8 +123,16 @@ _FIRST: Final[dict[str, tuple[str, ...]]] = {
         "properties/test_breakdowns.py",
     ),
     "definition.py": ("unit/test_definition.py", "oracle/test_windows_by_hand.py"),
-    "compute.py": ("unit/test_kpis.py", "oracle/test_windows_by_hand.py"),
-    "contract/decode.py": ("unit/contract/test_decode.py", "oracle/test_reading_by_hand.py"),
+    "compute.py": (
+        "unit/test_kpis.py",
+        "oracle/test_windows_by_hand.py",
+        "properties/test_expiry.py",
+    ),
+    "contract/decode.py": (
+        "unit/contract/test_decode.py",
+        "unit/contract/test_blanks.py",
+        "oracle/test_reading_by_hand.py",
+    ),
 }
 """By file of the core: who is likely to notice a fault in it."""
 
@@ -126,5 +146,12 @@ def rounds(fault: Fault, files: tuple[str, ...]) -> list[list[str]]:
 
 def absent(tests: Path) -> list[str]:
     """Files that are named here and do not exist."""
-    named = {file for files in (*LAYERS.values(), *_FIRST.values()) for file in files}
+    named = {file for files in LAYERS.values() for file in files}
     return sorted(file for file in named if not (tests / file).is_file())
+
+
+def never_asked(faults: Iterable[Fault]) -> list[str]:
+    """Files that are said to notice a fault and are in no layer."""
+    asked = {file for files in LAYERS.values() for file in files}
+    likely = (*(fault.look for fault in faults), *_FIRST.values())
+    return sorted({file for files in likely for file in files} - asked)

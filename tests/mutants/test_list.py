@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.mutants.faults import FAULTS
-from tests.mutants.layers import absent
+from tests.mutants.layers import absent, never_asked
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,3 +17,4 @@ def test_every_fault_fits_the_core() -> None:
 
 def test_every_file_that_is_asked_exists() -> None:
     assert absent(ROOT / "tests") == []
+    assert never_asked(FAULTS) == []
