@@ -96,8 +96,9 @@ def test_the_gap_is_more_than_the_days_that_are_kept() -> None:
     for seconds, deals in ((0, 1), (1, 2)):
         for arrival in (1, -1):
             state = State()
-            won = stage("d", "won", at())
-            state.fold(*[won, stage("d", "lead", at(days=10, seconds=seconds))][::arrival])
+            told = [stage("d", "lead", at(days=-1)), stage("d", "won", at())]
+            told.append(stage("d", "lead", at(days=10, seconds=seconds)))
+            state.fold(*told[::arrival])
             assert state.holds("d") == deals
             state.restart()
             assert state.holds("d") == deals
