@@ -143,10 +143,15 @@ def test_a_figure_of_now(kpi: str, labels: dict[str, str], value: float | None) 
 
 
 def test_velocity_is_what_moves_by_what_five_won_deals_were_like() -> None:
-    """3 open of which 1 is stuck × 5 of 6 won × 1,800 a won deal ÷ 9 days."""
+    """3 open of which 1 is stuck × 5 of 6 won × 1,800 a won deal ÷ 9 days. Of one of the five
+    nobody knows what it was worth."""
     closed = [(f"won {i}", "won") for i in range(5)] + [("lost", "lost")]
     events = [
-        *(stage(deal, "lead", at(days=1), amount=1800, currency="EUR") for deal, _ in closed),
+        *(stage(deal, "lead", at(days=1)) for deal, _ in closed),
+        *(
+            event("deal_updated", deal, at(days=2), amount=1800, currency="EUR")
+            for deal, _ in closed[1:]
+        ),
         *(stage(deal, outcome, at(days=10)) for deal, outcome in closed),
         *(stage(f"open {day}", "lead", at(days=day)) for day in (1, 15, 19)),
     ]
