@@ -10,13 +10,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from funnel_stream.errors import InputError, UsageError
+from funnel_stream.errors import InputError
 from funnel_stream.tools.files import Records, open_file, open_records
 from funnel_stream.tools.kinds import GZIP
 from funnel_stream.tools.mapping import CsvFile
 from funnel_stream.tools.suggestion_columns import Profile
 from funnel_stream.tools.suggestion_texts import quoted
-from funnel_stream.tools.tables import FOOTER
+from funnel_stream.tools.tables import FOOTER, check_files
 
 _BATCH_CELLS: Final = 100_000
 """So many cells are counted at once."""
@@ -63,13 +63,7 @@ def survey(
 ) -> list[Survey]:
     """Read all files; those with one header are one table. Raises ``UsageError`` where a file is
     none or given twice, ``InputError`` where one cannot be read."""
-    met: set[Path] = set()
-    for path in paths:
-        if not path.is_file():
-            raise UsageError(f"{path} is no file")
-        if path.resolve() in met:
-            raise UsageError(f"{path} is given twice; its rows would count twice")
-        met.add(path.resolve())
+    check_files(paths)
     found: dict[tuple[object, ...], Survey] = {}
     total = sum(path.stat().st_size for path in paths)
     done = 0

@@ -32,6 +32,17 @@ class RowError(Exception):
         self.message = message
 
 
+def check_files(paths: Sequence[Path]) -> None:
+    """Raise ``UsageError`` where one is no file, or given twice."""
+    met: set[Path] = set()
+    for path in paths:
+        if not path.is_file():
+            raise UsageError(f"{path} is no file")
+        if path.resolve() in met:
+            raise UsageError(f"{path} is given twice; its rows would count twice")
+        met.add(path.resolve())
+
+
 def place(mapping: Mapping, files: Sequence[Path]) -> dict[str, list[Path]]:
     """The files by the pattern of the mapping that they fit. Raises ``UsageError``.
 
@@ -41,13 +52,8 @@ def place(mapping: Mapping, files: Sequence[Path]) -> dict[str, list[Path]]:
         lookup.file for source in mapping.sources.values() for lookup in source.lookups
     }
     places: dict[str, list[Path]] = {pattern: [] for pattern in sorted(patterns)}
-    met: set[Path] = set()
+    check_files(files)
     for path in files:
-        if not path.is_file():
-            raise UsageError(f"{path} is no file")
-        if path.resolve() in met:
-            raise UsageError(f"{path} is given twice; its rows would count twice")
-        met.add(path.resolve())
         names = {path.name.lower(), path.name.lower().removesuffix(".gz")}
         fitting = [
             p for p in places if p != "*" and any(fnmatch(name, p.lower()) for name in names)
