@@ -9,11 +9,11 @@ from typing import Final
 import typer
 
 from funnel_stream.cli.delivery import progress_bar, stoppable
-from funnel_stream.errors import FunnelError, InputError, UsageError
+from funnel_stream.errors import FunnelError, InputError, UsageError, printable
 from funnel_stream.tools.importer import Import, Reject, Report
 from funnel_stream.tools.mapping import load
 from funnel_stream.tools.suggestion import suggested
-from funnel_stream.tools.suggestion_texts import number, plain
+from funnel_stream.tools.suggestion_texts import number
 
 _SHOWN: Final = 10
 """So many kinds of what was left out are told."""
@@ -72,7 +72,7 @@ def _check(text: str, files: Sequence[Path]) -> None:
                 pass
         except FunnelError as error:
             raise InputError(
-                f"the mapping is written, but an import by it fails: {plain(error.message)}",
+                f"the mapping is written, but an import by it fails: {printable(error.message)}",
                 hint=error.hint,
             ) from error
     if stop.asked:
@@ -82,13 +82,13 @@ def _check(text: str, files: Sequence[Path]) -> None:
 
 
 def _tell(report: Report, examples: Mapping[tuple[str, str], str]) -> None:
-    stages = ", ".join(f"{count:,} {plain(what)}" for what, count in report.by_stage.items())
+    stages = ", ".join(f"{count:,} {printable(what)}" for what, count in report.by_stage.items())
     events = number(report.events, "event") + (f" ({stages})" if stages else "")
     left_out = number(report.left_out.total(), "part")
     print(f"checked: {number(report.rows, 'row')}, {events}, {left_out} left out", file=sys.stderr)
     for kind, count in report.left_out.most_common(_SHOWN):
-        reason, field = map(plain, kind)
+        reason, field = map(printable, kind)
         where = f" in {field!r}" if field else ""
-        print(f"  {count:,} {reason}{where}, like {plain(examples[kind])}", file=sys.stderr)
+        print(f"  {count:,} {reason}{where}, like {printable(examples[kind])}", file=sys.stderr)
     if len(report.left_out) > _SHOWN:
         print(f"  … and {len(report.left_out) - _SHOWN:,} more kinds", file=sys.stderr)

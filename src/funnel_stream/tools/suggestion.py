@@ -8,12 +8,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
 
-from funnel_stream.errors import InputError, UsageError
+from funnel_stream.errors import InputError, UsageError, printable
 from funnel_stream.tools.suggestion_columns import GAPS, Profile
 from funnel_stream.tools.suggestion_names import named
 from funnel_stream.tools.suggestion_plan import Plan, planned
 from funnel_stream.tools.suggestion_tables import Survey, survey
-from funnel_stream.tools.suggestion_texts import plain, quoted
+from funnel_stream.tools.suggestion_texts import quoted
 from funnel_stream.tools.suggestion_yaml import source, unused
 
 _DATE_OF_EXPORT: Final = re.compile(r"[\s_.()-]*[0-9][0-9\s_.()T-]*$")
@@ -49,7 +49,7 @@ def suggested(
                 plan.events, plan.deal_id = [], None
     used = [plan for plan in plans if plan.events]
     others = [plan for plan in plans if not plan.events]
-    said = [f"{_files(plan.table)}: {plain(plan.reason)}" for plan in others]
+    said = [f"{_files(plan.table)}: {printable(plan.reason)}" for plan in others]
     if not used:
         raise InputError(
             "no mapping can be suggested\n" + "\n".join(said),
@@ -60,7 +60,7 @@ def suggested(
 
 
 def _files(table: Survey) -> str:
-    return ", ".join(plain(path.name) for path in table.paths)
+    return ", ".join(printable(path.name) for path in table.paths)
 
 
 def _lines(used: Sequence[Plan], others: Sequence[Plan]) -> Iterator[str]:
@@ -78,7 +78,7 @@ def _lines(used: Sequence[Plan], others: Sequence[Plan]) -> Iterator[str]:
         yield from source(name, pattern, plan, list(_lookups(plan, others)))
     for plan in others:
         yield ""
-        yield f"# Not used: {_files(plan.table)}: {plain(plan.reason)}"
+        yield f"# Not used: {_files(plan.table)}: {printable(plan.reason)}"
         yield from (line.removeprefix("    ") for line in unused(plan))
 
 

@@ -33,11 +33,6 @@ def told(text: str) -> str:
     return '"' + "".join(map(_escaped, short)) + '"'
 
 
-def plain(text: str) -> str:
-    """A message that may quote what stands in a file: without control characters."""
-    return "".join(char if char.isprintable() else _escaped(char) for char in text)
-
-
 def number(count: int, noun: str) -> str:
     """``1 row``, ``12,345 rows``."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from funnel_stream.errors import printable
 from funnel_stream.tools.numbers import USUAL, NumberFormat, currency_of
 from funnel_stream.tools.suggestion_columns import Profile
 from funnel_stream.tools.suggestion_dates import DateChoice
 from funnel_stream.tools.suggestion_numbers import NumberChoice
 from funnel_stream.tools.suggestion_plan import Event, Plan
 from funnel_stream.tools.suggestion_stages import OPEN, Guess
-from funnel_stream.tools.suggestion_texts import number, plain, quoted, told
+from funnel_stream.tools.suggestion_texts import number, quoted, told
 
 _EXAMPLES = 8
 _FEW = 3
@@ -41,7 +42,7 @@ def source(name: str, pattern: str | None, plan: Plan, lookups: Sequence[str]) -
     yield from columns
     yield from lookups
     for note in plan.notes:
-        yield f"    # {plain(note)}"
+        yield f"    # {printable(note)}"
     yield "    events:"
     for event in plan.events:
         yield from _event(event)
@@ -50,7 +51,7 @@ def source(name: str, pattern: str | None, plan: Plan, lookups: Sequence[str]) -
 
 def _deal_id(plan: Plan, one: Profile) -> Iterator[str]:
     many = "all different" if one.repeats == 1 else f"{one.repeats:.1f} rows of each"
-    note = f"; {plain(plan.id_note)}" if plan.id_note else ""
+    note = f"; {printable(plan.id_note)}" if plan.id_note else ""
     yield f"    deal_id: {quoted(one.name)} # like {_like(one)}; {many}{note}"
     if one.missing:
         yield f"    # {number(one.missing, 'row')} without it"
@@ -181,7 +182,7 @@ def _currencies(texts: Sequence[tuple[str, int, str | None]]) -> Iterator[str]:
 
 def _event(event: Event) -> Iterator[str]:
     for note in event.notes:
-        yield f"      # {plain(note)}"
+        yield f"      # {printable(note)}"
     stage = f"{{column: {quoted(event.stage_column)}}}" if event.stage_column else event.stage
     keys = []
     if event.type != "stage_changed":
