@@ -106,7 +106,10 @@ function show(parts) {
   }
 }
 
-document.addEventListener("animationend", (event) => event.target.classList.remove("changed"));
+document.addEventListener("animationend", ({ target }) => {
+  target.classList.remove("changed");
+  if (!target.classList.length) target.removeAttribute("class");
+});
 
 // --- the stream ---------------------------------------------------------------------------------
 
