@@ -66,7 +66,10 @@ def test_an_optional_event_has_a_date_in_one_of_the_columns_or_is_none(
 
 def test_the_second_column_has_to_be_there(importing: Importing) -> None:
     with pytest.raises(ConfigError, match=r"events\.offer\.at\.fallback: t\.csv has no column 'b'"):
-        importing(STAGE, t="id,a,c\n1,2026-01-05,\n")
+        importing(
+            "{deal_id: id, events: [{stage: offer, at: {column: a, fallback: b}}]}",
+            t="id,a,c\n1,2026-01-05,\n",
+        )
 
 
 def test_a_month_may_be_told_by_the_second_column(importing: Importing) -> None:

@@ -1,6 +1,7 @@
 """A row of a table to contract events, by the rules of its source."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, time, timedelta
 from decimal import Decimal
@@ -12,7 +13,7 @@ import msgspec
 from funnel_stream.contract import Reason, Rejection
 from funnel_stream.contract.event import STAGES
 from funnel_stream.contract.money import DECIMALS, check_money
-from funnel_stream.contract.rejections import RefusedError
+from funnel_stream.contract.rejections import RefusedError, shown
 from funnel_stream.tools.columns import Column, Condition, Value
 from funnel_stream.tools.date_columns import in_order_of_day
 from funnel_stream.tools.dates import DateError, DateReader, Read
@@ -53,20 +54,24 @@ class _Dated(NamedTuple):
 
 
 class RowEvents(NamedTuple):
-    """What a row is: its events; why others, or parts of them, are not; the rules that moved a
-    date; and how many amounts were rounded."""
+    """What a row is: its events; why others, or parts of them, are not; and which columns' amounts
+    were rounded."""
 
     made: list[Made]
     problems: list[RowError]
-    moved: list[str]
     rounded: list[str]
 
 
-NO_EVENTS: Final = RowEvents([], [], [], [])
+NO_EVENTS: Final = RowEvents([], [], [])
 
 
 class EventMaker:
-    """Makes the events of the rows of one source."""
+    """Makes the events of the rows of one source.
+
+    Counted by rule: ``undated``, rows without a date for an optional event; ``from_fallback``,
+    dates that ``fallback`` tells; ``moved`` and ``moved_within_day``, dates that a limit has moved
+    to another local day, or not so far.
+    """
 
     def __init__(
         self,
@@ -83,10 +88,21 @@ class EventMaker:
         self.readers: dict[str, DateReader] = {
             column: self._reader(column) for column in dict.fromkeys(_date_columns(source))
         }
+        self.undated: Counter[str] = Counter()
+        self.from_fallback: Counter[str] = Counter()
+        self.moved: Counter[str] = Counter()
+        self.moved_within_day: Counter[str] = Counter()
+        self._known_stages = {
+            rule.stage.column: source.decisive[rule.stage.column].union(STAGES)
+            for rule in source.events
+            if rule.stage is not None
+            and rule.stage.column is not None
+            and rule.stage.column in rule.when
+        }
 
     def events(self, row: Row) -> RowEvents:
         """What is good of a row counts; what is not is told."""
-        found = RowEvents([], [], [], [])
+        found = RowEvents([], [], [])
         dated = [
             (rule, self._rank(rule, row), when)
             for rule in self._source.events
@@ -101,7 +117,19 @@ class EventMaker:
                 found.made.append(self._make(rule, row, when.column, at, found))
             except RowError as problem:
                 found.problems.append(problem)
+        for column, known in self._known_stages.items():
+            if (text := row[column]) is not None and text not in known:
+                self._refuse_stage(column, text, found)
         return found
+
+    def _refuse_stage(self, column: str, text: str, found: RowEvents) -> None:
+        """A text that may be any stage is not passed over because the conditions of the events that
+        take their stage from that column do not name it."""
+        stages = (made.rule.stage for made in found.made)
+        if any(stage is not None and stage.column == column for stage in stages):
+            return  # of an event without such a condition, which will be refused
+        message = f"{shown(text)} is no stage, and no when or skip names it; add it to the values"
+        found.problems.append(RowError(Reason.UNKNOWN_STAGE, column, message))
 
     def refusal(self, rule: EventRule, why: Rejection, dated: str | None = None) -> RowError:
         """What the contract refuses of an event, told of the column that says it; ``dated``: the
@@ -120,9 +148,7 @@ class EventMaker:
             return value.column
         return self._source.deal_id or field if field == "deal_id" else field
 
-    def _make(
-        self, rule: EventRule, row: Row, dated: str, at: datetime, found: RowEvents
-    ) -> Made:
+    def _make(self, rule: EventRule, row: Row, dated: str, at: datetime, found: RowEvents) -> Made:
         source = self._source
         event: dict[str, Any] = {"event_id": "", "type": rule.type}
         if source.deal_id is not None and rule.type != "spend_recorded":
@@ -188,6 +214,7 @@ class EventMaker:
             dated = self._told(rule, row)
             if dated is None:
                 if rule.optional:
+                    self.undated[f"{self._name}.{rule.label}"] += 1
                     return None
                 first, *others = rule.at.dates
                 message = f"the event {rule.label!r} has no date"
@@ -199,11 +226,15 @@ class EventMaker:
                 if bound is not None and (
                     read.at > bound.at if comes_after else read.at < bound.at
                 ):
-                    found.moved.append(f"{self._name}.{rule.label}: {dated.column} put at {limit}")
+                    counter = self.moved_within_day if _of_one_day(read, bound) else self.moved
+                    counter[f"{self._name}.{rule.label}: {dated.column} put at {limit}"] += 1
                     dated = dated._replace(read=bound)
         except RowError as problem:
             found.problems.append(problem)
             return None
+        if dated.column != rule.at.column:
+            which = f"{self._name}.{rule.label}: {dated.column} instead of {rule.at.column}"
+            self.from_fallback[which] += 1
         return dated
 
     def _told(self, rule: EventRule, row: Row) -> _Dated | None:
@@ -327,6 +358,11 @@ class EventMaker:
             found.rounded.append(column)
         exact = f"{number:f}"
         return exact.rstrip("0").rstrip(".") if "." in exact else exact
+
+
+def _of_one_day(one: Read, other: Read) -> bool:
+    """Whether two dates are of one local day of the first one's time zone."""
+    return one.at.astimezone(one.zone).date() == other.at.astimezone(one.zone).date()
 
 
 def _period(unit: str, at: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
