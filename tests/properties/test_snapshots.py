@@ -53,7 +53,8 @@ COMPARED: Final = (
 
 @dataclass
 class Deal:
-    """A row of the CRM. ``dated``: its closing was never undone, and its date mended once at most;
+    """A row of the CRM. ``dated``: its closing was never undone, and its date mended once at most,
+    not to a later one if it was ``late``, of a date before the export before the one that told it;
     what events cannot tell of others is in docs/importing.md. ``former``: a closing undone."""
 
     id: str
@@ -68,6 +69,7 @@ class Deal:
     why: str | None = None
     mended: bool = False
     dated: bool = True
+    late: bool = False
     former: tuple[str, int] | None = None
 
     def stage(self) -> str:
@@ -108,6 +110,7 @@ def step(draw: st.DrawFn, crm: Crm, today: int, most: int) -> None:
             deal.state = draw(st.sampled_from(["Won", "Lost"]))
             former = deal.former[1] if deal.former else 0
             deal.closed = draw(st.integers(max(entered, former), today))
+            deal.late = deal.closed < today // 7 * 7
             deal.why = draw(reasons)
         case "reopen":
             deal.former = deal.state, deal.closed or 0
@@ -115,8 +118,9 @@ def step(draw: st.DrawFn, crm: Crm, today: int, most: int) -> None:
         case "restore" if deal.former is not None:
             deal.state, deal.closed = deal.former
         case "mend the date":
-            deal.dated, deal.mended = deal.dated and not deal.mended, True
-            deal.closed = draw(st.integers(entered, today))
+            closed, deal.closed = deal.closed or 0, draw(st.integers(entered, today))
+            out_of_sight = deal.mended or (deal.late and deal.closed > closed)
+            deal.dated, deal.mended = deal.dated and not out_of_sight, True
         case "change the owner":
             deal.owner = draw(owners)
         case "change the value":
@@ -135,7 +139,8 @@ def _possible(deal: Deal) -> list[str]:
     if deal.state != "Open":
         return [*always, *["reopen"] * 3, "mend the date", "change the reason"]
     possible = [*always, "close", "close"]
-    if deal.former is not None:
+    # A closing of before another stage would be none: that opens the deal again.
+    if deal.former is not None and deal.former[1] >= max(deal.qualified or 0, deal.negotiated or 0):
         possible += ["restore"] * 3
     if deal.negotiated is None:
         possible += ["negotiate"] + ["qualify"] * (deal.qualified is None)
