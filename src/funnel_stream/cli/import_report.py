@@ -155,10 +155,10 @@ def _notes(report: Report) -> Iterator[str]:
         named = ", ".join(report.backwards_deals[:_SHOWN])
         more = "" if report.backwards <= _SHOWN else ", …"
         yield (
-            f"{_number(report.backwards, 'closing')} of deals whose first other stage has a later "
-            "date: they are open again by that, and neither won nor lost; if it is the date of "
-            "the closing that is wrong, write at: {column: …, not_before: …} for it, with the "
-            f"column that dates the other stage; they are {named}{more}"
+            f"closings that do not count: {report.backwards:,}, of {named}{more}; the first other "
+            "stage of the deal has a later date, so that it is open again, neither won nor lost; "
+            "if it is the date of the closing that is wrong, write at: {column: …, not_before: …} "
+            "for it, with the column that dates the other stage"
         )
     for column, swapped in report.swapped.items():
         yield f"{column}: {swapped}"
