@@ -183,6 +183,14 @@ def _value(node: yaml.Node, place: Place, document: Document, within: tuple[int,
                 continue
             key = key_node.value
             inner = (*place, key)
+            plain = key_node.style is None
+            if key == "<<" and plain and not isinstance(value_node, yaml.ScalarNode):
+                message = (
+                    "<< merges no keys in YAML 1.2; write them out, or let an alias stand for the "
+                    "whole, like key: *name"
+                )
+                document.mistakes.append(Mistake(line, place, message))
+                continue
             if key in found:
                 first = document.lines[inner]
                 message = f"stands there twice, first in line {first}; keep one of them"

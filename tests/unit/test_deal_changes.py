@@ -197,7 +197,20 @@ def test_a_closing_that_was_another_one_before_it_counts_and_its_date_is_reporte
     made = difference([LEAD, LOST], [LEAD, said("won", "01-20")], AS_OF)
     assert after([LEAD, LOST], made).outcome == STAGES.index("won")
     [problem] = made.problems
-    assert "2026-01-20T00:00:00Z is before the stage that was told last" in problem.message
+    assert (
+        "won at 2026-01-20T00:00:00Z is before lost, which was told of 2026-02-01T00:00:00Z"
+        in problem.message
+    )
+
+
+def test_the_other_closing_of_the_same_date_is_not_said_to_be_before_it() -> None:
+    made = difference([LEAD, LOST], [LEAD, WON], AS_OF)
+    assert after([LEAD, LOST], made).outcome == STAGES.index("won")
+    [problem] = made.problems
+    assert problem.message.startswith(
+        "won at 2026-02-01T00:00:00Z is of the same time as lost, which was told of "
+        "2026-02-01T00:00:00Z and is not taken back; it counts as of 2026-03-08"
+    )
 
 
 def test_a_deal_that_went_back_is_put_into_its_stage() -> None:

@@ -123,6 +123,17 @@ def test_a_zero_byte_is_named_with_its_row() -> None:
     assert "row 1 holds a zero byte" in refusal("i\0d,created\n").message
 
 
+@pytest.mark.parametrize("encoding", [None, "ascii"])
+def test_a_zero_byte_is_named_before_what_another_encoding_would_not_mend(
+    encoding: str | None,
+) -> None:
+    content = "id,created\nJosé,1\nx,2\nA\0b,3\n".encode("cp1252")
+    error = refusal(content, **({} if encoding is None else {"encoding": encoding}))
+    assert error.message == "deals.csv, near row 4 holds a zero byte"
+    assert "take the zero bytes out" in str(error.hint)
+    assert "the byte 0xE9" in refusal(content.replace(b"\0", b"")).message
+
+
 # --- what a file is ----------------------------------------------------------------------------
 
 
@@ -146,6 +157,11 @@ def archive(*names: str) -> bytes:
         (b"7z\xbc\xaf\x27\x1c\0", "a 7z archive", "Unpack it"),
         (archive("deals.csv"), "a ZIP archive", "Unpack it"),
         (archive("mimetype", "content.xml"), "an OpenDocument file", "XLSX"),
+        (
+            archive("[Content_Types].xml", "xl/workbook.bin", "xl/worksheets/sheet1.bin"),
+            "a binary Excel workbook (.xlsb)",
+            "save it as XLSX",
+        ),
         (gzip.compress(gzip.compress(b"id")), "compressed twice", "Unpack it once"),
         (b"\n <!DOCTYPE html><html>", "an HTML page", "asks for a login"),
         ("\ufeff<table class='x'>".encode("utf-16"), "an HTML page", "asks for a login"),

@@ -23,6 +23,8 @@ from funnel_stream.tools.importer import Import
 from funnel_stream.tools.mapping import load
 from tests.exports import EXPORTS, HUBSPOT
 from tests.funnels import figure, figures, lines
+from tests.mappings import DEALS
+from tests.snapshots import compared, importing, mapped
 
 ROOT: Final = Path(__file__).parents[2]
 EXAMPLES: Final = ROOT / "examples"
@@ -405,3 +407,45 @@ def test_a_table_of_refunds(tmp_path: Path) -> None:
     events = imported(mapping, "deal,refunded_on,left\n4711,2026-04-10T10:00:00Z,800\n", tmp_path)
     found = [as_of([*sold, *one], "2026-04-30T12:00:00Z", "60d") for one in (events, [part])]
     assert [shown(each, "deal_value", "60d", **WON) for each in found] == ["1300", "1300"]
+
+
+# --- how to check ---------------------------------------------------------------------------------
+
+
+def test_a_year_is_computed_as_the_recipes_say() -> None:
+    [command] = re.findall(r"^funnel-stream compute \S+ --as-of (2025.*)$", RECIPES, re.MULTILINE)
+    when, _, window = command.split()
+    moments = [
+        "2024-12-31T23:59:59Z",
+        "2025-01-01T00:00:00Z",
+        "2025-12-31T23:59:59Z",
+        "2026-01-01T00:00:00Z",
+    ]
+    events = [
+        {"type": "stage_changed", "event_id": at, "deal_id": at, "occurred_at": at, "stage": "lead"}
+        for at in moments
+    ]
+    assert figure(as_of(events, when, window), "funnel_leads", window) == 2
+    with pytest.raises(ValueError, match="401d is longer than the 400d"):
+        Definition(windows=["401d"])
+
+
+def test_a_closing_by_a_misclick_counts_as_of_the_export_and_afresh_as_of_its_date(
+    tmp_path: Path,
+) -> None:
+    tables = blocks(section("Mending what was imported"), "csv")
+    mapping = mapped(DEALS.replace(", attributes: {lost_reason: why}", ""))
+    old, new = ({"deals.csv": table} for table in tables)
+    moment = datetime.fromisoformat("2026-03-09T06:00:00Z")
+    changed = compared(tmp_path, mapping, old, new, moment)
+    first = importing(tmp_path / "first", mapping, old, moment)
+    afresh = importing(tmp_path / "afresh", mapping, new, moment)
+    before, alone = ([json.loads(line) for line in one.lines()] for one in (first, afresh))
+    for events, months in (([*before, *changed.events], [0, 1]), (alone, [1, 1])):
+        found = [
+            as_of(events, when, "60d") for when in ("2026-02-01T12:00:00Z", "2026-03-08T12:00:00Z")
+        ]
+        assert [
+            figure(one, "funnel_deals_closed", "60d", outcome="won") or 0 for one in found
+        ] == months
+    assert [reason for _, reason, _ in changed.left_out()] == ["cannot_be_said"]

@@ -94,6 +94,13 @@ def test_the_least_mapping_takes_any_file_in_utc(tmp_path: Path) -> None:
         (event(outcome="held"), "an event of type stage_changed has no outcome"),
         (event(attributes={"chanel": "c"}), "has no attribute 'chanel'; did you mean 'channel'?"),
         (event(attributes={"channel": {"colum": "c"}}), "unknown key 'colum'"),
+        (
+            event(at={"column": "a", "fallback": "a"}),
+            "events[0].at: fallback is 'a' itself; name another column",
+        ),
+        (event(at={"column": "a", "fallback": ["b"]}), "events[0].at.fallback: "),
+        (event(at={"fallback": "b"}), "events[0].at.column: is missing"),
+        (event(at={"column": "a", "falback": "b"}), "'falback'; did you mean 'fallback'?"),
         (event(when={"stage": True}), "events[0].when.stage: true is no text"),
         (
             minimal(events=[{"stage": "offer", "at": "a"}, {"stage": "offer", "at": "b"}]),
@@ -221,6 +228,41 @@ sources:
         caught.value
     )
     assert "write it like 2026-03-01T09:30:00Z" in caught.value.message
+
+
+@pytest.mark.parametrize("merged", ["*money", "[*money, *money]", "{cost: b}"])
+def test_keys_are_not_merged_and_that_is_said(tmp_path: Path, merged: str) -> None:
+    text = f"""
+name: crm
+sources:
+  deals:
+    deal_id: id
+    events:
+      - {{stage: lead, at: created, attributes: &money {{amount: a}}}}
+      - stage: won
+        at: closed
+        attributes:
+          <<: {merged}
+          owner: owner
+"""
+    path = written(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert caught.value.message == (
+        f"{path}:11: sources.deals.events[1].attributes: << merges no keys in YAML 1.2; write them "
+        "out, or let an alias stand for the whole, like key: *name"
+    )
+
+
+def test_a_text_of_two_signs_is_one_as_any_other(tmp_path: Path) -> None:
+    values = {"<<": "back", "=": "on"}
+    for quote in ("", '"'):
+        told = f"{{{quote}<<{quote}: back, {quote}={quote}: on}}"
+        text = (
+            f"name: crm\nsources: {{deals: {{deal_id: id, columns: {{a: {{values: {told}}}}}, "
+            "events: [{stage: lead, at: created}]}}\n"
+        )
+        assert load(written(tmp_path, text)).sources["deals"].columns["a"].values == values
 
 
 def test_texts_stay_as_they_are_written(tmp_path: Path) -> None:

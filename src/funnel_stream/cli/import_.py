@@ -65,7 +65,9 @@ def import_(
     strict: Annotated[
         bool,
         typer.Option(
-            "--strict", help="Exit with 1 if anything was left out, or a row made no event."
+            "--strict",
+            help="Exit with 1 if anything was left out, a row made no event, or a closing is "
+            "undone by a stage of a later date.",
         ),
     ] = False,
     as_object: Annotated[
@@ -155,7 +157,7 @@ def import_(
     if stop.asked:
         print("interrupted: the import is incomplete; it may be repeated", file=sys.stderr)
         raise typer.Exit(130)
-    if strict and (report.left_out or report.without_event):
+    if strict and (report.left_out or report.without_event or report.backwards):
         raise typer.Exit(1)
 
 

@@ -11,7 +11,7 @@ from funnel_stream.errors import printable
 from funnel_stream.tools.importer import Report
 
 _SHOWN: int = 20
-"""So many rejected rows, and deals, are listed on the terminal."""
+"""So many kinds of what was left out, deals and texts are listed on the terminal."""
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -41,12 +41,19 @@ def as_json(report: Report) -> dict[str, Any]:
         "first_left_out": [one._asdict() | {"reason": str(one.reason)} for one in report.rejects],
         "skipped": dict(report.skipped),
         "moved": dict(report.moved),
+        "moved_within_day": dict(report.moved_within_day),
+        "undated": dict(report.undated),
+        "from_fallback": dict(report.from_fallback),
         "rounded": dict(report.rounded),
         "without_mapping": [
             {"column": column, "text": text, "number": number}
             for (column, text), number in report.without_mapping.items()
         ],
-        "closed_before_begun": {"number": report.backwards, "deals": report.backwards_deals},
+        "closed_before_begun": {
+            "number": report.backwards,
+            "count_as": "open",
+            "deals": report.backwards_deals,
+        },
         "day_and_month": {column: found._asdict() for column, found in report.swapped.items()},
         "look_like_dates": dict(report.times_of_day),
         "unmatched": dict(report.unmatched),
@@ -90,17 +97,26 @@ def show(report: Report, console: Console, rejects: str | None) -> None:
         console.print("Texts of the mapping and of the rows")
         for line in texts:
             console.print(f"  {printable(line)}", highlight=False, markup=False, soft_wrap=True)
-    if not left_out:
-        return
-    table = Table("file", "row", "reason", "column", "message", title="Left out")
-    for one in report.rejects[:_SHOWN]:
-        table.add_row(*(escape(printable(str(part))) for part in one))
+    if left_out:
+        _show_left_out(report, console, rejects)
+
+
+def _show_left_out(report: Report, console: Console, rejects: str | None) -> None:
+    """What was left out, by reason and column, the most frequent first, each with an example."""
+    columns = ("number", "reason", "column", "file", "row", "message")
+    table = Table(*columns, title="Left out, by reason and column, with the first of each")
+    for kind, number in report.left_out.most_common(_SHOWN):
+        first = report.examples[kind]
+        cells = (*kind, first.file, first.row, first.message)
+        table.add_row(f"{number:,}", *(escape(printable(str(cell))) for cell in cells))
     console.print(table)
-    if left_out > _SHOWN:
-        more = (
+    if report.left_out.total() > len(report.left_out) or len(report.left_out) > _SHOWN:
+        kinds = len(report.left_out) - _SHOWN
+        more = f"… and {_number(kinds, 'kind')} more; " if kinds > 0 else ""
+        where = (
             f"all of them are in {rejects}" if rejects else "list them all with --rejects FILE.csv"
         )
-        console.print(f"… and {left_out - _SHOWN:,} more; {more}", highlight=False, markup=False)
+        console.print(f"{more}{where}", highlight=False, markup=False)
 
 
 def _notes(report: Report) -> Iterator[str]:
@@ -117,7 +133,10 @@ def _notes(report: Report) -> Iterator[str]:
     if report.blank:
         yield f"{_number(report.blank, 'blank row')} passed over"
     yield from _counted("rows skipped", report.skipped)
-    yield from _counted("dates moved", report.moved)
+    yield from _counted("dates moved to another day", report.moved)
+    yield from _counted("dates moved within their day", report.moved_within_day)
+    yield from _counted("dates taken from another column", report.from_fallback)
+    yield from _counted("rows without a date for the optional event", report.undated)
     yield from _counted("amounts rounded to the decimals of their currency", report.rounded)
     yield from _counted("keys not found in", report.unmatched)
     yield from _counted("rows never asked for in", report.unused)
@@ -135,7 +154,12 @@ def _notes(report: Report) -> Iterator[str]:
     if report.backwards:
         named = ", ".join(report.backwards_deals[:_SHOWN])
         more = "" if report.backwards <= _SHOWN else ", …"
-        yield f"{report.backwards:,} closed before any other stage was entered: {named}{more}"
+        yield (
+            f"closings that do not count: {report.backwards:,}, of {named}{more}; the first other "
+            "stage of the deal has a later date, so that it is open again, neither won nor lost; "
+            "if it is the date of the closing that is wrong, write at: {column: …, not_before: …} "
+            "for it, with the column that dates the other stage"
+        )
     for column, swapped in report.swapped.items():
         yield f"{column}: {swapped}"
     for column, time in report.times_of_day.items():

@@ -219,6 +219,7 @@ class _Comparison:
                 self._refuse(self._new[0], "it tells no stage any more; the last one known stays")
             return
         entry = self._entry(target, self._behind(self._moments.latest))
+        known = _last_stage(self._all())
         if now == target:
             dated_back = _at(last) <= self._behind(self._moments.before)
             # An offer said twice is two offers.
@@ -228,11 +229,13 @@ class _Comparison:
             self.made.withheld = True
         else:
             self._say("reopened" if self._then.outcome and target < WON else "restaged", entry)
-            if target >= WON:
+            if target >= WON and known is not None:
+                when = "of the same time as" if _at(last) == _at(known) else "before"
                 self._refuse(
                     last,
-                    f"{last['stage']} at {last['occurred_at']} is before the stage that was told "
-                    f"last; it counts as of {entry['occurred_at']}",
+                    f"{last['stage']} at {last['occurred_at']} is {when} {known['stage']}, which "
+                    f"was told of {known['occurred_at']} and is not taken back; it counts as of "
+                    f"{entry['occurred_at']}",
                 )
 
     def _entry(self, stage: int, at: datetime) -> Said:

@@ -1,6 +1,7 @@
 """A row of a table to contract events, by the rules of its source."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, time, timedelta
 from decimal import Decimal
@@ -12,7 +13,7 @@ import msgspec
 from funnel_stream.contract import Reason, Rejection
 from funnel_stream.contract.event import STAGES
 from funnel_stream.contract.money import DECIMALS, check_money
-from funnel_stream.contract.rejections import RefusedError
+from funnel_stream.contract.rejections import RefusedError, shown
 from funnel_stream.tools.columns import Column, Condition, Value
 from funnel_stream.tools.date_columns import in_order_of_day
 from funnel_stream.tools.dates import DateError, DateReader, Read
@@ -36,29 +37,41 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class Made(NamedTuple):
-    """An event of a row. ``digest``: of its id, ``line``: as JSON."""
+    """An event of a row. ``digest``: of its id, ``line``: as JSON, ``dated``: by which column."""
 
     rule: EventRule
     digest: bytes
     line: bytes
     event: dict[str, Any]
+    dated: str
+
+
+class _Dated(NamedTuple):
+    """When an event occurred, and the column that says so."""
+
+    column: str
+    read: Read
 
 
 class RowEvents(NamedTuple):
-    """What a row is: its events; why others, or parts of them, are not; the rules that moved a
-    date; and how many amounts were rounded."""
+    """What a row is: its events; why others, or parts of them, are not; and which columns' amounts
+    were rounded."""
 
     made: list[Made]
     problems: list[RowError]
-    moved: list[str]
     rounded: list[str]
 
 
-NO_EVENTS: Final = RowEvents([], [], [], [])
+NO_EVENTS: Final = RowEvents([], [], [])
 
 
 class EventMaker:
-    """Makes the events of the rows of one source."""
+    """Makes the events of the rows of one source.
+
+    Counted by rule: ``undated``, rows without a date for an optional event; ``from_fallback``,
+    dates that ``fallback`` tells; ``moved`` and ``moved_within_day``, dates that a limit has moved
+    to another local day, or not so far.
+    """
 
     def __init__(
         self,
@@ -75,28 +88,54 @@ class EventMaker:
         self.readers: dict[str, DateReader] = {
             column: self._reader(column) for column in dict.fromkeys(_date_columns(source))
         }
+        self.undated: Counter[str] = Counter()
+        self.from_fallback: Counter[str] = Counter()
+        self.moved: Counter[str] = Counter()
+        self.moved_within_day: Counter[str] = Counter()
+        self._known_stages = {
+            rule.stage.column: source.decisive[rule.stage.column].union(STAGES)
+            for rule in source.events
+            if rule.stage is not None
+            and rule.stage.column is not None
+            and rule.stage.column in rule.when
+        }
 
     def events(self, row: Row) -> RowEvents:
         """What is good of a row counts; what is not is told."""
-        found = RowEvents([], [], [], [])
+        found = RowEvents([], [], [])
         dated = [
-            (rule, self._rank(rule, row), read)
+            (rule, self._rank(rule, row), when)
             for rule in self._source.events
             if holds(rule.when, row)
-            if (read := self._occurred(rule, row, found)) is not None
+            if (when := self._occurred(rule, row, found)) is not None
         ]
-        moments = [(rank, read) for _, rank, read in dated if rank is not None]
+        moments = [(rank, when.read) for _, rank, when in dated if rank is not None]
         placed = iter(in_order_of_day(moments))
-        for rule, rank, read in dated:
-            at = read.at if rank is None else next(placed)
+        for rule, rank, when in dated:
+            at = when.read.at if rank is None else next(placed)
             try:
-                found.made.append(self._make(rule, row, at, found))
+                found.made.append(self._make(rule, row, when.column, at, found))
             except RowError as problem:
                 found.problems.append(problem)
+        for column, known in self._known_stages.items():
+            if (text := row[column]) is not None and text not in known:
+                self._refuse_stage(column, text, found)
         return found
 
-    def refusal(self, rule: EventRule, why: Rejection) -> RowError:
-        """What the contract refuses of an event, told of the column that says it."""
+    def _refuse_stage(self, column: str, text: str, found: RowEvents) -> None:
+        """A text that may be any stage is not passed over because the conditions of the events that
+        take their stage from that column do not name it."""
+        stages = (made.rule.stage for made in found.made)
+        if any(stage is not None and stage.column == column for stage in stages):
+            return  # of an event without such a condition, which will be refused
+        message = f"{shown(text)} is no stage, and no when or skip names it; add it to the values"
+        found.problems.append(RowError(Reason.UNKNOWN_STAGE, column, message))
+
+    def refusal(self, rule: EventRule, why: Rejection, dated: str | None = None) -> RowError:
+        """What the contract refuses of an event, told of the column that says it; ``dated``: the
+        one that says when it occurred."""
+        if why.field == "occurred_at" and dated is not None:
+            return RowError(why.reason, dated, why.message)
         return RowError(why.reason, self._column_of(rule, why.field), why.message)
 
     def _column_of(self, rule: EventRule, field: str) -> str:
@@ -109,7 +148,7 @@ class EventMaker:
             return value.column
         return self._source.deal_id or field if field == "deal_id" else field
 
-    def _make(self, rule: EventRule, row: Row, at: datetime, found: RowEvents) -> Made:
+    def _make(self, rule: EventRule, row: Row, dated: str, at: datetime, found: RowEvents) -> Made:
         source = self._source
         event: dict[str, Any] = {"event_id": "", "type": rule.type}
         if source.deal_id is not None and rule.type != "spend_recorded":
@@ -134,13 +173,13 @@ class EventMaker:
                 found.problems.append(problem)
                 counts = counts and key != "currency"
         if rule.period is not None:
-            zone = ZoneInfo(self._rule(rule.at.column).timezone or self._mapping.timezone)
+            zone = ZoneInfo(self._rule(dated).timezone or self._mapping.timezone)
             event["period_start"], event["period_end"] = _period(rule.period, at, zone)
         # An amount of a currency that cannot be told is not one of the mapping's currency.
         self._add_money(rule, event, amounts if counts else {}, found)
         digest = self._digest(rule, event, row)
         event["event_id"] = f"{self._mapping.name}-{digest.hex()}"
-        return Made(rule, digest, _encode(event), event)
+        return Made(rule, digest, _encode(event), event, dated)
 
     def _digest(self, rule: EventRule, event: dict[str, Any], row: Row) -> bytes:
         """Who it is, not what it says, unless nothing else tells: a second import makes the same
@@ -170,28 +209,40 @@ class EventMaker:
         column = rule.stage.column
         return _RANKS.get(str(rule.stage.constant if column is None else row[column]))
 
-    def _occurred(self, rule: EventRule, row: Row, found: RowEvents) -> Read | None:
+    def _occurred(self, rule: EventRule, row: Row, found: RowEvents) -> _Dated | None:
         try:
-            read = self._date(rule.at.column, row)
-            if read is None:
+            dated = self._told(rule, row)
+            if dated is None:
                 if rule.optional:
+                    self.undated[f"{self._name}.{rule.label}"] += 1
                     return None
-                raise RowError(
-                    Reason.MISSING_FIELD, rule.at.column, f"the event {rule.label!r} has no date"
-                )
+                first, *others = rule.at.dates
+                message = f"the event {rule.label!r} has no date"
+                message += "".join(f", nor one in {column!r}" for column in others)
+                raise RowError(Reason.MISSING_FIELD, first, message)
             for limit, comes_after in ((rule.at.not_before, False), (rule.at.not_after, True)):
                 bound = self._date(limit, row) if limit is not None else None
+                read = dated.read
                 if bound is not None and (
                     read.at > bound.at if comes_after else read.at < bound.at
                 ):
-                    found.moved.append(
-                        f"{self._name}.{rule.label}: {rule.at.column} put at {limit}"
-                    )
-                    read = bound
+                    counter = self.moved_within_day if _of_one_day(read, bound) else self.moved
+                    counter[f"{self._name}.{rule.label}: {dated.column} put at {limit}"] += 1
+                    dated = dated._replace(read=bound)
         except RowError as problem:
             found.problems.append(problem)
             return None
-        return read
+        if dated.column != rule.at.column:
+            which = f"{self._name}.{rule.label}: {dated.column} instead of {rule.at.column}"
+            self.from_fallback[which] += 1
+        return dated
+
+    def _told(self, rule: EventRule, row: Row) -> _Dated | None:
+        """The first of the columns that has a date. One that cannot be read is no missing one."""
+        for column in rule.at.dates:
+            if (read := self._date(column, row)) is not None:
+                return _Dated(column, read)
+        return None
 
     def _rule(self, column: str) -> Column:
         return self._source.columns.get(column, _AS_IT_STANDS)
@@ -309,6 +360,11 @@ class EventMaker:
         return exact.rstrip("0").rstrip(".") if "." in exact else exact
 
 
+def _of_one_day(one: Read, other: Read) -> bool:
+    """Whether two dates are of one local day of the first one's time zone."""
+    return one.at.astimezone(one.zone).date() == other.at.astimezone(one.zone).date()
+
+
 def _period(unit: str, at: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """The beginning and the end of the local day, week (from Monday) or month around an instant."""
     first = at.astimezone(zone).date()
@@ -336,7 +392,7 @@ def _text(value: Value, row: Row) -> Any:
 
 def _date_columns(source: Source) -> Iterator[str]:
     for rule in source.events:
-        yield from filter(None, (rule.at.column, rule.at.not_before, rule.at.not_after))
+        yield from rule.at.columns.values()
         for key, value in rule.attributes.items():
             if key in _DATES and value.column is not None:
                 yield value.column

@@ -105,6 +105,11 @@ def _workbook(data: IO[bytes], path: Path, layout: CsvFile, asked: Set[str]) -> 
             f"{path} is a damaged spreadsheet (XLSX) or ZIP archive: {error}",
             hint="Fetch or save it again.",
         ) from error
+    if "xl/workbook.bin" in names:
+        raise InputError(
+            f"{path} is a binary Excel workbook (.xlsb), no CSV",
+            hint="Open it in a spreadsheet program, and save it as XLSX or as CSV UTF-8.",
+        )
     if not any(name.startswith("xl/") for name in names):
         ods = "content.xml" in names
         raise InputError(
@@ -345,16 +350,25 @@ class _Text:
 
     def _check(self, line: str) -> None:
         if "\0" in line:
-            raise InputError(
-                f"{self._path}, row {self._row} holds a zero byte",
-                hint="A CSV file is text: this is another kind of file, or a damaged one.",
-            )
+            raise self._no_text(f"row {self._row}")
         try:
             line.encode()
         except UnicodeEncodeError as error:
+            # Another encoding would be found out to be no remedy.
+            later = next((number for number, rest in enumerate(self._text, 1) if "\0" in rest), 0)
+            if later:
+                raise self._no_text(f"near row {self._row + later}") from None
             alien = ord(line[error.start])
             what = f"the byte 0x{alien - 0xDC00:02X}" if alien >= 0xDC80 else "half a character"
             raise self._misread(f"row {self._row} holds {what}, which is not") from None
+
+    def _no_text(self, where: str) -> InputError:
+        return InputError(
+            f"{self._path}, {where} holds a zero byte",
+            hint="A CSV file is text: this is another kind of file, or a damaged one. Fetch or "
+            "export it again; if it is the same again, take the zero bytes out, "
+            "like tr -d '\\000' < FILE > FILE.csv, and compare a row that had some.",
+        )
 
     def _misread(self, what: str) -> InputError:
         given = self._layout.encoding

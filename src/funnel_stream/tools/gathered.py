@@ -32,6 +32,8 @@ _TABLES: Final = """
 """
 
 
+_BATCH: Final = 5000
+"""Deals whose dates are written at once."""
 _OPEN: Final = frozenset(STAGES[:WON])
 _NEVER: Final = (2**62, -1)
 """When a deal began that has not, and when it was closed: before and after all that there is."""
@@ -63,6 +65,8 @@ class Gathered:
         self._database.executescript(_TABLES)
         self._run("BEGIN")
         self._place = 0
+        self._dates: dict[str, tuple[int, int]] = {}
+        """Of deals, when they began and were closed, as far as that is not written yet."""
 
     def meet(self, digest: bytes, content: bytes, origin: Origin) -> Met:
         """What earlier rows said of the event of that id."""
@@ -124,20 +128,28 @@ class Gathered:
 
     def dated(self, deal: str, stage: str, at: datetime) -> None:
         """Take a stage that a deal entered, whichever row says it."""
-        begun, closed = _NEVER
+        begun, closed = self._dates.get(deal, _NEVER)
         if stage in _OPEN:
-            begun = micros_of(at)
+            begun = min(begun, micros_of(at))
         else:
-            closed = micros_of(at)
+            closed = max(closed, micros_of(at))
+        self._dates[deal] = begun, closed
+        if len(self._dates) >= _BATCH:
+            self._write_dates()
+
+    def _write_dates(self) -> None:
         statement = (
             "INSERT INTO deals (deal, begun, closed) VALUES (?, ?, ?) ON CONFLICT DO UPDATE "
             "SET begun = min(begun, excluded.begun), closed = max(closed, excluded.closed)"
         )
-        self._run(statement, (deal, begun, closed))
+        rows = ((deal, *dates) for deal, dates in self._dates.items())
+        self._database.executemany(statement, rows)
+        self._dates.clear()
 
     def closed_first(self) -> Iterator[str]:
         """The deals that were closed for good before they entered any other stage, in the order in
         which they were met."""
+        self._write_dates()
         query = (
             "SELECT deal FROM deals WHERE closed < begun AND begun < ? AND closed > ? "
             "ORDER BY place"

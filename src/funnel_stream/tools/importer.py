@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -133,6 +132,11 @@ class Import:
         for (name, column), times in self._times.items():
             if (shared := times.shared()) is not None:
                 self.report.times_of_day[f"{name}.{column}"] = shared
+        for maker in self._makers.values():
+            self.report.moved += maker.moved
+            self.report.moved_within_day += maker.moved_within_day
+            self.report.undated += maker.undated
+            self.report.from_fallback += maker.from_fallback
         for name, texts in self._texts.items():
             self._conclude_texts(name, texts)
         for deal in self._gathered.closed_first():
@@ -195,6 +199,8 @@ class Import:
                 self._reject(path, number, table.explained(record, refused))
                 continue
             for problem in found.problems:
+                if problem.reason == Reason.UNKNOWN_STAGE:
+                    self.report.without_mapping[problem.field, str(row[problem.field])] += 1
                 self._reject(path, number, table.explained(record, problem))
             yield number, found.made
         self.report.blank += table.blank
@@ -219,8 +225,6 @@ class Import:
         self.report.without_event += not found.made and not found.problems
         if source.deal_id is not None:
             self.on_deal(str(row[source.deal_id]), bool(found.problems))
-        if found.moved:
-            self.report.moved.update(found.moved)
         if found.rounded:
             self.report.rounded.update(found.rounded)
         for column, reader in maker.readers.items():
@@ -240,7 +244,7 @@ class Import:
         for (number, made), verdict in zip(batch, verdicts, strict=True):
             try:
                 while (refused := _refusal(verdict, made.line)) is not None:
-                    problem = self._makers[name].refusal(made.rule, refused)
+                    problem = self._makers[name].refusal(made.rule, refused, made.dated)
                     rest = _without(made, refused.field)
                     if rest is None:
                         if refused.reason is Reason.UNKNOWN_STAGE:
@@ -272,7 +276,7 @@ class Import:
         else:
             met = self._gathered.meet(made.digest, made.line, origin)
         if met.said == "something else":
-            self._contradicts(made.event)
+            self.report.contradict(made.event)
             raise RowError(
                 Reason.CONFLICTING_DUPLICATE,
                 "",
@@ -287,12 +291,6 @@ class Import:
         """An earlier row, to somebody who reads another, perhaps of another file."""
         within = "" if origin.file == file else f" of {self._inputs[origin.file][1].name}"
         return f"row {origin.row}{within}"
-
-    def _contradicts(self, event: dict[str, Any]) -> None:
-        report = self.report
-        report.contradictions += 1
-        if "amount" in event:
-            report.contradicting_money[event["currency"]] += Decimal(event["amount"])
 
     def _gathered_lines(self) -> Iterator[bytes]:
         """Events that only all rows together tell."""
@@ -332,18 +330,11 @@ class Import:
         return _encode(event)
 
     def _count(self, event: dict[str, Any]) -> None:
-        report = self.report
-        what = str(event.get("stage") or event["type"])
         at = event["occurred_at"]
         at = datetime.fromisoformat(at) if isinstance(at, str) else at
-        report.events += 1
-        report.by_stage[what] += 1
+        self.report.count(event, at)
         if "stage" in event:
-            self._gathered.dated(event["deal_id"], what, at)
-        report.first = at if report.first is None else min(report.first, at)
-        report.last = at if report.last is None else max(report.last, at)
-        if "amount" in event:
-            report.money[what, event["currency"]] += Decimal(event["amount"])
+            self._gathered.dated(event["deal_id"], event["stage"], at)
 
     def _refuse(self, path: Path, row: int, made: Made, refused: RowError) -> None:
         self._reject(path, row, refused)
@@ -355,9 +346,7 @@ class Import:
 
     def reject(self, one: Reject) -> None:
         """Count and tell something that is left out."""
-        self.report.left_out[one.reason, one.field] += 1
-        if len(self.report.rejects) < LISTED:
-            self.report.rejects.append(one)
+        self.report.leave_out(one)
         self.on_reject(one)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Final, Literal, NamedTuple
 
+from funnel_stream.contract.event import STAGES
 from funnel_stream.tools.columns import Condition
 from funnel_stream.tools.event_maker import holds
 from funnel_stream.tools.mapping import Source
@@ -60,6 +61,11 @@ class NamedTexts:
         self._rows = 0
         self._when = _of([rule.when for rule in source.events])
         self._skip = _of([skip.when for skip in source.skip])
+        self._entries = [
+            (rule.stage.column, rule.when)
+            for rule in source.events
+            if rule.stage is not None and rule.stage.column in self._when
+        ]
         self._values = {
             name: _Met(rule.values) for name, rule in source.columns.items() if rule.values
         }
@@ -84,12 +90,20 @@ class NamedTexts:
                 met.add(text)
         for column, met in self._when.items():
             text = row[column]
+            if text is None:
+                continue
             # What is skipped on purpose needs no event.
-            if text is not None and (not skipped or text in met.named):
+            if text in met.named or not (skipped or self._is_entered(column, text, row)):
                 met.add(text)
         if not skipped:
             for label in [key for key, when in self._unfulfilled.items() if holds(when, row)]:
                 del self._unfulfilled[label]
+
+    def _is_entered(self, column: str, text: str, row: Row) -> bool:
+        """Whether it is a stage, and an event takes it from there without naming it."""
+        return text in STAGES and any(
+            entered == column and holds(when, row) for entered, when in self._entries
+        )
 
     def unsaid(self) -> Iterator[Unsaid]:
         """Texts that no row says; none where there are no rows."""

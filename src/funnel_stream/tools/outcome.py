@@ -58,10 +58,18 @@ class Report:
     """The first that were left out."""
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     """What was left out, by reason and column."""
+    examples: dict[tuple[str, str], Reject] = field(default_factory=dict)
+    """The first that was left out, by reason and column."""
     skipped: Counter[str] = field(default_factory=Counter)
     """Rows left out by rule, by reason."""
     moved: Counter[str] = field(default_factory=Counter)
-    """Dates that ``not_before`` or ``not_after`` has moved, by rule."""
+    """Dates that ``not_before`` or ``not_after`` has moved to another local day, by rule."""
+    moved_within_day: Counter[str] = field(default_factory=Counter)
+    """Dates that were moved, and are of the same local day still, by rule."""
+    undated: Counter[str] = field(default_factory=Counter)
+    """Rows that have no date for an optional event, by source and event."""
+    from_fallback: Counter[str] = field(default_factory=Counter)
+    """Dates that ``fallback`` tells, by rule."""
     rounded: Counter[str] = field(default_factory=Counter)
     """Amounts rounded to the decimals of their currency, by column."""
     unmatched: Counter[str] = field(default_factory=Counter)
@@ -78,7 +86,8 @@ class Report:
     without_mapping: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Texts that stand for no stage, by column."""
     backwards: int = 0
-    """Deals that are closed before any other of their stages, whichever rows say so."""
+    """Deals that are closed before any other of their stages, whichever rows say so: they are open
+    again."""
     backwards_deals: list[str] = field(default_factory=list)
     """The first of these deals."""
     said: list[str] = field(default_factory=list)
@@ -87,3 +96,27 @@ class Report:
     """Columns some of whose dates are only read with day and month in each other's place."""
     times_of_day: dict[str, str] = field(default_factory=dict)
     """Columns of which every date bears the same time: they look like dates without one."""
+
+    def leave_out(self, one: Reject) -> None:
+        """Count something that is left out."""
+        kind = one.reason, one.field
+        self.left_out[kind] += 1
+        self.examples.setdefault(kind, one)
+        if len(self.rejects) < LISTED:
+            self.rejects.append(one)
+
+    def count(self, event: dict[str, Any], at: datetime) -> None:
+        """Count an event that is written; ``at``: when it occurred."""
+        what = str(event.get("stage") or event["type"])
+        self.events += 1
+        self.by_stage[what] += 1
+        self.first = at if self.first is None else min(self.first, at)
+        self.last = at if self.last is None else max(self.last, at)
+        if "amount" in event:
+            self.money[what, event["currency"]] += Decimal(event["amount"])
+
+    def contradict(self, event: dict[str, Any]) -> None:
+        """Count an event that says something else than an earlier one of its id."""
+        self.contradictions += 1
+        if "amount" in event:
+            self.contradicting_money[event["currency"]] += Decimal(event["amount"])
