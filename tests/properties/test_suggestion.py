@@ -20,10 +20,10 @@ from funnel_stream.tools.dates import DateReader
 from funnel_stream.tools.importer import Import
 from funnel_stream.tools.mapping import load
 from funnel_stream.tools.numbers import NumberError, read_number
-from funnel_stream.tools.suggestion_columns import LIMIT, Profile
-from funnel_stream.tools.suggestion_dates import DateEvidence
-from funnel_stream.tools.suggestion_numbers import NumberEvidence
-from funnel_stream.tools.suggestion_texts import quoted
+from funnel_stream.tools.suggestion.columns import LIMIT, Profile
+from funnel_stream.tools.suggestion.dates import DateEvidence
+from funnel_stream.tools.suggestion.numbers import NumberEvidence
+from funnel_stream.tools.suggestion.texts import quoted
 
 USUAL: Final = ["Deal ID", "Create Date", "Close Date", "Stage", "Amount", "Currency", "Channel"]
 NAMES: Final = [

@@ -13,7 +13,7 @@ from funnel_stream.errors import FunnelError, InputError, UsageError
 from funnel_stream.tools.importer import Import, Reject, Report
 from funnel_stream.tools.mapping import load
 from funnel_stream.tools.suggestion import suggested
-from funnel_stream.tools.suggestion_texts import number, plain
+from funnel_stream.tools.suggestion.texts import number, plain
 
 _SHOWN: Final = 10
 """So many kinds of what was left out are told."""

@@ -7,12 +7,12 @@ from typing import Final
 from funnel_stream.contract.models import MAX_ID, MAX_TEXT
 from funnel_stream.contract.money import DECIMALS
 from funnel_stream.tools.numbers import currency_of
-from funnel_stream.tools.suggestion_columns import Profile
-from funnel_stream.tools.suggestion_dates import DateChoice
-from funnel_stream.tools.suggestion_names import currency_in, is_foreign, rank, words
-from funnel_stream.tools.suggestion_numbers import NumberChoice
-from funnel_stream.tools.suggestion_stages import Guess, stage_of
-from funnel_stream.tools.suggestion_tables import Survey
+from funnel_stream.tools.suggestion.columns import Profile
+from funnel_stream.tools.suggestion.dates import DateChoice
+from funnel_stream.tools.suggestion.names import currency_in, is_foreign, rank, words
+from funnel_stream.tools.suggestion.numbers import NumberChoice
+from funnel_stream.tools.suggestion.stages import Guess, stage_of
+from funnel_stream.tools.suggestion.tables import Survey
 
 MANY_STAGES: Final = 100
 """A column with more texts than that is none of stages."""

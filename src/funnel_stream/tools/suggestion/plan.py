@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from funnel_stream.contract.event import STAGES
-from funnel_stream.tools.suggestion_columns import Profile
-from funnel_stream.tools.suggestion_dates import DateChoice
-from funnel_stream.tools.suggestion_names import is_foreign, rank, words
-from funnel_stream.tools.suggestion_numbers import NumberChoice
-from funnel_stream.tools.suggestion_roles import (
+from funnel_stream.tools.suggestion.columns import Profile
+from funnel_stream.tools.suggestion.dates import DateChoice
+from funnel_stream.tools.suggestion.names import is_foreign, rank, words
+from funnel_stream.tools.suggestion.numbers import NumberChoice
+from funnel_stream.tools.suggestion.roles import (
     CLOSED,
     FALSE,
     HISTORY,
@@ -19,8 +19,8 @@ from funnel_stream.tools.suggestion_roles import (
     is_text,
     texts,
 )
-from funnel_stream.tools.suggestion_stages import OPEN, Guess, stage_of_date
-from funnel_stream.tools.suggestion_tables import Survey
+from funnel_stream.tools.suggestion.stages import OPEN, Guess, stage_of_date
+from funnel_stream.tools.suggestion.tables import Survey
 
 _SPENT: Final = frozenset({"spend", "spending", "cost", "costs", "kosten", "budget", "ausgaben"})
 """Words in the name of a file whose amounts are spends."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from funnel_stream.contract.event import STAGES
-from funnel_stream.tools.suggestion_names import bare, is_foreign, named, words
+from funnel_stream.tools.suggestion.names import bare, is_foreign, named, words
 
 OPEN: Final = "open"
 """What a deal is that has not been closed: a state, but no stage."""

@@ -14,8 +14,8 @@ from funnel_stream.errors import InputError, UsageError
 from funnel_stream.tools.files import Records, open_file, open_records
 from funnel_stream.tools.kinds import GZIP
 from funnel_stream.tools.mapping import CsvFile
-from funnel_stream.tools.suggestion_columns import Profile
-from funnel_stream.tools.suggestion_texts import quoted
+from funnel_stream.tools.suggestion.columns import Profile
+from funnel_stream.tools.suggestion.texts import quoted
 from funnel_stream.tools.tables import FOOTER
 
 _BATCH_CELLS: Final = 100_000

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from funnel_stream.tools.numbers import USUAL, NumberFormat, currency_of
-from funnel_stream.tools.suggestion_columns import Profile
-from funnel_stream.tools.suggestion_dates import DateChoice
-from funnel_stream.tools.suggestion_numbers import NumberChoice
-from funnel_stream.tools.suggestion_plan import Event, Plan
-from funnel_stream.tools.suggestion_stages import OPEN, Guess
-from funnel_stream.tools.suggestion_texts import number, plain, quoted, told
+from funnel_stream.tools.suggestion.columns import Profile
+from funnel_stream.tools.suggestion.dates import DateChoice
+from funnel_stream.tools.suggestion.numbers import NumberChoice
+from funnel_stream.tools.suggestion.plan import Event, Plan
+from funnel_stream.tools.suggestion.stages import OPEN, Guess
+from funnel_stream.tools.suggestion.texts import number, plain, quoted, told
 
 _EXAMPLES = 8
 _FEW = 3

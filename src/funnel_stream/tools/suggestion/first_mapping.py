@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from funnel_stream.errors import InputError, UsageError
-from funnel_stream.tools.suggestion_columns import GAPS, Profile
-from funnel_stream.tools.suggestion_names import named
-from funnel_stream.tools.suggestion_plan import Plan, planned
-from funnel_stream.tools.suggestion_tables import Survey, survey
-from funnel_stream.tools.suggestion_texts import plain, quoted
-from funnel_stream.tools.suggestion_yaml import source, unused
+from funnel_stream.tools.suggestion.columns import GAPS, Profile
+from funnel_stream.tools.suggestion.names import named
+from funnel_stream.tools.suggestion.plan import Plan, planned
+from funnel_stream.tools.suggestion.tables import Survey, survey
+from funnel_stream.tools.suggestion.texts import plain, quoted
+from funnel_stream.tools.suggestion.yaml import source, unused
 
 _DATE_OF_EXPORT: Final = re.compile(r"[\s_.()-]*[0-9][0-9\s_.()T-]*$")
 _SPECIAL: Final = re.compile(r"([*?[])")
