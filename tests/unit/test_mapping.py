@@ -94,6 +94,13 @@ def test_the_least_mapping_takes_any_file_in_utc(tmp_path: Path) -> None:
         (event(outcome="held"), "an event of type stage_changed has no outcome"),
         (event(attributes={"chanel": "c"}), "has no attribute 'chanel'; did you mean 'channel'?"),
         (event(attributes={"channel": {"colum": "c"}}), "unknown key 'colum'"),
+        (
+            event(at={"column": "a", "fallback": "a"}),
+            "events[0].at: fallback is 'a' itself; name another column",
+        ),
+        (event(at={"column": "a", "fallback": ["b"]}), "events[0].at.fallback: "),
+        (event(at={"fallback": "b"}), "events[0].at.column: is missing"),
+        (event(at={"column": "a", "falback": "b"}), "'falback'; did you mean 'fallback'?"),
         (event(when={"stage": True}), "events[0].when.stage: true is no text"),
         (
             minimal(events=[{"stage": "offer", "at": "a"}, {"stage": "offer", "at": "b"}]),

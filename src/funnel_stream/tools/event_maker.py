@@ -36,12 +36,20 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class Made(NamedTuple):
-    """An event of a row. ``digest``: of its id, ``line``: as JSON."""
+    """An event of a row. ``digest``: of its id, ``line``: as JSON, ``dated``: by which column."""
 
     rule: EventRule
     digest: bytes
     line: bytes
     event: dict[str, Any]
+    dated: str
+
+
+class _Dated(NamedTuple):
+    """When an event occurred, and the column that says so."""
+
+    column: str
+    read: Read
 
 
 class RowEvents(NamedTuple):
@@ -80,23 +88,26 @@ class EventMaker:
         """What is good of a row counts; what is not is told."""
         found = RowEvents([], [], [], [])
         dated = [
-            (rule, self._rank(rule, row), read)
+            (rule, self._rank(rule, row), when)
             for rule in self._source.events
             if holds(rule.when, row)
-            if (read := self._occurred(rule, row, found)) is not None
+            if (when := self._occurred(rule, row, found)) is not None
         ]
-        moments = [(rank, read) for _, rank, read in dated if rank is not None]
+        moments = [(rank, when.read) for _, rank, when in dated if rank is not None]
         placed = iter(in_order_of_day(moments))
-        for rule, rank, read in dated:
-            at = read.at if rank is None else next(placed)
+        for rule, rank, when in dated:
+            at = when.read.at if rank is None else next(placed)
             try:
-                found.made.append(self._make(rule, row, at, found))
+                found.made.append(self._make(rule, row, when.column, at, found))
             except RowError as problem:
                 found.problems.append(problem)
         return found
 
-    def refusal(self, rule: EventRule, why: Rejection) -> RowError:
-        """What the contract refuses of an event, told of the column that says it."""
+    def refusal(self, rule: EventRule, why: Rejection, dated: str | None = None) -> RowError:
+        """What the contract refuses of an event, told of the column that says it; ``dated``: the
+        one that says when it occurred."""
+        if why.field == "occurred_at" and dated is not None:
+            return RowError(why.reason, dated, why.message)
         return RowError(why.reason, self._column_of(rule, why.field), why.message)
 
     def _column_of(self, rule: EventRule, field: str) -> str:
@@ -109,7 +120,9 @@ class EventMaker:
             return value.column
         return self._source.deal_id or field if field == "deal_id" else field
 
-    def _make(self, rule: EventRule, row: Row, at: datetime, found: RowEvents) -> Made:
+    def _make(
+        self, rule: EventRule, row: Row, dated: str, at: datetime, found: RowEvents
+    ) -> Made:
         source = self._source
         event: dict[str, Any] = {"event_id": "", "type": rule.type}
         if source.deal_id is not None and rule.type != "spend_recorded":
@@ -134,13 +147,13 @@ class EventMaker:
                 found.problems.append(problem)
                 counts = counts and key != "currency"
         if rule.period is not None:
-            zone = ZoneInfo(self._rule(rule.at.column).timezone or self._mapping.timezone)
+            zone = ZoneInfo(self._rule(dated).timezone or self._mapping.timezone)
             event["period_start"], event["period_end"] = _period(rule.period, at, zone)
         # An amount of a currency that cannot be told is not one of the mapping's currency.
         self._add_money(rule, event, amounts if counts else {}, found)
         digest = self._digest(rule, event, row)
         event["event_id"] = f"{self._mapping.name}-{digest.hex()}"
-        return Made(rule, digest, _encode(event), event)
+        return Made(rule, digest, _encode(event), event, dated)
 
     def _digest(self, rule: EventRule, event: dict[str, Any], row: Row) -> bytes:
         """Who it is, not what it says, unless nothing else tells: a second import makes the same
@@ -170,28 +183,35 @@ class EventMaker:
         column = rule.stage.column
         return _RANKS.get(str(rule.stage.constant if column is None else row[column]))
 
-    def _occurred(self, rule: EventRule, row: Row, found: RowEvents) -> Read | None:
+    def _occurred(self, rule: EventRule, row: Row, found: RowEvents) -> _Dated | None:
         try:
-            read = self._date(rule.at.column, row)
-            if read is None:
+            dated = self._told(rule, row)
+            if dated is None:
                 if rule.optional:
                     return None
-                raise RowError(
-                    Reason.MISSING_FIELD, rule.at.column, f"the event {rule.label!r} has no date"
-                )
+                first, *others = rule.at.dates
+                message = f"the event {rule.label!r} has no date"
+                message += "".join(f", nor one in {column!r}" for column in others)
+                raise RowError(Reason.MISSING_FIELD, first, message)
             for limit, comes_after in ((rule.at.not_before, False), (rule.at.not_after, True)):
                 bound = self._date(limit, row) if limit is not None else None
+                read = dated.read
                 if bound is not None and (
                     read.at > bound.at if comes_after else read.at < bound.at
                 ):
-                    found.moved.append(
-                        f"{self._name}.{rule.label}: {rule.at.column} put at {limit}"
-                    )
-                    read = bound
+                    found.moved.append(f"{self._name}.{rule.label}: {dated.column} put at {limit}")
+                    dated = dated._replace(read=bound)
         except RowError as problem:
             found.problems.append(problem)
             return None
-        return read
+        return dated
+
+    def _told(self, rule: EventRule, row: Row) -> _Dated | None:
+        """The first of the columns that has a date. One that cannot be read is no missing one."""
+        for column in rule.at.dates:
+            if (read := self._date(column, row)) is not None:
+                return _Dated(column, read)
+        return None
 
     def _rule(self, column: str) -> Column:
         return self._source.columns.get(column, _AS_IT_STANDS)
@@ -336,7 +356,7 @@ def _text(value: Value, row: Row) -> Any:
 
 def _date_columns(source: Source) -> Iterator[str]:
     for rule in source.events:
-        yield from filter(None, (rule.at.column, rule.at.not_before, rule.at.not_after))
+        yield from rule.at.columns.values()
         for key, value in rule.attributes.items():
             if key in _DATES and value.column is not None:
                 yield value.column

@@ -240,7 +240,7 @@ class Import:
         for (number, made), verdict in zip(batch, verdicts, strict=True):
             try:
                 while (refused := _refusal(verdict, made.line)) is not None:
-                    problem = self._makers[name].refusal(made.rule, refused)
+                    problem = self._makers[name].refusal(made.rule, refused, made.dated)
                     rest = _without(made, refused.field)
                     if rest is None:
                         if refused.reason is Reason.UNKNOWN_STAGE:

@@ -119,12 +119,30 @@ class Skip(Model):
 
 
 class When(Model):
-    """A date column, if need be moved: earlier than ``not_before`` or later than ``not_after``
-    (other columns), it becomes that date."""
+    """A date column, or ``fallback``, where it has no date; if need be moved: earlier than
+    ``not_before`` or later than ``not_after`` (other columns), it becomes that date."""
 
     column: str
+    fallback: str | None = None
     not_before: str | None = None
     not_after: str | None = None
+
+    @model_validator(mode="after")
+    def _falls_back_on_another(self) -> Self:
+        if self.fallback == self.column:
+            raise ValueError(f"fallback is {self.column!r} itself; name another column")
+        return self
+
+    @cached_property
+    def dates(self) -> tuple[str, ...]:
+        """The columns that may tell the date, in the order in which they are asked."""
+        return (self.column,) if self.fallback is None else (self.column, self.fallback)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """All columns, by the key that names them."""
+        keys = ("column", "fallback", "not_before", "not_after")
+        return {key: column for key in keys if (column := getattr(self, key)) is not None}
 
 
 class EventRule(Model):
@@ -286,7 +304,7 @@ class Source(CsvFile):
 
     def months(self) -> set[str]:
         """Columns that only date spends of whole months."""
-        dated = {(rule.at.column, rule.period) for rule in self.events}
+        dated = {(column, rule.period) for rule in self.events for column in rule.at.dates}
         return {column for column, period in dated if period == "month"} - {
             column for column, period in dated if period != "month"
         }
@@ -308,9 +326,8 @@ class Source(CsvFile):
             where = f"events.{rule.label}"
             for column in rule.when:
                 yield f"{where}.when", column
-            for name in ("column", "not_before", "not_after"):
-                if column := getattr(rule.at, name):
-                    yield f"{where}.at.{name}", column
+            for name, column in rule.at.columns.items():
+                yield f"{where}.at.{name}", column
             told = {"stage": rule.stage, "activity": rule.activity, "outcome": rule.outcome}
             for name, value in (*told.items(), *rule.attributes.items()):
                 if value and value.column is not None:
