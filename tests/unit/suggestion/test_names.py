@@ -10,6 +10,9 @@ from funnel_stream.tools.suggestion.names import currency_in, rank
     [
         *(("OpportunityId", "deal_id"), ("Deal - ID", "deal_id"), ("Record ID", "id")),
         *(("CreatedDate", "lead"), ("Deal - Deal created", "lead"), ("Erstellt am", "lead")),
+        *(("DATE_CREATE", "lead"), ("BEGINDATE", "lead"), ("CLOSEDATE", "closed")),
+        *(("OPPORTUNITY", "amount"), ("CURRENCY_ID", "currency"), ("ASSIGNED_BY_ID", "owner")),
+        *(("SOURCE_ID", "source"), ("CLOSED", "is_closed"), ("LastName", "person")),
         *(("Fecha de cierre", "closed"), ("Deal - Currency of Value", "currency")),
         *(("Währung", "currency"), ("Amount (EUR)", "amount"), ("amount_usd", "amount")),
         *(

@@ -14,6 +14,9 @@ from funnel_stream.tools.suggestion.stages import stage_of, stage_of_date
         *(("Negotiation/Review", "negotiation"), ("contractsent", "negotiation")),
         *(("Appointment Scheduled", "qualified"), ("SQL", "qualified"), ("Qualifié", "qualified")),
         *(("MQL", "lead"), ("Neu", "lead"), ("Новая", "lead"), ("Needs Analysis", "potential")),
+        # Bitrix24 writes the codes of stages, in other pipelines than the first after their number.
+        *(("C6:WON", "won"), ("C2:LOSE", "lost"), ("LOSE", "lost"), ("C6:APOLOGY", "lost")),
+        *(("APOLOGY", "lost"), ("C12:NEW", "lead")),
     ],
 )
 def test_usual_stages_are_known(text: str, stage: str) -> None:
@@ -25,13 +28,16 @@ def test_usual_stages_are_known(text: str, stage: str) -> None:
     [
         *(("Customer", "won"), ("Junk", "lost"), ("Decision maker bought-in", "negotiation")),
         *(("Won by partner", "won"), ("2nd proposal to board", "offer")),
+        *(("C2:FINAL_INVOICE", "negotiation"), ("PREPARATION", "qualified"), ("Dead", "lost")),
     ],
 )
 def test_what_may_be_otherwise_is_unsure(text: str, stage: str) -> None:
     assert stage_of(text) == (stage, False)
 
 
-@pytest.mark.parametrize("text", ["", "?", "Not qualified", "Waiting", "Phase 3", "nicht gewonnen"])
+@pytest.mark.parametrize(
+    "text", ["", "?", "Not qualified", "Waiting", "Phase 3", "nicht gewonnen", "C6:4"]
+)
 def test_what_nothing_tells_is_not_guessed(text: str) -> None:
     assert stage_of(text) is None
 
