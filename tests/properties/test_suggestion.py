@@ -120,6 +120,43 @@ def test_a_created_deal_is_a_lead_whatever_else_its_row_holds(
 
 
 @given(
+    st.lists(
+        st.tuples(DATES, DATES, st.none() | DATES, st.sampled_from(["Won", "Lost", "Negotiation"])),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_every_deal_is_in_the_stage_that_its_row_tells(
+    rows: list[tuple[date, date, date | None, str]],
+) -> None:
+    """Whatever its dates: closed when it was created or later, open since its last change."""
+    table = "Deal ID,Created,Close Date,Last Stage Change,Stage\n" + "".join(
+        f"D{place},{created},{closed},{moved or ''},{stage}\n"
+        for place, (created, closed, moved, stage) in enumerate(rows)
+    )
+    since_when = any(moved is not None for *_, moved, _ in rows)
+    expected = {}
+    for place, (created, closed, moved, stage) in enumerate(rows):
+        if stage != "Negotiation":
+            expected[f"D{place}"] = (stage.lower(), f"{max(created, closed)}T00:00:00Z")
+        elif since_when:
+            expected[f"D{place}"] = ("negotiation", f"{moved or created}T00:00:00Z")
+    with tempfile.TemporaryDirectory() as folder:
+        path, out = Path(folder) / "table.csv", Path(folder) / "mapping.yaml"
+        path.write_text(table)
+        result = CliRunner().invoke(app, ["import", "--suggest", str(path), "--out", str(out)])
+        assert result.exception is None
+        events = list(map(json.loads, Import(load(out), [path]).lines()))
+    told = {
+        event["deal_id"]: (event["stage"], event["occurred_at"])
+        for event in events
+        if event["stage"] != "lead"
+    }
+    assert told == expected
+    assert len(events) == len(rows) + len(expected)
+
+
+@given(
     st.lists(DATES, min_size=1, max_size=30),
     st.sampled_from(["%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y-%m-%d", "%d-%m-%y", "%m/%d/%y"]),
 )

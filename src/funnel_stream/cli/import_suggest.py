@@ -85,7 +85,10 @@ def _tell(report: Report, examples: Mapping[tuple[str, str], str]) -> None:
     stages = ", ".join(f"{count:,} {plain(what)}" for what, count in report.by_stage.items())
     events = number(report.events, "event") + (f" ({stages})" if stages else "")
     left_out = number(report.left_out.total(), "part")
-    print(f"checked: {number(report.rows, 'row')}, {events}, {left_out} left out", file=sys.stderr)
+    told = f"{number(report.rows, 'row')}, {events}, {left_out} left out"
+    if report.without_event:
+        told += f", {number(report.without_event, 'row')} without an event"
+    print(f"checked: {told}", file=sys.stderr)
     for kind, count in report.left_out.most_common(_SHOWN):
         reason, field = map(plain, kind)
         where = f" in {field!r}" if field else ""
