@@ -20,10 +20,10 @@ from funnel_stream.tools.dates import DateReader
 from funnel_stream.tools.importer import Import
 from funnel_stream.tools.mapping import load
 from funnel_stream.tools.numbers import NumberError, read_number
-from funnel_stream.tools.suggestion_columns import LIMIT, Profile
-from funnel_stream.tools.suggestion_dates import DateEvidence
-from funnel_stream.tools.suggestion_numbers import NumberEvidence
-from funnel_stream.tools.suggestion_texts import quoted
+from funnel_stream.tools.suggestion.columns import LIMIT, Profile
+from funnel_stream.tools.suggestion.dates import DateEvidence
+from funnel_stream.tools.suggestion.numbers import NumberEvidence
+from funnel_stream.tools.suggestion.texts import quoted
 
 USUAL: Final = ["Deal ID", "Create Date", "Close Date", "Stage", "Amount", "Currency", "Channel"]
 NAMES: Final = [
@@ -117,6 +117,43 @@ def test_a_created_deal_is_a_lead_whatever_else_its_row_holds(
         events = list(map(json.loads, Import(load(out), [table]).lines()))
     leads = {event["deal_id"]: event["occurred_at"] for event in events if event["stage"] == "lead"}
     assert leads == {f"D{place}": f"{row[0]}T00:00:00Z" for place, row in enumerate(rows)}
+
+
+@given(
+    st.lists(
+        st.tuples(DATES, DATES, st.none() | DATES, st.sampled_from(["Won", "Lost", "Negotiation"])),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_every_deal_is_in_the_stage_that_its_row_tells(
+    rows: list[tuple[date, date, date | None, str]],
+) -> None:
+    """Whatever its dates: closed when it was created or later, open since its last change."""
+    table = "Deal ID,Created,Close Date,Last Stage Change,Stage\n" + "".join(
+        f"D{place},{created},{closed},{moved or ''},{stage}\n"
+        for place, (created, closed, moved, stage) in enumerate(rows)
+    )
+    since_when = any(moved is not None for *_, moved, _ in rows)
+    expected = {}
+    for place, (created, closed, moved, stage) in enumerate(rows):
+        if stage != "Negotiation":
+            expected[f"D{place}"] = (stage.lower(), f"{max(created, closed)}T00:00:00Z")
+        elif since_when:
+            expected[f"D{place}"] = ("negotiation", f"{moved or created}T00:00:00Z")
+    with tempfile.TemporaryDirectory() as folder:
+        path, out = Path(folder) / "table.csv", Path(folder) / "mapping.yaml"
+        path.write_text(table)
+        result = CliRunner().invoke(app, ["import", "--suggest", str(path), "--out", str(out)])
+        assert result.exception is None
+        events = list(map(json.loads, Import(load(out), [path]).lines()))
+    told = {
+        event["deal_id"]: (event["stage"], event["occurred_at"])
+        for event in events
+        if event["stage"] != "lead"
+    }
+    assert told == expected
+    assert len(events) == len(rows) + len(expected)
 
 
 @given(

@@ -13,7 +13,7 @@ from funnel_stream.errors import FunnelError, InputError, UsageError, printable
 from funnel_stream.tools.importer import Import, Reject, Report
 from funnel_stream.tools.mapping import load
 from funnel_stream.tools.suggestion import suggested
-from funnel_stream.tools.suggestion_texts import number
+from funnel_stream.tools.suggestion.texts import number
 
 _SHOWN: Final = 10
 """So many kinds of what was left out are told."""
@@ -85,7 +85,10 @@ def _tell(report: Report, examples: Mapping[tuple[str, str], str]) -> None:
     stages = ", ".join(f"{count:,} {printable(what)}" for what, count in report.by_stage.items())
     events = number(report.events, "event") + (f" ({stages})" if stages else "")
     left_out = number(report.left_out.total(), "part")
-    print(f"checked: {number(report.rows, 'row')}, {events}, {left_out} left out", file=sys.stderr)
+    told = f"{number(report.rows, 'row')}, {events}, {left_out} left out"
+    if report.without_event:
+        told += f", {number(report.without_event, 'row')} without an event"
+    print(f"checked: {told}", file=sys.stderr)
     for kind, count in report.left_out.most_common(_SHOWN):
         reason, field = map(printable, kind)
         where = f" in {field!r}" if field else ""

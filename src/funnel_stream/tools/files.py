@@ -25,7 +25,7 @@ from funnel_stream.tools.spreadsheets import read_sheet
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 """Those that are found out."""
-_HEAD: Final = 4096
+HEAD: Final = 4096
 """Bytes at the beginning of a file that tell what it is."""
 _LOOKED_AT: Final = 20
 """Rows among which a header is looked for that is not where it should be."""
@@ -80,7 +80,7 @@ def open_records(raw: IO[bytes], path: Path, layout: CsvFile, asked: Set[str]) -
 
 def _head(data: IO[bytes], path: Path) -> bytes:
     try:
-        head = data.read(_HEAD)
+        head = data.read(HEAD)
         data.seek(0)
     except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, error) from error
@@ -183,7 +183,7 @@ def _encoding(head: bytes, path: Path, given: str | None) -> str:
             return mark.codec
     if name not in (None, "utf-16", "utf-32"):
         return name
-    wide = _wide(head)
+    wide = wide_encoding(head)
     if name is not None:
         raise InputError(
             f"{path} has no byte order mark, which encoding: {given} needs",
@@ -208,7 +208,7 @@ _ZEROS: Final = {
 """Which of four bytes are often zero → the encoding: in most texts many signs are ASCII."""
 
 
-def _wide(head: bytes) -> str | None:
+def wide_encoding(head: bytes) -> str | None:
     """UTF-16 or UTF-32, as its zero bytes betray it."""
     counts = [head[place::4].count(0) for place in range(4)]
     most = max(counts)

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from funnel_stream.errors import InputError
-from funnel_stream.tools.files import Records, open_file, open_records
+from funnel_stream.tools.files import HEAD, Records, open_file, open_records, wide_encoding
 from funnel_stream.tools.kinds import GZIP
 from funnel_stream.tools.mapping import CsvFile
-from funnel_stream.tools.suggestion_columns import Profile
-from funnel_stream.tools.suggestion_texts import quoted
+from funnel_stream.tools.suggestion.columns import Profile
+from funnel_stream.tools.suggestion.texts import quoted
 from funnel_stream.tools.tables import FOOTER, check_files
 
 _BATCH_CELLS: Final = 100_000
@@ -188,10 +188,13 @@ def _is_unicode(path: Path) -> bool:
         data = gzip.GzipFile(fileobj=raw) if head.startswith(GZIP) else raw
         decoder = codecs.getincrementaldecoder("utf-8")()
         try:
-            while block := data.read(1 << 20):
-                if b"\0" in block:
-                    return True
+            block = data.read(1 << 20)
+            if wide_encoding(block[:HEAD]) is not None:
+                return True
+            while block:
+                # Of a zero byte the reader tells, in whatever encoding the rest is.
                 decoder.decode(block)
+                block = data.read(1 << 20)
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:
             return not _is_western(path)

@@ -6,9 +6,9 @@ from typing import Final
 from zlib import crc32
 
 from funnel_stream.tools.spreadsheets import Rounded
-from funnel_stream.tools.suggestion_dates import DateEvidence
-from funnel_stream.tools.suggestion_names import looks_dated
-from funnel_stream.tools.suggestion_numbers import NumberEvidence
+from funnel_stream.tools.suggestion.dates import DateEvidence
+from funnel_stream.tools.suggestion.names import looks_dated
+from funnel_stream.tools.suggestion.numbers import NumberEvidence
 
 LIMIT: Final = 1000
 """So many different texts of a column are kept."""

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from funnel_stream.errors import printable
 from funnel_stream.tools.numbers import USUAL, NumberFormat, currency_of
-from funnel_stream.tools.suggestion_columns import Profile
-from funnel_stream.tools.suggestion_dates import DateChoice
-from funnel_stream.tools.suggestion_numbers import NumberChoice
-from funnel_stream.tools.suggestion_plan import Event, Plan
-from funnel_stream.tools.suggestion_stages import OPEN, Guess
-from funnel_stream.tools.suggestion_texts import number, quoted, told
+from funnel_stream.tools.suggestion.columns import Profile
+from funnel_stream.tools.suggestion.dates import DateChoice
+from funnel_stream.tools.suggestion.numbers import NumberChoice
+from funnel_stream.tools.suggestion.rules import Event, Plan
+from funnel_stream.tools.suggestion.stages import OPEN, Guess
+from funnel_stream.tools.suggestion.texts import number, quoted, told
 
 _EXAMPLES = 8
 _FEW = 3
@@ -191,7 +191,7 @@ def _event(event: Event) -> Iterator[str]:
         keys.append(f"stage: {stage}")
     if event.name:
         keys.append(f"name: {quoted(event.name)}")
-    keys.append(f"at: {quoted(event.at)}")
+    keys.append(f"at: {_at(event)}")
     if event.when:
         keys.append(f"when: {{{', '.join(_condition(*one) for one in event.when.items())}}}")
     if event.optional:
@@ -206,6 +206,15 @@ def _event(event: Event) -> Iterator[str]:
         yield "        attributes:"
         for name, column in event.attributes.items():
             yield f"          {name}: {quoted(column)}"
+
+
+def _at(event: Event) -> str:
+    """The column of the date, and those whose date may count instead."""
+    others = {"not_before": event.not_before, "fallback": event.fallback}
+    told_too = [f"{key}: {quoted(column)}" for key, column in others.items() if column]
+    if not told_too:
+        return quoted(event.at)
+    return f"{{column: {quoted(event.at)}, {', '.join(told_too)}}}"
 
 
 def _condition(column: str, texts: Sequence[str]) -> str:

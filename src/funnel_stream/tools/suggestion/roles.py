@@ -1,22 +1,19 @@
 """Which columns of a table are for what: by their names, and by what they hold."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Final
 
 from funnel_stream.contract.models import MAX_ID, MAX_TEXT
-from funnel_stream.contract.money import DECIMALS
-from funnel_stream.tools.numbers import currency_of
-from funnel_stream.tools.suggestion_columns import Profile
-from funnel_stream.tools.suggestion_dates import DateChoice
-from funnel_stream.tools.suggestion_names import currency_in, is_foreign, rank, words
-from funnel_stream.tools.suggestion_numbers import NumberChoice
-from funnel_stream.tools.suggestion_stages import Guess, stage_of
-from funnel_stream.tools.suggestion_tables import Survey
+from funnel_stream.tools.suggestion.columns import Profile
+from funnel_stream.tools.suggestion.dates import DateChoice
+from funnel_stream.tools.suggestion.names import is_foreign, rank, words
+from funnel_stream.tools.suggestion.numbers import NumberChoice
+from funnel_stream.tools.suggestion.stages import OPEN, Guess, stage_of
+from funnel_stream.tools.suggestion.tables import Survey
 
 MANY_STAGES: Final = 100
 """A column with more texts than that is none of stages."""
-_LONGEST: Final = 100
+LONGEST: Final = 100
 """A text of stages is no longer: a key of YAML, even if every character has to be escaped."""
 HISTORY: Final = 1.2
 """From so many rows of a deal on, on average, a table is a history."""
@@ -32,23 +29,18 @@ _OTHERS: Final = frozenset(
 )
 """Whose ids are not those of deals."""
 
+_OF_PEOPLE: Final = frozenset(
+    map(
+        words,
+        (
+            *("username", "user name", "login", "last login date", "last login", "profile id"),
+            *("user role id", "role id", "employee number", "employee id", "hire date", "password"),
+        ),
+    )
+)
+
 StageTexts = list[tuple[str, int, Guess | None]]
 """Every text of a column, its rows, and what it stands for."""
-
-
-@dataclass
-class Money:
-    """Columns of an amount and its currency; empty where there is none."""
-
-    columns: dict[str, str] = field(default_factory=dict)
-    """``amount`` and ``currency`` → column."""
-    number: NumberChoice | None = None
-    strange: list[tuple[str, int, str | None]] = field(default_factory=list)
-    """Of the currency: texts that are no codes, their rows, and the code."""
-    hint: str | None = None
-    """The currency that the column's name names."""
-    unknown: bool = False
-    """Nothing tells the currency."""
 
 
 class Columns:
@@ -77,8 +69,12 @@ class Columns:
             if one.name not in self.dates
             and one.kept
             and one.distinct <= MANY_STAGES
-            and one.longest <= _LONGEST
+            and one.longest <= LONGEST
         }
+
+    def number(self, one: Profile) -> NumberChoice | None:
+        """How the numbers of a column are written; None if these are none."""
+        return one.numbers.choice(self._comma)
 
     @staticmethod
     def _agreed(signs: Iterable[bool | None]) -> bool | None:
@@ -140,8 +136,8 @@ class Columns:
         yield from called
         yield from (one for one in self.ranked("title", self._is_id) if one in unique)
 
-    def stage_column(self, wanted: Callable[[Guess], bool]) -> Profile | None:
-        """The best column with texts of the wanted kind."""
+    def stage_columns(self, wanted: Callable[[Guess], bool]) -> list[Profile]:
+        """The columns with texts of the wanted kind, the best first."""
         found = []
         for place, one in enumerate(self.all):
             guesses = self.texts.get(one.name, [])
@@ -156,7 +152,27 @@ class Columns:
             if called is not None and not sure and known * 2 < one.filled:
                 continue
             found.append((called is None, 0 if called is None else called, place, one))
-        return min(found, key=lambda each: each[:3])[3] if found else None
+        return [each[3] for each in sorted(found, key=lambda each: each[:3])]
+
+    def outcomes(self) -> list[Profile]:
+        """The columns that tell which deals are closed, the best first: of several one that tells
+        nothing else, like a status beside a stage."""
+        found = self.stage_columns(lambda guess: guess.stage in CLOSED)
+        return sorted(found, key=lambda one: not self._tells_only_the_outcome(one))
+
+    def _tells_only_the_outcome(self, one: Profile) -> bool:
+        told = [(rows, guess) for _, rows, guess in self.texts[one.name] if guess is not None]
+        closed = sum(rows for rows, guess in told if guess.stage in (*CLOSED, OPEN))
+        sure = {guess.stage for _, guess in told if guess.sure}
+        return bool(sure & {*CLOSED}) and sure <= {*CLOSED, OPEN} and closed * 5 >= one.filled * 4
+
+    def closings(self, one: Profile) -> tuple[int, int]:
+        """Rows that a column says to be won and lost."""
+        won, lost = (
+            sum(rows for _, rows, guess in self.texts[one.name] if guess and guess.stage == stage)
+            for stage in CLOSED
+        )
+        return won, lost
 
     # --- what a row tells -------------------------------------------------------------------------
 
@@ -178,31 +194,6 @@ class Columns:
                 found["source"] = best.name
         return found
 
-    def money(self, role: str, taken: set[str]) -> Money:
-        """The amount or cost with the best name, and its currency; none of ``taken``."""
-        for one in self.ranked(role):
-            number = one.numbers.choice(self._comma)
-            if number is None or one.name in taken or one.name in self.dates:
-                continue
-            found = Money({"amount": one.name}, number)
-            currency = self._currency(taken)
-            if currency is not None:
-                codes = [(text, rows, _code(text)) for text, rows in currency.common(MANY_STAGES)]
-                found.columns["currency"] = currency.name
-                found.strange = [entry for entry in codes if entry[2] != entry[0]]
-            else:
-                found.hint = currency_in(one.name)
-                marks = [currency_of(mark) for mark in number.marks]
-                found.unknown = found.hint is None and (not marks or None in marks)
-            return found
-        return Money()
-
-    def _currency(self, taken: set[str]) -> Profile | None:
-        for one in self.ranked("currency", lambda one: one.distinct <= MANY_STAGES):
-            if one.name not in taken and any(map(_code, one.kept)):
-                return one
-        return None
-
     def named(self, name: str) -> Profile:
         """The column of that name."""
         return next(one for one in self.all if one.name == name)
@@ -221,6 +212,10 @@ class Columns:
         """The date column of a role."""
         found = [one for one in self.ranked(role) if self.names_day(one.name)]
         return next((one.name for one in found if not is_foreign(one.name)), None)
+
+    def of_people(self) -> list[str]:
+        """The columns that only tables of people have, not those of deals."""
+        return [one.name for one in self.all if words(one.name) in _OF_PEOPLE]
 
     def flag(self, role: str) -> Profile | None:
         """The column of a role that says yes or no."""
@@ -246,24 +241,3 @@ def _is_code(one: Profile) -> bool:
 def texts(one: Profile, wanted: frozenset[str]) -> list[str]:
     """The texts of a column that mean one of those."""
     return sorted(text for text in one.kept if text.casefold() in wanted)
-
-
-_CURRENCIES: Final = {
-    ("euro",): "EUR",
-    ("euros",): "EUR",
-    ("us", "dollar"): "USD",
-    ("u", "s", "dollar"): "USD",
-    ("british", "pound"): "GBP",
-    ("pound", "sterling"): "GBP",
-    ("swiss", "franc"): "CHF",
-}
-
-
-def _code(text: str) -> str | None:
-    """The ISO 4217 code that a text of a currency column stands for."""
-    if len(text) > _LONGEST:
-        return None
-    if text.upper() in DECIMALS:
-        return text.upper()
-    codes = {word for word in text.split() if word in DECIMALS}
-    return currency_of(text) or (codes.pop() if len(codes) == 1 else _CURRENCIES.get(words(text)))

@@ -80,7 +80,7 @@ _ROLES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
             "creation, cree le, date creation, data creazione, data di creazione, creato il, data "
             "utworzenia, utworzono, data dodania, data de criacao, criado em, aangemaakt, "
             "aangemaakt op, datum aangemaakt, дата создания, создан, создано, дата начала, skapad, "
-            "oprettet, luotu, vytvoreno, begin"
+            "oprettet, luotu, vytvoreno, date create, begin, begindate"
         ),
         "closed": (
             "close date, closed date, closed at, closed on, closing date, date closed, close time, "
@@ -111,7 +111,7 @@ _ROLES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
             "umsatz, wert, volumen, auftragsvolumen, summe, netto, importe, monto, valor, montant, "
             "valeur, prix, importo, valore, kwota, wartosc, cena, bedrag, waarde, сумма, "
             "стоимость, belopp, belob, castka, expected amount, expected value, estimated value, "
-            "estimated revenue, est revenue, deal size usd"
+            "estimated revenue, est revenue, deal size usd, opportunity"
         ),
         "cost": (
             "cost, costs, spend, spent, amount spent, ad spend, total cost, expense, expenses, "
@@ -123,7 +123,11 @@ _ROLES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
         "currency": (
             "currency, deal currency, currency code, currency iso code, currency of value, amount "
             "currency, wahrung, waehrung, moneda, divisa, devise, monnaie, valuta, waluta, moeda, "
-            "валюта, mena"
+            "валюта, mena, currency id"
+        ),
+        "person": (
+            "full name, name, display name, user name, username, owner name, last name, surname, "
+            "nachname, email, e mail, email address"
         ),
         "channel": (
             "channel, marketing channel, lead channel, original traffic source, original source "
@@ -132,11 +136,11 @@ _ROLES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
             "platform, network"
         ),
         "source": (
-            "lead source, source, deal source, utm source, source channel, campaign, campaign "
-            "name, primary campaign source, utm campaign, original source drill down 1, original "
-            "traffic source drill down 1, quelle, leadquelle, herkunft, kampagne, fuente, origen, "
-            "campana, source du lead, origine, campagne, fonte, campagna, zrodlo, zrodlo leada, "
-            "kampania, bron, origem, источник, кампания"
+            "lead source, source, deal source, utm source, source id, source channel, campaign, "
+            "campaign name, primary campaign source, utm campaign, original source drill down 1, "
+            "original traffic source drill down 1, quelle, leadquelle, herkunft, kampagne, fuente, "
+            "origen, campana, source du lead, origine, campagne, fonte, campagna, zrodlo, "
+            "zrodlo leada, kampania, bron, origem, источник, кампания"
         ),
         "owner": (
             "owner, deal owner, opportunity owner, owner name, record owner, sales rep, sales "
@@ -146,7 +150,8 @@ _ROLES: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
             "zustandiger, besitzer, inhaber, bearbeiter, betreuer, vertriebler, propietario, "
             "responsable, proprietaire, proprietario, responsabile, wlasciciel, opiekun, "
             "handlowiec, vendedor, eigenaar, verkoper, ответственный, agare, ejer, manager id, "
-            "sales manager, manager, hubspot owner id, sales owner, rep id, rep name"
+            "sales manager, manager, hubspot owner id, sales owner, rep id, rep name, assigned by, "
+            "assigned by id, owner code"
         ),
         "product": (
             "product, product name, products, product line, produkt, artikel, producto, produit, "
@@ -231,6 +236,26 @@ def rank(name: str, role: str) -> int | None:
 def is_foreign(name: str) -> bool:
     """Whether the name speaks of what is to come, was before or is of another matter."""
     return not _FOREIGN.isdisjoint(named(name))
+
+
+_AMOUNTS: Final = frozenset(
+    _phrases(
+        "amount, value, revenue, betrag, wert, umsatz, summe, importe, monto, valor, montant, "
+        "valeur, importo, valore, kwota, wartosc, bedrag, waarde, сумма, стоимость"
+    )
+)
+_OTHER_AMOUNTS: Final = frozenset(
+    words(
+        "invoice invoiced paid payment tax vat discount margin cost spend refund lifetime score "
+        "target quota rechnung steuer rabatt"
+    )
+)
+
+
+def may_be_amount(name: str) -> bool:
+    """Whether a name ends like that of an amount, and nothing says of what else it is one."""
+    found = named(name)
+    return found[-1:] in _AMOUNTS and not is_foreign(name) and _OTHER_AMOUNTS.isdisjoint(found)
 
 
 def currency_in(name: str) -> str | None:

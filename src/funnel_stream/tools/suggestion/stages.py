@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from funnel_stream.contract.event import STAGES
-from funnel_stream.tools.suggestion_names import bare, is_foreign, named, words
+from funnel_stream.tools.suggestion.names import bare, is_foreign, named, words
 
 OPEN: Final = "open"
 """What a deal is that has not been closed: a state, but no stage."""
@@ -74,7 +74,8 @@ _PHRASES: Final = _words_of(
             "customer, signed, contract signed, vundet, voitettu, vyhrano, vunnen"
         ),
         "lost": (
-            "lost, closed lost, closedlost, deal lost, loss, verloren, abgeschlossen verloren, "
+            "lost, closed lost, closedlost, deal lost, loss, lose, apology, verloren, "
+            "abgeschlossen verloren, "
             "geschlossen verloren, abgelehnt, absage, perdido, perdida, cerrado perdido, cerrada "
             "perdida, perdu, perdue, ferme perdu, perso, persa, chiuso perso, przegrana, "
             "przegrany, przegrane, utracona, zamkniete przegrane, fechado perdido, perdeu, закрыто "
@@ -91,18 +92,21 @@ _PHRASES: Final = _words_of(
 _DOUBTFUL: Final = _words_of(
     {
         "lead": "open lead, on hold, nurturing, nurture, contacted, contact made, unqualified",
+        "qualified": "preparation",
         "potential": (
             "presentation scheduled, presentationscheduled, demo, demo scheduled, opportunity, "
             "audit, meeting, id decision makers"
         ),
         "negotiation": (
-            "decision maker bought in, decisionmakerboughtin, verbal commitment, commit, contract"
+            "decision maker bought in, decisionmakerboughtin, verbal commitment, commit, contract, "
+            "executing, final invoice"
         ),
-        "won": "customer, signed, auftrag, delivered, invoiced, paid, final invoice",
+        "offer": "prepayment invoice",
+        "won": "customer, signed, auftrag, delivered, invoiced, paid",
         "lost": (
             "disqualified, junk, junk lead, dropped, abandoned, cancelled, canceled, rejected, "
             "absage, abgelehnt, refused, storniert, deal lost to competition, analyze failure, bad "
-            "fit"
+            "fit, dead"
         ),
     }
 )
@@ -120,8 +124,13 @@ _KEYWORDS: Final = (
 _NOT: Final = re.compile(r"\b(not|no|non|un\w*|dis\w*|nicht|kein\w*|nie|не)\b")
 
 
+_CODED: Final = re.compile(r"C[0-9]+:(?=.)")
+"""What Bitrix24 writes before the codes of stages in other pipelines than the first."""
+
+
 def stage_of(text: str) -> Guess | None:
     """What a text of a stage column stands for; None where nothing tells."""
+    text = _CODED.sub("", text, count=1) if _CODED.match(text) else text
     found = words(text.split("(")[0]) or words(text)
     if found in _DOUBTFUL:
         return Guess(_DOUBTFUL[found], False)

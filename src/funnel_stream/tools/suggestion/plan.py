@@ -1,79 +1,35 @@
 """From what columns hold to what they may mean: the events that a table can make."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from funnel_stream.contract.event import STAGES
-from funnel_stream.tools.suggestion_columns import Profile
-from funnel_stream.tools.suggestion_dates import DateChoice
-from funnel_stream.tools.suggestion_names import is_foreign, rank, words
-from funnel_stream.tools.suggestion_numbers import NumberChoice
-from funnel_stream.tools.suggestion_roles import (
+from funnel_stream.tools.suggestion.columns import Profile
+from funnel_stream.tools.suggestion.doubts import doubts
+from funnel_stream.tools.suggestion.money import money_of
+from funnel_stream.tools.suggestion.names import is_foreign, rank, words
+from funnel_stream.tools.suggestion.roles import (
     CLOSED,
     FALSE,
     HISTORY,
     TRUE,
     Columns,
-    StageTexts,
     is_text,
     texts,
 )
-from funnel_stream.tools.suggestion_stages import OPEN, Guess, stage_of_date
-from funnel_stream.tools.suggestion_tables import Survey
+from funnel_stream.tools.suggestion.rules import Condition, Event, Plan
+from funnel_stream.tools.suggestion.stages import OPEN, Guess, stage_of_date
+from funnel_stream.tools.suggestion.tables import Survey
 
 _SPENT: Final = frozenset({"spend", "spending", "cost", "costs", "kosten", "budget", "ausgaben"})
 """Words in the name of a file whose amounts are spends."""
-
-Condition = dict[str, list[str]]
-
-
-@dataclass
-class Event:
-    """One event rule to be written, and what there is to say of it."""
-
-    at: str
-    type: str = "stage_changed"
-    stage: str = ""
-    stage_column: str = ""
-    name: str = ""
-    when: Condition = field(default_factory=dict)
-    optional: bool = False
-    attributes: dict[str, str] = field(default_factory=dict)
-    only_changes: bool = False
-    period: str = ""
-    notes: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Plan:
-    """What a table can be read as. Without events ``reason`` says what is missing."""
-
-    table: Survey
-    deal_id: str | None = None
-    id_note: str = ""
-    guessed: bool = False
-    """The name of the id does not say that it is one of deals."""
-    dates: dict[str, DateChoice] = field(default_factory=dict)
-    numbers: dict[str, NumberChoice] = field(default_factory=dict)
-    stages: dict[str, StageTexts] = field(default_factory=dict)
-    """Of stage columns: every text, its rows, and what it stands for."""
-    currencies: dict[str, list[tuple[str, int, str | None]]] = field(default_factory=dict)
-    """Of currency columns: texts that are no codes, and the code."""
-    events: list[Event] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    reason: str = ""
-    money: bool = False
-    """Amounts are read of which nothing in the table tells the currency."""
-    hints: list[str] = field(default_factory=list)
-    """Currencies that names of columns mention."""
-
-    def used(self) -> set[str]:
-        """The columns that the mapping names."""
-        names = {self.deal_id or ""}
-        for event in self.events:
-            names |= {event.at, event.stage_column, *event.when, *event.attributes.values()}
-        return names - {""}
+_PEOPLE: Final = frozenset(
+    words(
+        "user users employee employees staff owner owners rep reps salespeople team teams agent "
+        "agents mitarbeiter benutzer usuarios utilisateurs пользователи сотрудники"
+    )
+)
+"""Words in the name of a file whose rows are those who sell."""
 
 
 def planned(table: Survey) -> Plan:
@@ -92,17 +48,22 @@ class _Planner:
         if not self._table.rows or not columns.all:
             plan.reason = "it has no rows" if columns.all else "no column has a name of its own"
             return plan
-        stage = columns.stage_column(lambda guess: guess.stage not in (*CLOSED, OPEN))
-        outcome = columns.stage_column(lambda guess: guess.stage in CLOSED)
+        stage = next(
+            iter(columns.stage_columns(lambda guess: guess.stage not in (*CLOSED, OPEN))), None
+        )
+        outcome = next(iter(columns.outcomes()), None)
         if self._spend(stage or outcome):
             return plan
         told = stage or outcome
+        if told is None and self._people():
+            return plan
         history = columns.history_id(told)
         key, sure = (history, True) if history is not None else columns.snapshot_id()
         if key is None:
             plan.reason = (
                 "no column looks like the id of a deal: it would be called like Record ID, Deal ID "
-                "or Opportunity ID, or have another text in every row"
+                "or Opportunity ID, or have another text in every row; without any, add a column "
+                "that numbers the rows, and keep the numbers"
             )
             return plan
         plan.deal_id = key.name
@@ -141,9 +102,9 @@ class _Planner:
         self._plan.stages[one.name] = self._columns.texts[one.name]
         return one.name
 
-    def _amount(self, role: str, taken: set[str]) -> dict[str, str]:
+    def _amount(self, role: str, taken: set[str], guessing: bool = False) -> dict[str, str]:
         """``amount`` and ``currency``, with their columns."""
-        money = self._columns.money(role, taken)
+        money = money_of(self._columns, role, taken, guessing=guessing)
         taken |= set(money.columns.values())
         if money.number is not None:
             self._plan.numbers[money.columns["amount"]] = money.number
@@ -151,6 +112,7 @@ class _Planner:
             self._plan.currencies[money.columns["currency"]] = money.strange
         self._plan.hints += [money.hint] if money.hint else []
         self._plan.money = self._plan.money or money.unknown
+        self._plan.notes += money.notes
         return money.columns
 
     # --- tables -----------------------------------------------------------------------------------
@@ -190,6 +152,19 @@ class _Planner:
         self._plan.events = [event]
         return True
 
+    def _people(self) -> bool:
+        """Whether it is a table of those who sell; then ``reason`` says so."""
+        about = {word for path in self._table.paths for word in words(path.stem)}
+        columns = self._columns
+        signs = columns.of_people()
+        if not (signs or _PEOPLE & about) or columns.ranked("deal_id"):
+            return False
+        if columns.dated("closed") or any(map(columns.number, columns.ranked("amount"))):
+            return False
+        named = f"columns like {', '.join(map(repr, signs[:3]))}" if signs else "its name"
+        self._plan.reason = f"its rows are people, not deals, as {named} and no stages tell"
+        return True
+
     def _history(self, key: Profile, stage: Profile) -> None:
         """One event for every change of the stage."""
         dated = [one for role in ("moved", "history") for one in self._columns.ranked(role)]
@@ -207,11 +182,12 @@ class _Planner:
             stage_column=self._use_stages(stage),
             only_changes=True,
             attributes=self._columns.attributes(taken)
-            | self._amount("amount", taken)
+            | self._amount("amount", taken, guessing=True)
             | self._columns.lost_reason(taken),
         )
-        if len(dict.fromkeys(names)) > 1 and rank(names[0], "moved") is None:
-            others = ", ".join(dict.fromkeys(names[1:4]))
+        rest = [name for name in dict.fromkeys(names) if name != event.at]
+        if rest and rank(event.at, "moved") is None:
+            others = ", ".join(rest[:3])
             event.notes.append(f"UNSURE: this date, or {others}")
         self._plan.events = [event]
 
@@ -234,9 +210,13 @@ class _Planner:
         for entered in STAGES[1:5]:
             for place, (name, guess) in enumerate(dated[entered], start=1):
                 events.append(self._at_its_date(entered, name, guess, place))
+        lead = events[0] if events and events[0].stage == "lead" else None
         if stage is not None and len(events) <= 1:
-            events += self._present_stage(stage, outcome)
-        events += self._closings(outcome, closed, dated)
+            events += self._present_stage(stage, outcome, lead)
+        closings = self._closings(outcome, closed, dated)
+        for event in closings:
+            event.not_before = lead.at if lead is not None and lead.at != event.at else ""
+        events += closings
         if not events and (only := self._columns.dated("history")) is not None:
             events.append(Event(self._use_date(only), stage="lead"))
             events[0].notes.append("UNSURE: that its date is when a deal began")
@@ -244,6 +224,7 @@ class _Planner:
         if events:
             self._tell_attributes(events)
             self._tell_of_gaps(events)
+            plan.notes += doubts(plan, self._columns, outcome)
 
     def _at_its_date(self, stage: str, name: str, guess: Guess, place: int) -> Event:
         event = Event(self._use_date(name), stage=stage, optional=True)
@@ -253,13 +234,18 @@ class _Planner:
             event.notes.append(f"UNSURE: whether {name!r} is the stage {stage}")
         return event
 
-    def _present_stage(self, stage: Profile, outcome: Profile | None) -> list[Event]:
-        """The stage in which open deals are now, where a date tells since when."""
+    def _present_stage(
+        self, stage: Profile, outcome: Profile | None, lead: Event | None
+    ) -> list[Event]:
+        """The stage in which open deals are now, where a date tells since when; that of deals which
+        never left their first, since they began."""
         moved = self._columns.dated("moved")
-        guesses = [
-            guess.stage for _, _, guess in self._columns.texts[stage.name] if guess is not None
-        ]
-        open_stages = [one for one in STAGES[:5] if one in guesses]
+        guesses = [guess.stage if guess else "" for *_, guess in self._columns.texts[stage.name]]
+        began = lead is not None and lead.at != moved
+        told = ["lead"] if began else []
+        open_stages = [one for one in STAGES[:5] if one in guesses and one not in told]
+        if not open_stages:
+            return []
         if moved is None:
             if set(open_stages) - {"lead"}:
                 self._plan.notes.append(
@@ -267,21 +253,31 @@ class _Planner:
                     "when; a history of stages, or dates of entering them, would make events of it"
                 )
             return []
+        if "" in guesses:
+            # What the user says of the other texts has to be among these.
+            open_stages = [one for one in STAGES[:5] if one not in told]
         event = Event(
             self._use_date(moved),
             name="present_stage",
             stage_column=self._use_stages(stage),
             when={stage.name: open_stages},
-            optional=True,
+            fallback=lead.at if lead is not None and began else "",
+            optional=lead is None or not began or lead.optional,
         )
+        missing = self._columns.named(moved).missing
+        if missing and not event.fallback:
+            event.notes.append(
+                f"UNSURE: {missing:,} of all rows, closed ones included, have no such date: the "
+                "stage of open deals among them is not told"
+            )
         if outcome is not None and outcome.name != stage.name:
             still_open = [
-                text
+                text if guess is None or guess.stage == OPEN else guess.stage
                 for text, _, guess in self._columns.texts[outcome.name]
                 if guess is None or guess.stage not in CLOSED
             ]
             if still_open:
-                event.when[outcome.name] = still_open
+                event.when[self._use_stages(outcome)] = list(dict.fromkeys(still_open))
         return [event]
 
     def _closings(
@@ -304,12 +300,13 @@ class _Planner:
         told = {event.stage for event in events}
         if outcome is not None and not told:
             self._plan.notes.append(
-                f"{outcome.name!r} tells which deals are closed, but no column when: it would be "
-                "called like Close Date"
+                f"UNSURE: {outcome.name!r} tells which deals are closed, but no column when: it "
+                "would be called like Close Date"
             )
         elif closed is not None and not told:
             self._plan.notes.append(
-                f"{closed!r} tells when a deal is closed, but no column whether it was won or lost"
+                f"UNSURE: {closed!r} tells when a deal is closed, but no column whether it was "
+                "won or lost"
             )
         return events
 
@@ -333,7 +330,8 @@ class _Planner:
         lost = self._columns.lost_reason(taken)
         taken |= set(lost.values())
         common = self._columns.attributes(taken)
-        money = self._amount("amount", taken)
+        closes = any(event.stage in CLOSED for event in events)
+        money = self._amount("amount", taken, guessing=closes)
         first = events[0]
         whole = first.type == "stage_changed" and not first.optional and not first.when
         whole = whole and not self._columns.named(first.at).missing
@@ -341,14 +339,14 @@ class _Planner:
         for event in events:
             if event is first or not whole:
                 event.attributes |= common
-            if event.stage == "won" or (not offers and event is first):
+            if event.stage in CLOSED or (not offers and event is first):
                 event.attributes |= money
             if event.stage == "lost":
                 event.attributes |= lost
         if offers and money:
             plan.notes.append(
-                "the amount is told of deals won only: as the amount of an offer it would be that "
-                "of the end, not the one offered then"
+                "the amount is told of closed deals only: as the amount of an offer it would be "
+                "that of the end, not the one offered then"
             )
 
     def _tell_of_gaps(self, events: Sequence[Event]) -> None:
