@@ -17,7 +17,7 @@ def test_a_zero_byte_is_told_before_the_encoding(tmp_path: Path, encoding: str) 
     with pytest.raises(FunnelError) as caught:
         invoke("--suggest", str(tmp_path / "d.csv"))
     assert "row 3 holds a zero byte" in caught.value.message
-    assert "take them out" in str(caught.value.hint)
+    assert "take the zero bytes out" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
