@@ -6,7 +6,7 @@ AXE_VERSION := 4.14.1
 AXE := build/ui/node_modules/axe-core/axe.min.js
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-ops test-ui screenshots lint format bench bench-scale bench-years bench-pages mutants alert-study schemas \
+.PHONY: help install demo test test-ops test-ui screenshots lint format bench bench-scale bench-years bench-pages mutants golden alert-study schemas \
 	dashboards rules docs clean
 
 help:  ## Show what there is
@@ -77,6 +77,9 @@ dashboards: install  ## Generate deploy/grafana/dashboards from the catalogue
 rules: install  ## Generate deploy/prometheus/rules (ARGS="--grafana https://grafana.example")
 	@$(BIN)/python -m ops.rules deploy/prometheus/rules $(ARGS)
 	@$(BIN)/python -m ops.kubernetes
+
+golden: install  ## See whether any figure of twelve funnels, or a generated file, has changed
+	@$(BIN)/python -m tests.golden $(ARGS)
 
 alert-study: install  ## Simulate years of funnels and write what the alarms did to docs/alerting.md
 	@$(BIN)/python -m ops.study $(ARGS)
