@@ -69,7 +69,7 @@ mutants: install  ## Put faults into copies of the core and see who notices (ARG
 
 schemas: install  ## Generate schemas/ from the models
 	@$(BIN)/python -m funnel_stream.contract.schemas schemas
-	@$(BIN)/python -m funnel_stream.config_schema schemas
+	@$(BIN)/python -m funnel_stream.config.schema schemas
 
 dashboards: install  ## Generate deploy/grafana/dashboards from the catalogue
 	@$(BIN)/python -m ops.dashboards deploy/grafana/dashboards
@@ -85,7 +85,7 @@ alert-study: install  ## Simulate years of funnels and write what the alarms did
 	@$(BIN)/python -m ops.study $(ARGS)
 
 docs: install  ## Generate docs/kpis.md from the catalogue
-	@$(BIN)/python -m funnel_stream.kpi_reference docs/kpis.md
+	@$(BIN)/python -m funnel_stream.kpis.reference docs/kpis.md
 
 clean:  ## Remove .venv, build output and caches
 	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -24,8 +24,8 @@ from rich.table import Table
 from bench import costs
 from bench.naive_faust import changelogs
 from bench.whole_path import leads
-from funnel_stream.compute import compute
 from funnel_stream.definition import Definition
+from funnel_stream.replay.compute import compute
 from funnel_stream.tools.embedded_broker import EmbeddedBroker, standard_topics
 from funnel_stream.tools.publisher import publish
 from funnel_stream.tools.simulator import Simulator

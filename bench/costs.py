@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from bench.whole_path import TimedReporter, ended
-from funnel_stream.compute import as_record, compute
-from funnel_stream.deals import Deals
 from funnel_stream.definition import Definition
 from funnel_stream.exposition import server
+from funnel_stream.facts.deals import Deals
+from funnel_stream.kpis.samples import exported, series
+from funnel_stream.replay.compute import as_record, compute
 from funnel_stream.reporting import Reporter, monotonic
-from funnel_stream.samples import exported, series
 from funnel_stream.settings import Settings
 from funnel_stream.streaming.changelog import epoch_header
 from funnel_stream.streaming.recovery import partition_of

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Final
 
-from funnel_stream.compute import Line
+from funnel_stream.replay.compute import Line
 
 DAYS: Final = 120
 OWNERS, PRODUCTS = 1000, 500

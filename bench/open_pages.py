@@ -38,9 +38,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.__main__ import broker_process
-from funnel_stream.catalogue import KPIS
 from funnel_stream.definition import Definition
 from funnel_stream.exposition import server
+from funnel_stream.kpis.catalogue import KPIS
 from funnel_stream.reporting import Reporter
 from funnel_stream.settings import Settings
 from funnel_stream.streaming import logs

@@ -23,13 +23,13 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.open_deals import NOW_S, Writer, live
-from funnel_stream.blocks import FactBlock
-from funnel_stream.compute import Line
-from funnel_stream.deals import Deals
 from funnel_stream.definition import Definition
-from funnel_stream.samples import exported, series
+from funnel_stream.facts.blocks import FactBlock
+from funnel_stream.facts.deals import Deals
+from funnel_stream.kpis.samples import exported, series
+from funnel_stream.replay.compute import Line
 from funnel_stream.streaming.memory import give_back
-from funnel_stream.windows import WindowTables
+from funnel_stream.windows.tables import WindowTables
 
 PARTITIONS = 8
 _BATCH = 500

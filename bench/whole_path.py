@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from funnel_stream.definition import Definition
-from funnel_stream.facts import cell_id
+from funnel_stream.facts.rules import cell_id
 from funnel_stream.reporting import Reporter
 from funnel_stream.settings import Settings
 from funnel_stream.streaming import logs
 from funnel_stream.streaming.worker import run_worker
-from funnel_stream.windows import Snapshot
+from funnel_stream.windows.tables import Snapshot
 
 PATIENCE_S = 120.0
 _POLL_S = 0.01

@@ -33,14 +33,15 @@ from rich.table import Table
 
 from bench.long_funnel import DAY_S, START_S, arrivals
 from bench.scale import PARTITIONS, rss_mb
-from funnel_stream.blocks import FactBlock
-from funnel_stream.cells import CELLS, cell_id
-from funnel_stream.compute import Line, as_record
-from funnel_stream.deals import FENCE_KEY, Deals
-from funnel_stream.definition import OPEN_STAGES, Definition
-from funnel_stream.samples import exported, samples, series
+from funnel_stream.definition import Definition
+from funnel_stream.definition.fields import OPEN_STAGES
+from funnel_stream.facts.blocks import FactBlock
+from funnel_stream.facts.deals import FENCE_KEY, Deals
+from funnel_stream.facts.measures import CELLS, cell_id
+from funnel_stream.kpis.samples import exported, samples, series
+from funnel_stream.replay.compute import Line, as_record
 from funnel_stream.streaming.memory import give_back
-from funnel_stream.windows import NOW, Snapshot, WindowTables
+from funnel_stream.windows.tables import NOW, Snapshot, WindowTables
 
 HALF_YEAR = 182
 """Days."""

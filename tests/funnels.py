@@ -6,9 +6,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from funnel_stream.compute import Computed, compute
 from funnel_stream.definition import Definition
-from funnel_stream.samples import samples
+from funnel_stream.kpis.samples import samples
+from funnel_stream.replay.compute import Computed, compute
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 NOW = datetime(2027, 6, 1, tzinfo=UTC)

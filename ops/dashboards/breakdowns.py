@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from funnel_stream.catalogue import BY_ID, Kpi
 from funnel_stream.definition import BREAKDOWN_KPIS
+from funnel_stream.kpis.catalogue import BY_ID, Kpi
 from ops.dashboards import panels
 from ops.dashboards.conversions import CONVERSION, FUNNEL, STEPS, conversion
 from ops.dashboards.kpis import UNITS, deals, figure, look

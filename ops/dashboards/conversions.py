@@ -5,8 +5,8 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
-from funnel_stream.catalogue import BY_ID
 from funnel_stream.contract.event import STAGES, WON
+from funnel_stream.kpis.catalogue import BY_ID
 from ops.dashboards import panels
 from ops.dashboards.kpis import deals, explained, figure, with_bands
 from ops.dashboards.panels import Column, Link, Look, Panel, Query

@@ -8,8 +8,8 @@ from dataclasses import replace
 from math import prod
 from typing import Final
 
-from funnel_stream.catalogue import BY_ID, Kpi
-from funnel_stream.shapes import Counts, Durations, Means, OpenCounts, Ratios
+from funnel_stream.kpis.catalogue import BY_ID, Kpi
+from funnel_stream.kpis.forms import Counts, Durations, Means, OpenCounts, Ratios
 from ops.dashboards import panels
 from ops.dashboards.panels import Column, Link, Look, Panel, Query
 from ops.dashboards.promql import Figure, difference, first_of, marked, ratio_change, with_zeros

@@ -1,7 +1,7 @@
 """Sales: what is in the pipeline, how fast it moves, what is lost and why."""
 
-from funnel_stream.catalogue import BY_ID, KPIS
-from funnel_stream.definition import OPEN_STAGES
+from funnel_stream.definition.fields import OPEN_STAGES
+from funnel_stream.kpis.catalogue import BY_ID, KPIS
 from ops.dashboards import panels
 from ops.dashboards.kpis import (
     deals,

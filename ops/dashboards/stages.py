@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
-from funnel_stream.catalogue import BY_ID, KPIS, Kpi
-from funnel_stream.definition import OPEN_STAGES
-from funnel_stream.kpi_reference import STAGE_TITLES
+from funnel_stream.definition.fields import OPEN_STAGES
+from funnel_stream.kpis.catalogue import BY_ID, KPIS, Kpi
+from funnel_stream.kpis.reference import STAGE_TITLES
 from ops.dashboards import panels
 from ops.dashboards.conversions import CONVERSION, FUNNEL, STEPS, moves, step, steps_table
 from ops.dashboards.kpis import (

@@ -5,8 +5,8 @@ The statistic, its thresholds and the study that they come from: docs/alerting.m
 
 from typing import Final
 
-from funnel_stream.catalogue import KPIS
-from funnel_stream.shapes import Ratios
+from funnel_stream.kpis.catalogue import KPIS
+from funnel_stream.kpis.forms import Ratios
 from ops.rules.rule import Alert, Group, Record, asked, together, weeks_before
 
 CONFIDENCE: Final = 1.96

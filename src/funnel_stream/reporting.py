@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from funnel_stream.deals import Deals
-from funnel_stream.windows import Snapshot
+from funnel_stream.facts.deals import Deals
+from funnel_stream.windows.tables import Snapshot
 
 BATCH_SIZE_BOUNDS: Final = (1.0, 10.0, 100.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0)
 """Upper bounds of the batch size histogram, in records."""

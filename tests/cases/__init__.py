@@ -7,8 +7,8 @@ the file that is named for the rooms it is about.
 from pathlib import Path
 from typing import Any
 
-from funnel_stream.compute import Computed, compute
 from funnel_stream.definition import Definition
+from funnel_stream.replay.compute import Computed, compute
 from tests.funnels import NOW
 
 HERE = Path(__file__).parent

@@ -4,11 +4,11 @@ from datetime import datetime
 
 import pytest
 
-from funnel_stream.compute import Computed, as_record
 from funnel_stream.contract import Reason
-from funnel_stream.deals import Deals
 from funnel_stream.definition import Definition
-from funnel_stream.windows import WindowTables
+from funnel_stream.facts.deals import Deals
+from funnel_stream.replay.compute import Computed, as_record
+from funnel_stream.windows.tables import WindowTables
 from tests.cases import case
 from tests.funnels import NOW, figure, figures, lines, stage
 

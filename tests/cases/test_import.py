@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from funnel_stream.compute import compute
 from funnel_stream.definition import Definition
 from funnel_stream.errors import InputError
+from funnel_stream.replay.compute import compute
 from funnel_stream.tools.importer import Import
 from funnel_stream.tools.mapping import load
 from tests.mappings import DEALS

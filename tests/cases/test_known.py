@@ -42,7 +42,7 @@ NOT_ASKED_YET: Final = {
     "20-business-hours": "durations are hours of the clock: there is no calendar of work",
     "28-weighted-forecast": "deals have no probability and no expected close date",
 }
-ELSEWHERE: Final = {"21-csv-shapes": "unit/test_files.py"}
+ELSEWHERE: Final = {"21-csv-shapes": "unit/tools/test_files.py"}
 """Asserted in another file of the tests."""
 
 

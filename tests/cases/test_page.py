@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from funnel_stream.catalogue import KPIS
 from funnel_stream.exposition.page.figures import Figure, chosen
 from funnel_stream.exposition.page.trends import Change
-from funnel_stream.windows import Snapshot
+from funnel_stream.kpis.catalogue import KPIS
+from funnel_stream.windows.tables import Snapshot
 from tests.cases import case
 from tests.funnels import at, computed, event, micros, stage
 from tests.unit.exposition.page.looks import Look, defined, look_at

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from funnel_stream.compute import Computed
+from funnel_stream.replay.compute import Computed
 from tests.cases import case
 from tests.funnels import figure, figures, micros
 

@@ -12,8 +12,9 @@ import yaml
 from compose_spec import PyCompose
 from ops.rules.rule import WEEKS
 
-from funnel_stream import __version__, configuration
+from funnel_stream import __version__
 from funnel_stream.cli.main import app
+from funnel_stream.config.load import load
 from funnel_stream.settings import Settings
 from funnel_stream.streaming import topics as created_by_workers
 from tests.programs import binary
@@ -199,7 +200,7 @@ def test_the_worker_takes_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     host, port = Settings().broker.split(":")
     assert f"INTERNAL://{host}:{port}" in kafka_listens()
     file = mounts("worker")[given["FUNNEL_CONFIG"]]
-    assert configuration.load(ROOT / file).stuck_after
+    assert load(ROOT / file).stuck_after
 
 
 def kafka_listens() -> list[str]:

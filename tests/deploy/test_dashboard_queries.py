@@ -16,13 +16,13 @@ from ops.dashboards.variables import VARIABLES
 from prometheus_client.parser import text_string_to_metric_families
 
 from funnel_stream.answers.question import question
-from funnel_stream.catalogue import KPIS, families
-from funnel_stream.compute import compute
 from funnel_stream.definition import Definition
 from funnel_stream.exposition.metrics import Exposition
 from funnel_stream.exposition.operations import OWN
+from funnel_stream.kpis.catalogue import KPIS, families
+from funnel_stream.kpis.forms import Ratios
+from funnel_stream.replay.compute import compute
 from funnel_stream.reporting import monotonic
-from funnel_stream.shapes import Ratios
 from funnel_stream.tools.simulator import Simulator
 from tests.programs import binary
 from tests.unit.exposition.workers import busy

@@ -16,8 +16,8 @@ from ops.dashboards import defaults, files, queries
 from ops.dashboards.__main__ import main
 from ops.dashboards.stages import stage_page
 
-from funnel_stream.catalogue import KPIS, Kpi
 from funnel_stream.definition import BREAKDOWN_KPIS
+from funnel_stream.kpis.catalogue import KPIS, Kpi
 
 GRAFANA = Path(__file__).parents[2] / "deploy" / "grafana"
 BOARDS: dict[str, Any] = {name: json.loads(text) for name, text in files().items()}

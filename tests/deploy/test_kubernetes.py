@@ -11,7 +11,8 @@ import pytest
 import yaml
 from ops.kubernetes import MANIFEST, RULES, prometheus_rule
 
-from funnel_stream import __version__, configuration
+from funnel_stream import __version__
+from funnel_stream.config.load import load
 from funnel_stream.definition import Definition
 from funnel_stream.exposition.server import application
 from funnel_stream.reporting import Reporter
@@ -112,7 +113,7 @@ def test_the_worker_takes_the_settings_and_the_definition(monkeypatch: pytest.Mo
         assert name.removeprefix("FUNNEL_").lower() in Settings.model_fields
         monkeypatch.setenv(name, value)
     assert Settings().broker == given["FUNNEL_BROKER"]
-    assert configuration.load(BASE / "funnel.yaml").stuck_after
+    assert load(BASE / "funnel.yaml").stuck_after
 
 
 def test_a_pod_tells_the_others_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

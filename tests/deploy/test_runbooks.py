@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from funnel_stream.answers.question import question
-from funnel_stream.catalogue import families
 from funnel_stream.definition import Definition
 from funnel_stream.exposition.operations import OWN
+from funnel_stream.kpis.catalogue import families
 from tests.ops.alertmanager import ROOT
 from tests.programs import binary
 

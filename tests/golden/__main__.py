@@ -17,20 +17,20 @@ from typing import Final
 
 import yaml
 
-from funnel_stream.answers.contributions import contributions
 from funnel_stream.answers.explanation import as_json, explain
-from funnel_stream.cells import CELLS
-from funnel_stream.compute import batches, deals_of_file
-from funnel_stream.configuration import load
-from funnel_stream.deals import Deals
+from funnel_stream.config.load import load
 from funnel_stream.definition import Definition
-from funnel_stream.facts import FactRules
-from funnel_stream.journey import first_at
-from funnel_stream.samples import samples
+from funnel_stream.facts.deals import Deals
+from funnel_stream.facts.journey import first_at
+from funnel_stream.facts.measures import CELLS
+from funnel_stream.facts.rules import FactRules
+from funnel_stream.kpis.contributions import contributions
+from funnel_stream.kpis.samples import samples
+from funnel_stream.replay.compute import batches, deals_of_file
 from funnel_stream.tools.importer import Import
 from funnel_stream.tools.mapping import load as load_mapping
 from funnel_stream.tools.simulator import Simulator
-from funnel_stream.windows import WindowTables
+from funnel_stream.windows.tables import WindowTables
 from tests.oracle.funnels import RandomFunnel
 
 ROOT: Final = Path(__file__).parents[2]

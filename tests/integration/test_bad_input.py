@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 from confluent_kafka import Producer
 
-from funnel_stream.compute import as_record
+from funnel_stream.replay.compute import as_record
 from tests.integration.processes import Broker, Record, Worker, read_topic, wait_until
 from tests.integration.stories import END, Story
 

@@ -8,9 +8,9 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from funnel_stream.compute import compute
 from funnel_stream.definition import Definition
-from funnel_stream.samples import Sample, samples
+from funnel_stream.kpis.samples import Sample, samples
+from funnel_stream.replay.compute import compute
 from funnel_stream.tools.publisher import publish
 from tests.integration.processes import Broker, Worker, as_figures, run
 from tests.integration.stories import END, simulated

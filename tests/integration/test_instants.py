@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import pytest
 
-from funnel_stream.compute import compute
-from funnel_stream.configuration import load
+from funnel_stream.config.load import load
 from funnel_stream.definition import Definition
-from funnel_stream.samples import samples
+from funnel_stream.kpis.samples import samples
+from funnel_stream.replay.compute import compute
 from funnel_stream.tools.publisher import publish
 from funnel_stream.tools.simulator import Simulator
 from tests.integration.processes import Broker, Figures, Worker

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
-from funnel_stream.deals import FENCE_KEY, Fence
+from funnel_stream.facts.deals import FENCE_KEY, Fence
 from funnel_stream.tools.embedded_broker import EmbeddedBroker, standard_topics
 from funnel_stream.tools.publisher import publish
 from tests.integration.processes import (

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from funnel_stream.configuration import load
+from funnel_stream.config.load import load
 from funnel_stream.definition import Definition
 from funnel_stream.tools.publisher import publish
 from tests.integration.processes import Broker, Figures, Worker, as_figures, run

@@ -8,19 +8,19 @@ from tests.mutants.fault import Fault
 
 LAYERS: Final[dict[str, tuple[str, ...]]] = {
     "figures": (
-        "unit/test_kpis.py",
-        "unit/test_faults.py",
-        "unit/test_journey.py",
-        "unit/test_samples.py",
-        "unit/test_rates.py",
-        "unit/test_spend.py",
-        "unit/test_deals.py",
-        "unit/test_expiry.py",
-        "unit/test_definition.py",
-        "unit/test_values.py",
-        "unit/test_windows.py",
-        "unit/test_panes.py",
-        "unit/test_past.py",
+        "unit/kpis/test_catalogue.py",
+        "unit/kpis/test_faults.py",
+        "unit/facts/test_journey.py",
+        "unit/kpis/test_samples.py",
+        "unit/facts/test_rates.py",
+        "unit/facts/test_spend.py",
+        "unit/facts/test_deals.py",
+        "unit/facts/test_expiry.py",
+        "unit/definition/test_definition.py",
+        "unit/definition/test_values.py",
+        "unit/windows/test_tables.py",
+        "unit/windows/test_panes.py",
+        "unit/windows/test_trends.py",
         "unit/contract/test_decode.py",
         "unit/contract/test_amendments.py",
         "unit/contract/test_money.py",
@@ -55,76 +55,87 @@ LAYERS: Final[dict[str, tuple[str, ...]]] = {
 """Figures worked out by hand, the comparison with SQL, and what holds for all events."""
 
 _FIRST: Final[dict[str, tuple[str, ...]]] = {
-    "journey.py": (
-        "unit/test_journey.py",
-        "unit/test_kpis.py",
+    "facts/journey.py": (
+        "unit/facts/test_journey.py",
+        "unit/kpis/test_catalogue.py",
         "oracle/test_journeys_by_hand.py",
         "oracle/test_stages_by_hand.py",
         "properties/test_order.py",
         "properties/test_life.py",
     ),
-    "facts.py": (
-        "unit/test_kpis.py",
-        "unit/test_faults.py",
+    "facts/rules.py": (
+        "unit/kpis/test_catalogue.py",
+        "unit/kpis/test_faults.py",
         "oracle/test_stages_by_hand.py",
         "properties/test_life.py",
     ),
-    "values.py": ("unit/test_values.py", "oracle/test_values_by_hand.py"),
-    "rates.py": ("unit/test_rates.py", "oracle/test_money_by_hand.py"),
-    "spend.py": (
-        "unit/test_spend.py",
+    "definition/values.py": ("unit/definition/test_values.py", "oracle/test_values_by_hand.py"),
+    "facts/rates.py": ("unit/facts/test_rates.py", "oracle/test_money_by_hand.py"),
+    "facts/spend.py": (
+        "unit/facts/test_spend.py",
         "oracle/test_money_by_hand.py",
         "properties/test_windows.py",
     ),
-    "deals.py": (
-        "unit/test_deals.py",
-        "unit/test_expiry.py",
+    "facts/deals.py": (
+        "unit/facts/test_deals.py",
+        "unit/facts/test_expiry.py",
         "oracle/test_reading_by_hand.py",
         "properties/test_life.py",
     ),
-    "blocks.py": ("unit/test_faults.py", "unit/test_windows.py", "properties/test_order.py"),
-    "breakdowns.py": (
-        "unit/test_windows.py",
+    "facts/blocks.py": (
+        "unit/kpis/test_faults.py",
+        "unit/windows/test_tables.py",
+        "properties/test_order.py",
+    ),
+    "windows/breakdowns.py": (
+        "unit/windows/test_tables.py",
         "oracle/test_breakdowns_by_hand.py",
         "properties/test_windows.py",
     ),
-    "panes.py": (
-        "unit/test_panes.py",
-        "unit/test_windows.py",
+    "windows/panes.py": (
+        "unit/windows/test_panes.py",
+        "unit/windows/test_tables.py",
         "oracle/test_windows_by_hand.py",
         "properties/test_windows.py",
     ),
-    "past.py": ("unit/test_past.py", "properties/test_past.py"),
-    "totals.py": ("unit/test_windows.py", "properties/test_windows.py"),
-    "windows.py": (
-        "unit/test_windows.py",
-        "unit/test_spend.py",
+    "windows/trends.py": ("unit/windows/test_trends.py", "properties/test_past.py"),
+    "windows/totals.py": ("unit/windows/test_tables.py", "properties/test_windows.py"),
+    "windows/tables.py": (
+        "unit/windows/test_tables.py",
+        "unit/facts/test_spend.py",
         "oracle/test_windows_by_hand.py",
         "properties/test_windows.py",
     ),
-    "cells.py": ("unit/test_samples.py", "properties/test_quantiles.py"),
-    "shapes.py": (
-        "unit/test_samples.py",
-        "unit/test_kpis.py",
+    "facts/measures.py": ("unit/kpis/test_samples.py", "properties/test_quantiles.py"),
+    "kpis/forms.py": (
+        "unit/kpis/test_samples.py",
+        "unit/kpis/test_catalogue.py",
         "oracle/test_stages_by_hand.py",
         "oracle/test_now_by_hand.py",
         "properties/test_breakdowns.py",
     ),
-    "catalogue.py": (
-        "unit/test_kpis.py",
+    "kpis/catalogue.py": (
+        "unit/kpis/test_catalogue.py",
         "oracle/test_stages_by_hand.py",
         "oracle/test_windows_by_hand.py",
         "properties/test_breakdowns.py",
     ),
-    "samples.py": (
-        "unit/test_samples.py",
-        "unit/test_kpis.py",
+    "kpis/samples.py": (
+        "unit/kpis/test_samples.py",
+        "unit/kpis/test_catalogue.py",
         "oracle/test_breakdowns_by_hand.py",
         "properties/test_breakdowns.py",
     ),
-    "definition.py": ("unit/test_definition.py", "oracle/test_windows_by_hand.py"),
-    "compute.py": (
-        "unit/test_kpis.py",
+    "definition/funnel.py": (
+        "unit/definition/test_definition.py",
+        "oracle/test_windows_by_hand.py",
+    ),
+    "definition/time.py": (
+        "unit/definition/test_definition.py",
+        "oracle/test_windows_by_hand.py",
+    ),
+    "replay/compute.py": (
+        "unit/kpis/test_catalogue.py",
         "oracle/test_windows_by_hand.py",
         "properties/test_expiry.py",
     ),

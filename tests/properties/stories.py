@@ -6,7 +6,8 @@ from typing import Any, Final, NamedTuple
 
 from hypothesis import strategies as st
 
-from funnel_stream.definition import DAY, HOUR, Definition, minutes_of
+from funnel_stream.definition import Definition
+from funnel_stream.definition.time import DAY, HOUR, minutes_of
 from tests.funnels import STAGES, START, at, definitions, event, funnels
 
 MINUTE_US: Final = 60_000_000

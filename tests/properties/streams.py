@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from zlib import crc32
 
-from funnel_stream.blocks import FactBlock
-from funnel_stream.compute import as_record
-from funnel_stream.deals import FENCE_KEY, Deals
 from funnel_stream.definition import Definition
-from funnel_stream.samples import Sample, samples
-from funnel_stream.windows import Snapshot, WindowTables
+from funnel_stream.facts.blocks import FactBlock
+from funnel_stream.facts.deals import FENCE_KEY, Deals
+from funnel_stream.kpis.samples import Sample, samples
+from funnel_stream.replay.compute import as_record
+from funnel_stream.windows.tables import Snapshot, WindowTables
 from tests.funnels import NOW, Figures, lines
 
 NOW_US = int(NOW.timestamp()) * 1_000_000

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from math import fsum, isclose
 from typing import Final
 
-from funnel_stream.catalogue import KPIS, Kpi
 from funnel_stream.definition import Definition
-from funnel_stream.samples import Sample
-from funnel_stream.shapes import Velocity
+from funnel_stream.kpis.catalogue import KPIS, Kpi
+from funnel_stream.kpis.forms import Velocity
+from funnel_stream.kpis.samples import Sample
 
 PARTS: Final = ("_sum", "_count", "_numerator", "_denominator")
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from hypothesis import given, settings
 
-from funnel_stream.samples import Sample, samples
-from funnel_stream.shapes import OTHER
-from funnel_stream.windows import NONE, Snapshot
+from funnel_stream.kpis.forms import OTHER
+from funnel_stream.kpis.samples import Sample, samples
+from funnel_stream.windows.tables import NONE, Snapshot
 from tests.funnels import computed
 from tests.properties.stories import Story, stories
 from tests.properties.streams import Stream, differing

@@ -6,7 +6,8 @@ from typing import Any, Final
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from funnel_stream.definition import OPEN_STAGES, Definition
+from funnel_stream.definition import Definition
+from funnel_stream.definition.fields import OPEN_STAGES
 from tests.funnels import Figures, at, computed, event, figures, micros, stage
 from tests.properties.streams import Stream, all_figures, differing
 

@@ -5,10 +5,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funnel_stream.compute import compute
 from funnel_stream.contract import Rejection
 from funnel_stream.definition import Definition
-from funnel_stream.history import History
+from funnel_stream.replay.compute import compute
+from funnel_stream.replay.history import History
 from tests.funnels import NOW, definitions, event, funnels, instants, lines
 
 NOW_MS = int(NOW.timestamp() * 1000)

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from funnel_stream.accounting import violations
+from funnel_stream.kpis.accounting import violations
 from tests.funnels import Figures, at, computed, event, figures, micros, stage
 from tests.properties.stories import Story, stories
 from tests.properties.streams import Stream, all_figures, differing

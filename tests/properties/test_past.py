@@ -5,9 +5,9 @@ from typing import Any
 
 from hypothesis import given, settings
 
-from funnel_stream.definition import RETENTION, Window
-from funnel_stream.facts import CELLS
-from funnel_stream.windows import Cells, Row
+from funnel_stream.definition.time import RETENTION, Window
+from funnel_stream.facts.rules import CELLS
+from funnel_stream.windows.tables import Cells, Row
 from tests.properties.stories import MINUTE_US, Story, stories
 from tests.properties.test_windows import held, in_window, non_zero, spent_in
 

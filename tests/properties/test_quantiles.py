@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from funnel_stream.cells import CELLS, GROWTH, HistogramCells, histogram_value
 from funnel_stream.definition import Definition
-from funnel_stream.shapes import _at_ranks
+from funnel_stream.facts.measures import CELLS, GROWTH, HistogramCells, histogram_value
+from funnel_stream.kpis.forms import _at_ranks
 from tests.funnels import START, computed, event, figure, figures, stage
 
 Events = list[dict[str, Any]]

@@ -11,11 +11,11 @@ from typing import Any, Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funnel_stream.compute import Computed, as_record, compute, deals_of_file
 from funnel_stream.contract.event import STAGES
 from funnel_stream.definition import Definition
-from funnel_stream.facts import FactRules
-from funnel_stream.journey import Journey
+from funnel_stream.facts.journey import Journey
+from funnel_stream.facts.rules import FactRules
+from funnel_stream.replay.compute import Computed, as_record, compute, deals_of_file
 from tests.funnels import Figures, figures
 from tests.snapshots import Compared, Tables, compared, importing, mapped
 

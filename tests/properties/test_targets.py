@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from funnel_stream.catalogue import KPIS
 from funnel_stream.definition import Target
-from funnel_stream.samples import Sample, samples
+from funnel_stream.kpis.catalogue import KPIS
+from funnel_stream.kpis.samples import Sample, samples
 from tests.funnels import computed
 from tests.properties.stories import Story, stories
 

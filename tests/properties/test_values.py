@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from funnel_stream.contract.event import DIMENSIONS
 from funnel_stream.definition import Definition
-from funnel_stream.values import Values
+from funnel_stream.definition.values import Values
 from tests.funnels import computed, definitions, figures, funnels
 from tests.properties.streams import differing
 

@@ -7,11 +7,13 @@ from typing import Any
 
 from hypothesis import given, settings
 
-from funnel_stream.compute import as_record
 from funnel_stream.contract.money import DECIMALS
-from funnel_stream.deals import Deals
-from funnel_stream.definition import DAY, HOUR, MINUTE, Definition, Window
-from funnel_stream.facts import (
+from funnel_stream.definition import Definition
+from funnel_stream.definition.time import DAY, HOUR, MINUTE, Window
+from funnel_stream.definition.values import spellings
+from funnel_stream.facts.deals import Deals
+from funnel_stream.facts.rates import Rates
+from funnel_stream.facts.rules import (
     ATTRIBUTES,
     CELLS,
     MATURED,
@@ -20,9 +22,8 @@ from funnel_stream.facts import (
     NOW_MEASURES,
     FactRules,
 )
-from funnel_stream.rates import Rates
-from funnel_stream.values import spellings
-from funnel_stream.windows import NOW, Row, Snapshot, WindowTables
+from funnel_stream.replay.compute import as_record
+from funnel_stream.windows.tables import NOW, Row, Snapshot, WindowTables
 from tests.funnels import lines
 from tests.properties.stories import MINUTE_US, Story, micros_of, stories
 from tests.properties.streams import NOW_US

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Page
 
-from funnel_stream.catalogue import KPIS
+from funnel_stream.kpis.catalogue import KPIS
 from tests.funnels import STAGES
 from tests.integration.processes import Figures, Worker
 from tests.ui.browsing import view

@@ -5,7 +5,7 @@ from urllib.parse import quote, urlencode
 import pytest
 from playwright.sync_api import Page, expect
 
-from funnel_stream.catalogue import KPIS
+from funnel_stream.kpis.catalogue import KPIS
 from tests.integration.processes import Worker
 from tests.ui.browsing import WIDE
 from tests.ui.company import LONG, MALICE, NAMES, PIPELINES, deal_ids

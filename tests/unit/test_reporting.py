@@ -2,7 +2,7 @@
 
 from funnel_stream.definition import Definition
 from funnel_stream.reporting import STALL_SECONDS, Reporter
-from funnel_stream.windows import WindowTables
+from funnel_stream.windows.tables import WindowTables
 
 SNAPSHOT = WindowTables(Definition()).snapshot()
 

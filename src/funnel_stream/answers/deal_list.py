@@ -6,18 +6,19 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from funnel_stream.answers.contributions import MINUTE_MASK, MINUTE_US, value_under, worth
 from funnel_stream.answers.question import Question
 from funnel_stream.answers.story import plain
-from funnel_stream.catalogue import Role, roles
-from funnel_stream.cells import MATURED
 from funnel_stream.contract.event import LOST, STAGES, WON
 from funnel_stream.contract.timestamps import moment
-from funnel_stream.deals import Deals
-from funnel_stream.definition import Definition, minutes_of
-from funnel_stream.facts import MINUTE_BITS, NONE, FactRules
-from funnel_stream.shapes import Counts, Durations, Means, OpenCounts, Ratios
-from funnel_stream.values import Values, spelled
+from funnel_stream.definition import Definition
+from funnel_stream.definition.time import minutes_of
+from funnel_stream.definition.values import Values, spelled
+from funnel_stream.facts.deals import Deals
+from funnel_stream.facts.measures import MATURED
+from funnel_stream.facts.rules import MINUTE_BITS, NONE, FactRules
+from funnel_stream.kpis.catalogue import Role, roles
+from funnel_stream.kpis.contributions import MINUTE_MASK, MINUTE_US, value_under, worth
+from funnel_stream.kpis.forms import Counts, Durations, Means, OpenCounts, Ratios
 
 _NAMES_AT_ONCE: Final = 10_000
 _NAMES_A_STEP: Final = 256

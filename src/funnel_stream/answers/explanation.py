@@ -10,13 +10,6 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from funnel_stream.answers.contributions import (
-    MINUTE_US,
-    Contribution,
-    Span,
-    contributions,
-    value_under,
-)
 from funnel_stream.answers.story import Step, money, plain, told
 from funnel_stream.contract.event import (
     LEAD,
@@ -26,10 +19,18 @@ from funnel_stream.contract.event import (
     WON,
 )
 from funnel_stream.contract.timestamps import LAST_MICROS, moment
-from funnel_stream.definition import DAY, HOUR, MINUTE, Definition, Pipeline
-from funnel_stream.facts import ATTRIBUTES, NONE, FactRules
-from funnel_stream.journey import Journey, events, former
-from funnel_stream.values import spelled
+from funnel_stream.definition import Definition, Pipeline
+from funnel_stream.definition.time import DAY, HOUR, MINUTE
+from funnel_stream.definition.values import spelled
+from funnel_stream.facts.journey import Journey, events, former
+from funnel_stream.facts.rules import ATTRIBUTES, NONE, FactRules
+from funnel_stream.kpis.contributions import (
+    MINUTE_US,
+    Contribution,
+    Span,
+    contributions,
+    value_under,
+)
 
 _PANE_NAMES: Final = {MINUTE: "minute", HOUR: "hour", DAY: "day"}
 

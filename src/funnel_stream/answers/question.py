@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from funnel_stream.catalogue import BY_ID, Kpi
-from funnel_stream.cells import MATURED
 from funnel_stream.contract.money import DECIMALS
-from funnel_stream.definition import DAY, Definition, Window
+from funnel_stream.definition import Definition
+from funnel_stream.definition.time import DAY, Window
 from funnel_stream.errors import UsageError
-from funnel_stream.facts import NONE
-from funnel_stream.shapes import OTHER, Counts, Durations, Means, OpenCounts, Ratios
+from funnel_stream.facts.measures import MATURED
+from funnel_stream.facts.rules import NONE
+from funnel_stream.kpis.catalogue import BY_ID, Kpi
+from funnel_stream.kpis.forms import OTHER, Counts, Durations, Means, OpenCounts, Ratios
 
 _NOT_OF_DEALS: Final = {
     "spend": "money is spent on channels, not on deals",

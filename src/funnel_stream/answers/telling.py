@@ -15,7 +15,7 @@ from funnel_stream.answers.explanation import Counted, Explanation, InWindow
 from funnel_stream.answers.question import Question
 from funnel_stream.answers.story import Given, Step
 from funnel_stream.contract.money import DECIMALS
-from funnel_stream.definition import OPEN_LABELS
+from funnel_stream.definition.fields import OPEN_LABELS
 
 _MERGED: Final = ("to_stage", "stage", "from_stage", "problem", "outcome", "basis")
 """Labels whose values may stand together in one line where all else is the same."""

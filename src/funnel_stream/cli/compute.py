@@ -17,12 +17,12 @@ from funnel_stream.cli.event_file import (
 )
 from funnel_stream.cli.plot import check_picture
 from funnel_stream.cli.wanted import Wanted, wanted_of
-from funnel_stream.compute import Computed
-from funnel_stream.compute import compute as compute_kpis
-from funnel_stream.configuration import load
+from funnel_stream.config.load import load
 from funnel_stream.contract.rejections import RefusedError
 from funnel_stream.contract.timestamps import moment, parse
 from funnel_stream.errors import UsageError
+from funnel_stream.replay.compute import Computed
+from funnel_stream.replay.compute import compute as compute_kpis
 
 _PIPED_WIDTH: Final = 120
 

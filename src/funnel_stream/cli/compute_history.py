@@ -26,10 +26,10 @@ from funnel_stream.cli.plot import draw
 from funnel_stream.cli.plot_data import Recorder, chosen, funnels
 from funnel_stream.cli.wanted import Wanted
 from funnel_stream.contract.timestamps import moment
-from funnel_stream.definition import minutes_of
+from funnel_stream.definition.time import minutes_of
 from funnel_stream.errors import UsageError
-from funnel_stream.history import History, instants
-from funnel_stream.windows import Snapshot
+from funnel_stream.replay.history import History, instants
+from funnel_stream.windows.tables import Snapshot
 
 DRAWN_BY_DEFAULT: Final = "sales_conversion_ratio"
 MOST_DRAWN: Final = 3

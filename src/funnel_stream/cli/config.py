@@ -13,7 +13,7 @@ import yaml
 
 from funnel_stream.cli.main import flowing
 from funnel_stream.cli.series_estimate import MANY, Estimate, estimate
-from funnel_stream.configuration import load
+from funnel_stream.config.load import load
 from funnel_stream.definition import Definition
 
 _ABOUT: Final = """Check a funnel.yaml, and show what it comes to.

@@ -97,8 +97,8 @@ def explain(
 
 def _read(deal_id: str, path: Path, as_of: str | None, config: Path | None) -> Explanation:
     """The deal as a file has it. Raises ``FunnelError`` if it does not."""
-    from funnel_stream.compute import batches, deals_of_file
-    from funnel_stream.configuration import load
+    from funnel_stream.config.load import load
+    from funnel_stream.replay.compute import batches, deals_of_file
 
     definition = load(config)
     until = None if as_of is None else _instant(as_of)

@@ -13,11 +13,11 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from funnel_stream.catalogue import ATTAINMENT, BY_ID, TARGET
 from funnel_stream.contract.timestamps import moment
 from funnel_stream.definition import Definition
 from funnel_stream.errors import UsageError
-from funnel_stream.samples import Sample
+from funnel_stream.kpis.catalogue import ATTAINMENT, BY_ID, TARGET
+from funnel_stream.kpis.samples import Sample
 
 _PLACE: Final = ("pipeline", "window", "dimension", "value")
 _RENAMED: Final = {"value": "dimension_value"}

@@ -16,14 +16,14 @@ from rich.table import Table
 from rich.text import Text
 
 from funnel_stream import human
-from funnel_stream.catalogue import KPIS, Kpi
 from funnel_stream.contract.event import STAGES
 from funnel_stream.definition import Definition
-from funnel_stream.facts import NONE
-from funnel_stream.intervals import wilson
-from funnel_stream.kpi_reference import STAGE_TITLES
-from funnel_stream.samples import Sample
-from funnel_stream.shapes import OTHER, MoneyRatios, OpenCounts
+from funnel_stream.facts.rules import NONE
+from funnel_stream.kpis.catalogue import KPIS, Kpi
+from funnel_stream.kpis.forms import OTHER, MoneyRatios, OpenCounts
+from funnel_stream.kpis.intervals import wilson
+from funnel_stream.kpis.reference import STAGE_TITLES
+from funnel_stream.kpis.samples import Sample
 
 _QUANTILES: Final = {"0.5": "median", "0.9": "90 % within"}
 _NAME_WIDTH: Final = 25

@@ -10,7 +10,8 @@ from funnel_stream import human
 from funnel_stream.cli.figure_files import written_whole
 from funnel_stream.cli.plot_data import Curves, Funnel, Line, title_of
 from funnel_stream.contract.timestamps import moment
-from funnel_stream.definition import DAY, HOUR, Definition, minutes_of
+from funnel_stream.definition import Definition
+from funnel_stream.definition.time import DAY, HOUR, minutes_of
 from funnel_stream.errors import UsageError
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from math import inf, nan
 from typing import Final, NamedTuple
 
-from funnel_stream.catalogue import BY_ID, Kpi
 from funnel_stream.contract.event import LOST, STAGES
 from funnel_stream.definition import Definition
-from funnel_stream.facts import NONE
-from funnel_stream.samples import Sample, samples
-from funnel_stream.shapes import OTHER, Velocity
-from funnel_stream.windows import Snapshot
+from funnel_stream.facts.rules import NONE
+from funnel_stream.kpis.catalogue import BY_ID, Kpi
+from funnel_stream.kpis.forms import OTHER, Velocity
+from funnel_stream.kpis.samples import Sample, samples
+from funnel_stream.windows.tables import Snapshot
 
 MOST_LINES: Final = 5
 MOST_PIPELINES: Final = 3

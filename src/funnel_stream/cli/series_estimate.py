@@ -2,10 +2,11 @@
 
 from typing import Final, NamedTuple
 
-from funnel_stream.catalogue import Kpi
-from funnel_stream.definition import Definition, Window
-from funnel_stream.samples import exported
-from funnel_stream.shapes import Part, Place
+from funnel_stream.definition import Definition
+from funnel_stream.definition.time import Window
+from funnel_stream.kpis.catalogue import Kpi
+from funnel_stream.kpis.forms import Part, Place
+from funnel_stream.kpis.samples import exported
 
 MANY: Final = 10_000
 """Above this, Prometheus and whoever looks at it have much to carry for one funnel."""

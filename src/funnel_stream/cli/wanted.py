@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from funnel_stream.catalogue import families
 from funnel_stream.definition import Definition
 from funnel_stream.documents import suggest
 from funnel_stream.errors import UsageError
-from funnel_stream.samples import Sample, samples
-from funnel_stream.windows import Snapshot
+from funnel_stream.kpis.catalogue import families
+from funnel_stream.kpis.samples import Sample, samples
+from funnel_stream.windows.tables import Snapshot
 
 
 class Wanted(NamedTuple):

@@ -70,13 +70,13 @@ def worker(
         log_level=log_level,
     )
     # Faust and aiokafka take a second to import: not before the settings are known to be good.
-    from funnel_stream import configuration
+    from funnel_stream.config.load import load
     from funnel_stream.exposition import server
     from funnel_stream.reporting import Reporter
     from funnel_stream.streaming import logs
     from funnel_stream.streaming.worker import run_worker
 
-    funnel = configuration.load(settings.config)
+    funnel = load(settings.config)
     logs.set_up(settings.log_level)
     reporter = Reporter(session_timeout=settings.session_timeout)
     serving = server.start(reporter, funnel, settings.http_host, settings.http_port)

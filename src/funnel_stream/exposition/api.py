@@ -8,8 +8,8 @@ import msgspec
 
 from funnel_stream.errors import UsageError
 from funnel_stream.exposition.kpi_json import kpi_json
+from funnel_stream.kpis.samples import samples
 from funnel_stream.reporting import Reporter
-from funnel_stream.samples import samples
 
 Answer = tuple[HTTPStatus, bytes]
 """Status and body, in JSON."""

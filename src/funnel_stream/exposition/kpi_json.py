@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from funnel_stream.samples import Sample
+from funnel_stream.kpis.samples import Sample
 
 _encode = msgspec.json.Encoder().encode
 

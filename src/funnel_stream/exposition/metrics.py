@@ -14,11 +14,11 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from funnel_stream import __version__
-from funnel_stream.catalogue import Family, families
 from funnel_stream.exposition.operations import OWN, Own
+from funnel_stream.kpis.catalogue import Family, families
+from funnel_stream.kpis.samples import Series, exported, series
 from funnel_stream.reporting import Histogram, Operations, Reporter
-from funnel_stream.samples import Series, exported, series
-from funnel_stream.windows import Snapshot
+from funnel_stream.windows.tables import Snapshot
 
 
 class Exposition:

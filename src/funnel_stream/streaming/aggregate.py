@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
-from funnel_stream.blocks import FactBlock
 from funnel_stream.definition import Definition
+from funnel_stream.facts.blocks import FactBlock
 from funnel_stream.reporting import Reporter, monotonic
 from funnel_stream.settings import Settings
 from funnel_stream.streaming.batches import Batch, BatchConsumerThread
 from funnel_stream.streaming.memory import give_back
 from funnel_stream.streaming.pane_log import PARTITION, Contribution, PaneReader
 from funnel_stream.streaming.writer import Row, Writer
-from funnel_stream.windows import WindowTables
+from funnel_stream.windows.tables import WindowTables
 
 log = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from typing import Final, NamedTuple
 import msgspec
 from aiokafka.structs import ConsumerRecord
 
-from funnel_stream.deals import FENCE_KEY, STUB_KEY, Deals, Fence
 from funnel_stream.errors import StateError
-from funnel_stream.ledger import DEAL_KEY
+from funnel_stream.facts.deals import FENCE_KEY, STUB_KEY, Deals, Fence
+from funnel_stream.facts.ledger import DEAL_KEY
 from funnel_stream.streaming.writer import BATCH_BYTES, Headers, Row, Writer
 
 EPOCH_HEADER: Final = "epoch"

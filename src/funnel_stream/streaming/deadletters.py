@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from funnel_stream.contract import Rejection
-from funnel_stream.deals import MISROUTED_HEADER, Record
+from funnel_stream.facts.deals import MISROUTED_HEADER, Record
 from funnel_stream.settings import Settings
 from funnel_stream.streaming.recovery import partition_of
 from funnel_stream.streaming.writer import BATCH_BYTES, Row, TooLargeError, Writer

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from funnel_stream.blocks import FactBlock
+from funnel_stream.facts.blocks import FactBlock
 from funnel_stream.streaming.writer import Row, Writer
 
 PARTITION: Final = 0

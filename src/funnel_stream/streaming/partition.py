@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from funnel_stream.blocks import FactBlock
 from funnel_stream.contract import Amendment
-from funnel_stream.deals import Fold
+from funnel_stream.facts.blocks import FactBlock
+from funnel_stream.facts.deals import Fold
 from funnel_stream.reporting import Reporter, monotonic
 from funnel_stream.streaming.batches import Batch
 from funnel_stream.streaming.changelog import ForeignWriteError, row_bytes

@@ -10,9 +10,9 @@ import msgspec
 from aiokafka import TopicPartition
 from aiokafka.partitioner import murmur2
 
-from funnel_stream.deals import Deals
 from funnel_stream.definition import Definition
 from funnel_stream.errors import StateError
+from funnel_stream.facts.deals import Deals
 from funnel_stream.settings import Settings
 from funnel_stream.streaming.changelog import (
     CLAIM_KEY,

@@ -9,9 +9,9 @@ from typing import Final
 
 from faust.types import TP
 
-from funnel_stream.accounting import violations
 from funnel_stream.definition import Definition
 from funnel_stream.errors import FunnelError, StateError
+from funnel_stream.kpis.accounting import violations
 from funnel_stream.reporting import Reporter, monotonic
 from funnel_stream.settings import Settings
 from funnel_stream.streaming.aggregate import Aggregate

@@ -33,7 +33,7 @@ from funnel_stream.contract.event import (
 )
 from funnel_stream.contract.timestamps import micros_of
 from funnel_stream.definition import Definition
-from funnel_stream.journey import Journey
+from funnel_stream.facts.journey import Journey
 
 Said = dict[str, Any]
 """An event as the contract writes it: the fields of its JSON."""

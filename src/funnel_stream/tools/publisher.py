@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaException, Producer
 
-from funnel_stream.compute import Line, as_record
 from funnel_stream.errors import BrokerError
+from funnel_stream.replay.compute import Line, as_record
 
 EVENTS_TOPIC: Final = "funnel.events"
 _CONNECT_SECONDS: Final = 5.0

@@ -32,7 +32,7 @@ FAULTS = (
     ),
     Fault(
         "cleared-after-given",
-        "journey.py",
+        "facts/journey.py",
         "            known.update(given)\n    known.pop",
         "            known = given | known\n    known.pop",
         "An event that clears the owner and names the new one leaves the deal without.",
@@ -48,11 +48,11 @@ FAULTS = (
     ),
     Fault(
         "amended-before-accepted",
-        "deals.py",
+        "facts/deals.py",
         '            result.counts["duplicates"] += 1\n',
         '            result.counts["duplicates"] += 1\n'
         "            result.amended.update(reasons)\n",
         "A repeated record counts as amended again.",
-        ("unit/test_deals.py",),
+        ("unit/facts/test_deals.py",),
     ),
 )

@@ -2,9 +2,9 @@
 
 from tests.mutants.fault import Fault
 
-_FILE, _LEDGER, _JOURNEY = "deals.py", "ledger.py", "journey.py"
-_BLOCKS, _DECODE = "blocks.py", "contract/decode.py"
-_OVER = ("unit/test_expiry.py", "properties/test_expiry.py")
+_FILE, _LEDGER, _JOURNEY = "facts/deals.py", "facts/ledger.py", "facts/journey.py"
+_BLOCKS, _DECODE = "facts/blocks.py", "contract/decode.py"
+_OVER = ("unit/facts/test_expiry.py", "properties/test_expiry.py")
 _LIFE = ("properties/test_life.py", "properties/test_machine.py", "properties/test_order.py")
 
 FAULTS = (
@@ -38,7 +38,7 @@ FAULTS = (
         "            else:\n                self._leave(key, kept, result)\n",
         "",
         "A deal that was to be forgotten is not.",
-        ("unit/test_deals.py", *_LIFE),
+        ("unit/facts/test_deals.py", *_LIFE),
     ),
     Fault(
         "erased-deal-comes-back",
@@ -46,7 +46,7 @@ FAULTS = (
         "return at is not None and event.at <= at and",
         "return at is not None and event.at > at and",
         "A replay brings back a deal that was erased.",
-        ("unit/test_deals.py", *_LIFE),
+        ("unit/facts/test_deals.py", *_LIFE),
     ),
     Fault(
         "erasure-remembered-for-ever",
@@ -62,7 +62,7 @@ FAULTS = (
         "                to.add_spend(self._spend(key, before), -1)\n",
         "                pass\n",
         "Money spent counts although its record has expired.",
-        ("unit/test_spend.py",),
+        ("unit/facts/test_spend.py",),
     ),
     Fault(
         "open-deals-expire",
@@ -70,7 +70,7 @@ FAULTS = (
         "if today <= life.last_at + kept or life.is_open:",
         "if today <= life.last_at + kept:",
         "A deal that has been open for long vanishes from the open deals.",
-        ("unit/test_expiry.py", "oracle/test_now_by_hand.py"),
+        ("unit/facts/test_expiry.py", "oracle/test_now_by_hand.py"),
     ),
     Fault(
         "a-gap-a-moment-early",
@@ -78,7 +78,7 @@ FAULTS = (
         "if history[place].at - history[place - 1].at > gap:",
         "if history[place].at - history[place - 1].at >= gap:",
         "A deal reopened exactly at the end of its keeping starts anew.",
-        ("unit/test_expiry.py", "oracle/test_journeys_by_hand.py"),
+        ("unit/facts/test_expiry.py", "oracle/test_journeys_by_hand.py"),
     ),
     Fault(
         "open-deals-are-split",
@@ -96,7 +96,7 @@ FAULTS = (
         "                continue\n",
         "",
         "A CRM that saves old deals again wins and loses them once more.",
-        ("unit/test_expiry.py", "oracle/test_journeys_by_hand.py"),
+        ("unit/facts/test_expiry.py", "oracle/test_journeys_by_hand.py"),
     ),
     Fault(
         "late-events-of-a-deal-that-left-start-one",
@@ -136,7 +136,7 @@ FAULTS = (
         "            self._due.add(key, at + self._retention_us)\n        if WON",
         "        if WON",
         "An old open deal that was closed at last never leaves.",
-        ("unit/test_expiry.py",),
+        ("unit/facts/test_expiry.py",),
     ),
     Fault(
         "an-erasure-takes-the-future-too",
@@ -144,11 +144,11 @@ FAULTS = (
         "later = [event for event in journey.events(row) if event.at > until]",
         "later: list[Event] = []",
         "An erasure up to a time takes away what occurred after it.",
-        ("unit/test_deals.py", "oracle/test_reading_by_hand.py"),
+        ("unit/facts/test_deals.py", "oracle/test_reading_by_hand.py"),
     ),
     Fault(
         "a-file-drops-what-comes-late",
-        "compute.py",
+        "replay/compute.py",
         '    if computed.counts["expired_dropped"]:\n        deals',
         "    if False:\n        deals",
         "A file that begins with the newest events loses the old ones.",
@@ -160,7 +160,7 @@ FAULTS = (
         "if until is not None and event.at > until:",
         "if until is not None and event.at >= until:",
         "What happens at the instant itself is not seen.",
-        ("unit/test_kpis.py", "oracle/test_windows_by_hand.py"),
+        ("unit/kpis/test_catalogue.py", "oracle/test_windows_by_hand.py"),
     ),
     Fault(
         "as-of-ignored",
@@ -168,7 +168,7 @@ FAULTS = (
         "if until is not None and event.at > until:",
         "if False:",
         "A figure of the past knows what came later.",
-        ("unit/test_kpis.py", "oracle/test_windows_by_hand.py"),
+        ("unit/kpis/test_catalogue.py", "oracle/test_windows_by_hand.py"),
     ),
     Fault(
         "watermark-is-the-last-event",
@@ -176,7 +176,7 @@ FAULTS = (
         "        if at > self.watermark:\n",
         "        if at != self.watermark:\n",
         "One late event moves the time of all figures back.",
-        ("unit/test_deals.py",),
+        ("unit/facts/test_deals.py",),
     ),
     Fault(
         "tick-forgets-the-state-before",
@@ -210,7 +210,7 @@ FAULTS = (
         "int(np.abs(self.weight).max()) > 127",
         "int(np.abs(self.weight).max()) > 255",
         "128 of anything become −128 between two workers.",
-        ("unit/test_faults.py", "properties/test_order.py"),
+        ("unit/kpis/test_faults.py", "properties/test_order.py"),
     ),
     Fault(
         "aliases-of-the-default-pipeline",
@@ -258,7 +258,7 @@ FAULTS = (
     ),
     Fault(
         "n/a-is-a-value-of-the-deal",
-        "facts.py",
+        "facts/rules.py",
         "self.keep_first, self._unsaid)",
         "self.keep_first)",
         "What counts as not given takes the place of what was.",

@@ -2,7 +2,7 @@
 
 from tests.mutants.fault import Fault
 
-_FILE = "facts.py"
+_FILE = "facts/rules.py"
 
 FAULTS = (
     Fault(

@@ -2,15 +2,20 @@
 
 from tests.mutants.fault import Fault
 
-_CELLS, _SHAPES, _CATALOGUE, _SAMPLES = "cells.py", "shapes.py", "catalogue.py", "samples.py"
-_NOW = ("unit/test_kpis.py", "oracle/test_now_by_hand.py")
+_CELLS, _SHAPES, _CATALOGUE, _SAMPLES = (
+    "facts/measures.py",
+    "kpis/forms.py",
+    "kpis/catalogue.py",
+    "kpis/samples.py",
+)
+_NOW = ("unit/kpis/test_catalogue.py", "oracle/test_now_by_hand.py")
 _TIMES = ("properties/test_quantiles.py", "oracle/test_windows_by_hand.py")
-_MONEY = ("unit/test_kpis.py", "oracle/test_money_by_hand.py")
+_MONEY = ("unit/kpis/test_catalogue.py", "oracle/test_money_by_hand.py")
 
 FAULTS = (
     Fault(
         "quantile-beyond-the-largest",
-        "shapes.py",
+        "kpis/forms.py",
         "at = value * LOWEST",
         "at = value",
         "Nine of ten deals take longer than any of them did.",
@@ -272,7 +277,7 @@ FAULTS = (
     ),
     Fault(
         "a-cohort-ends-in-another-order",
-        "accounting.py",
+        "kpis/accounting.py",
         "dict(zip(FATES, progress",
         "dict(zip(FATES[::-1], progress",
         "Leads that are still on their way are shown as lost.",
@@ -460,7 +465,7 @@ FAULTS = (
     ),
     Fault(
         "end-of-the-file-by-its-last-line",
-        "compute.py",
+        "replay/compute.py",
         "tables.advance(deals.watermark if as_of is None else as_of)",
         "tables.advance((deals.watermark if as_of is None else as_of) + 60_000_000)",
         "Figures of a file are those of a minute later.",

@@ -2,7 +2,7 @@
 
 from tests.mutants.fault import Fault
 
-_FILE = "journey.py"
+_FILE = "facts/journey.py"
 
 FAULTS = (
     Fault(

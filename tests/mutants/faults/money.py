@@ -2,8 +2,12 @@
 
 from tests.mutants.fault import Fault
 
-_RATES, _FACTS, _SPEND = "rates.py", "facts.py", "spend.py"
-_KPIS = ("unit/test_kpis.py", "oracle/test_stages_by_hand.py", "oracle/test_money_by_hand.py")
+_RATES, _FACTS, _SPEND = "facts/rates.py", "facts/rules.py", "facts/spend.py"
+_KPIS = (
+    "unit/kpis/test_catalogue.py",
+    "oracle/test_stages_by_hand.py",
+    "oracle/test_money_by_hand.py",
+)
 
 FAULTS = (
     Fault(

@@ -2,7 +2,7 @@
 
 from tests.mutants.fault import Fault
 
-_FILE = "values.py"
+_FILE = "definition/values.py"
 
 FAULTS = (
     Fault(
@@ -42,7 +42,7 @@ FAULTS = (
     ),
     Fault(
         "spend-keeps-its-spelling",
-        "ledger.py",
+        "facts/ledger.py",
         'Spend.of(self._rules.spellings["channel"][channel.decode()], event)',
         "Spend.of(channel.decode(), event)",
         "Money on an alias of a channel never meets the channel's leads.",
@@ -50,7 +50,7 @@ FAULTS = (
     ),
     Fault(
         "first-touch-by-arrival",
-        "journey.py",
+        "facts/journey.py",
         "    for event in _as_given(history):\n"
         "        if given := event.attributes:\n"
         "            for name in names &",
@@ -62,7 +62,7 @@ FAULTS = (
     ),
     Fault(
         "first-touch-is-overwritten",
-        "journey.py",
+        "facts/journey.py",
         "known.setdefault(name, given[name])",
         "known[name] = given[name]",
         "The channel that brought a deal loses it to the one that was named last.",
@@ -70,10 +70,10 @@ FAULTS = (
     ),
     Fault(
         "first-touch-outlives-a-clearing",
-        "journey.py",
+        "facts/journey.py",
         'given.get("cleared", ())):\n                known.pop(name, None)\n',
         'given.get("cleared", ())):\n                pass\n',
         "A first channel that was taken back counts on.",
-        ("unit/test_journey.py",),
+        ("unit/facts/test_journey.py",),
     ),
 )

@@ -2,8 +2,12 @@
 
 from tests.mutants.fault import Fault
 
-_WINDOWS, _PANES, _TOTALS = "windows.py", "panes.py", "totals.py"
-_BREAKDOWNS, _DEFINITION, _PAST = "breakdowns.py", "definition.py", "past.py"
+_WINDOWS, _PANES, _TOTALS = "windows/tables.py", "windows/panes.py", "windows/totals.py"
+_BREAKDOWNS, _DEFINITION, _PAST = (
+    "windows/breakdowns.py",
+    "definition/funnel.py",
+    "windows/trends.py",
+)
 _PARTICULARS, _TRENDS = "exposition/page/particulars.py", "exposition/page/trends.py"
 
 FAULTS = (
@@ -335,7 +339,7 @@ FAULTS = (
     ),
     Fault(
         "2h-on-hour-panes",
-        _DEFINITION,
+        "definition/time.py",
         "            if length <= kept * pane:\n",
         "            if length < kept * pane:\n",
         "The last two hours begin at a full hour.",

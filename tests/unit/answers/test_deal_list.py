@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from funnel_stream.answers.deal_list import Entry, Finder, Place, Walk
 from funnel_stream.answers.question import question
-from funnel_stream.compute import as_record
-from funnel_stream.deals import Deals
 from funnel_stream.definition import Definition
 from funnel_stream.errors import UsageError
-from funnel_stream.samples import Sample, samples
+from funnel_stream.facts.deals import Deals
+from funnel_stream.kpis.samples import Sample, samples
+from funnel_stream.replay.compute import as_record
 from tests.funnels import at, computed, event, funnels, instants, lines, micros, stage
 from tests.unit.answers.test_explanation import DEFINITION, NOW_MS, SPELLED, additive, folded
 

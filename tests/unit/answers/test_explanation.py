@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from funnel_stream.answers.contributions import contributions
 from funnel_stream.answers.explanation import Counted, Explanation, as_json, explain, from_json
-from funnel_stream.catalogue import KPIS
-from funnel_stream.compute import as_record
 from funnel_stream.contract.timestamps import micros_of
-from funnel_stream.deals import Deals
 from funnel_stream.definition import Definition
-from funnel_stream.facts import NONE, FactRules
-from funnel_stream.samples import Sample, samples
-from funnel_stream.values import Values
+from funnel_stream.definition.values import Values
+from funnel_stream.facts.deals import Deals
+from funnel_stream.facts.rules import NONE, FactRules
+from funnel_stream.kpis.catalogue import KPIS
+from funnel_stream.kpis.contributions import contributions
+from funnel_stream.kpis.samples import Sample, samples
+from funnel_stream.replay.compute import as_record
 from tests.funnels import NOW, at, computed, event, funnels, instants, lines, micros, stage
 
 NOW_MS = int(NOW.timestamp() * 1000)

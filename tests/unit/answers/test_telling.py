@@ -8,7 +8,7 @@ from funnel_stream.answers import telling
 from funnel_stream.answers.question import question
 from funnel_stream.answers.telling import text
 from funnel_stream.definition import Definition
-from funnel_stream.values import Values
+from funnel_stream.definition.values import Values
 from tests.funnels import at, event, stage
 from tests.unit.answers.test_explanation import explained
 

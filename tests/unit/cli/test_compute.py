@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from funnel_stream.samples import samples
+from funnel_stream.kpis.samples import samples
 from tests.funnels import at, computed, micros, stage
 from tests.unit.cli.test_main import run
 

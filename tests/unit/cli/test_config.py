@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from funnel_stream.cli.series_estimate import MANY, estimate
-from funnel_stream.compute import compute
-from funnel_stream.configuration import load
+from funnel_stream.config.load import load
 from funnel_stream.contract.event import STAGES
 from funnel_stream.definition import Definition
-from funnel_stream.samples import exported, series
+from funnel_stream.kpis.samples import exported, series
+from funnel_stream.replay.compute import compute
 from tests.unit.cli.test_main import run
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "funnel.yaml"

@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 
 from funnel_stream import human
-from funnel_stream.catalogue import BY_ID, KPIS
 from funnel_stream.cli.kpi_table import kpi_tables
-from funnel_stream.compute import Computed
 from funnel_stream.definition import Definition
-from funnel_stream.samples import Sample, samples
+from funnel_stream.kpis.catalogue import BY_ID, KPIS
+from funnel_stream.kpis.samples import Sample, samples
+from funnel_stream.replay.compute import Computed
 from tests.funnels import at, computed, micros, stage
 
 DEFINITION = Definition(dimensions=("channel",), windows=("24h", "7d", "30d"))

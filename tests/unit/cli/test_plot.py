@@ -14,7 +14,7 @@ from funnel_stream.cli import plot
 from funnel_stream.cli.plot import colours_of, spread
 from funnel_stream.cli.plot_data import Curves, Funnel, Line, Recorder, chosen, funnels
 from funnel_stream.definition import Definition
-from funnel_stream.history import History
+from funnel_stream.replay.history import History
 from tests.funnels import NOW, at, computed, lines, micros, stage
 from tests.unit.cli.test_main import run
 

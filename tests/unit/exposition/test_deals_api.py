@@ -10,10 +10,10 @@ import pytest
 
 from funnel_stream.answers.deal_list import Walk
 from funnel_stream.answers.explanation import as_json, explain
-from funnel_stream.deals import Deals
 from funnel_stream.definition import Definition
 from funnel_stream.exposition import deals_api
 from funnel_stream.exposition.deals_api import DealsApi, NotYetError
+from funnel_stream.facts.deals import Deals
 from funnel_stream.reporting import Reporter, monotonic
 from tests.funnels import at, computed, micros, stage
 from tests.unit.answers.test_explanation import folded

@@ -12,10 +12,10 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from yarl import URL
 
-from funnel_stream.deals import Deals
 from funnel_stream.definition import Definition
 from funnel_stream.exposition import forward
 from funnel_stream.exposition.forward import Forwarder, PeerUnreachableError
+from funnel_stream.facts.deals import Deals
 from funnel_stream.reporting import Peers, Reporter, monotonic
 from tests.unit.exposition.workers import idle, reporting, starting
 

@@ -9,13 +9,13 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from funnel_stream import __version__
-from funnel_stream.catalogue import KPIS, Family
 from funnel_stream.contract.event import DIMENSIONS
 from funnel_stream.definition import Definition, Export
 from funnel_stream.exposition.metrics import Exposition, kpi_lines, kpi_text
 from funnel_stream.exposition.operations import OWN
-from funnel_stream.samples import Series, samples
-from funnel_stream.shapes import Own, label_text
+from funnel_stream.kpis.catalogue import KPIS, Family
+from funnel_stream.kpis.forms import Own, label_text
+from funnel_stream.kpis.samples import Series, samples
 from tests.unit.exposition.workers import busy, idle, reporting
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"

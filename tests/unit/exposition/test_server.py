@@ -16,9 +16,9 @@ import pytest
 from funnel_stream.definition import Definition
 from funnel_stream.errors import FunnelError
 from funnel_stream.exposition import server
+from funnel_stream.kpis.samples import samples
 from funnel_stream.reporting import STALL_SECONDS, Reporter
-from funnel_stream.samples import samples
-from funnel_stream.windows import Snapshot
+from funnel_stream.windows.tables import Snapshot
 from tests.unit.exposition.workers import busy, idle, reporting, starting
 
 

@@ -4,10 +4,10 @@ import msgspec
 import pytest
 
 from funnel_stream.contract.event import Event
-from funnel_stream.deals import FENCE_KEY, Deals, Fence
 from funnel_stream.definition import Definition
 from funnel_stream.errors import StateError
-from funnel_stream.journey import new_row
+from funnel_stream.facts.deals import FENCE_KEY, Deals, Fence
+from funnel_stream.facts.journey import new_row
 from funnel_stream.streaming.changelog import (
     CLAIM_KEY,
     Changelog,

@@ -3,10 +3,10 @@
 import msgspec
 import pytest
 
-from funnel_stream.blocks import FactBlock, FactBlockBuilder
 from funnel_stream.definition import Definition
-from funnel_stream.facts import MINUTE_BITS
-from funnel_stream.spend import Spend
+from funnel_stream.facts.blocks import FactBlock, FactBlockBuilder
+from funnel_stream.facts.rules import MINUTE_BITS
+from funnel_stream.facts.spend import Spend
 from funnel_stream.streaming.aggregate import _Tables
 from funnel_stream.streaming.pane_log import Contribution, Mark, PaneReader, PaneWriter
 from tests.unit.streaming.rows import MemoryLog

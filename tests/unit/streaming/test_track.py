@@ -12,9 +12,9 @@ from aiokafka import TopicPartition
 from aiokafka.structs import ConsumerRecord
 from faust.types import TP
 
-from funnel_stream.compute import Line
-from funnel_stream.deals import FENCE_KEY, Deals
 from funnel_stream.definition import Definition
+from funnel_stream.facts.deals import FENCE_KEY, Deals
+from funnel_stream.replay.compute import Line
 from funnel_stream.reporting import Reporter
 from funnel_stream.settings import Settings
 from funnel_stream.streaming import recovery as recovery_module

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from funnel_stream.catalogue import BY_ID, Kpi
 from funnel_stream.contract.event import LEAD, STAGES, WON
 from funnel_stream.exposition.page.figures import (
     Figure,
@@ -20,8 +19,9 @@ from funnel_stream.exposition.page.figures import (
 from funnel_stream.exposition.page.funnel import ByKpi
 from funnel_stream.exposition.page.links import DealLinks
 from funnel_stream.exposition.page.view import View, basis_in_words, basis_of
-from funnel_stream.samples import Places
-from funnel_stream.shapes import OTHER, Place
+from funnel_stream.kpis.catalogue import BY_ID, Kpi
+from funnel_stream.kpis.forms import OTHER, Place
+from funnel_stream.kpis.samples import Places
 
 MOST_COLUMNS: Final = 8
 _WHOLE_WAY: Final = {"from_stage": STAGES[LEAD], "to_stage": STAGES[WON]}

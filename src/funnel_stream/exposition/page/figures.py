@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from funnel_stream import human
-from funnel_stream.catalogue import Kpi
 from funnel_stream.contract.event import STAGES, WON
-from funnel_stream.definition import Window
+from funnel_stream.definition.time import Window
 from funnel_stream.exposition.page import particulars
 from funnel_stream.exposition.page.view import COHORT, PERIOD, View
-from funnel_stream.intervals import wilson
-from funnel_stream.samples import Places
-from funnel_stream.shapes import OTHER, OpenCounts, Place
+from funnel_stream.kpis.catalogue import Kpi
+from funnel_stream.kpis.forms import OTHER, OpenCounts, Place
+from funnel_stream.kpis.intervals import wilson
+from funnel_stream.kpis.samples import Places
 
 LABELS_APART: Final = ("basis", "horizon", "currency")
 """Labels that the view chooses, for all figures alike."""

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from funnel_stream import human
-from funnel_stream.catalogue import BY_ID
 from funnel_stream.contract.event import LEAD, LOST, STAGES, WON
-from funnel_stream.definition import OPEN_STAGES, Pipeline
+from funnel_stream.definition import Pipeline
+from funnel_stream.definition.fields import OPEN_STAGES
 from funnel_stream.exposition.page import drawing
 from funnel_stream.exposition.page.figures import Figure, value_in_words
 from funnel_stream.exposition.page.links import DealLinks
 from funnel_stream.exposition.page.view import COHORT, PERIOD, View
-from funnel_stream.shapes import OTHER
+from funnel_stream.kpis.catalogue import BY_ID
+from funnel_stream.kpis.forms import OTHER
 
 _REASONS: Final = 2
 _PIPELINE_STAGES: Final = STAGES[:LOST]

@@ -5,10 +5,10 @@ from typing import Final
 from urllib.parse import urlencode
 
 from funnel_stream.answers.question import question
-from funnel_stream.catalogue import Kpi
 from funnel_stream.definition import Definition
 from funnel_stream.errors import UsageError
 from funnel_stream.exposition.page.view import View
+from funnel_stream.kpis.catalogue import Kpi
 
 _MOST: Final = 20_000
 

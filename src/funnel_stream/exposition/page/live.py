@@ -15,7 +15,7 @@ from funnel_stream.errors import UsageError
 from funnel_stream.exposition.page.pages import Parts
 from funnel_stream.exposition.sending import Piece
 from funnel_stream.reporting import Reporter
-from funnel_stream.windows import Snapshot
+from funnel_stream.windows.tables import Snapshot
 
 _LOOK_SECONDS: Final = 0.1
 """So often a stream looks for news."""

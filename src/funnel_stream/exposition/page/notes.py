@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from funnel_stream import human
-from funnel_stream.catalogue import Kpi
-from funnel_stream.cells import MATURED
-from funnel_stream.definition import DAY, Definition, minutes_of
+from funnel_stream.definition import Definition
+from funnel_stream.definition.time import DAY, minutes_of
 from funnel_stream.exposition.page.figures import Figure, other_currencies
 from funnel_stream.exposition.page.funnel import ByKpi
 from funnel_stream.exposition.page.particulars import is_of_won_value
 from funnel_stream.exposition.page.view import COHORT, View
+from funnel_stream.facts.measures import MATURED
+from funnel_stream.kpis.catalogue import Kpi
 
 
 @dataclass(frozen=True)

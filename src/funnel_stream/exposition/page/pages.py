@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from funnel_stream.accounting import ends_of_leads
-from funnel_stream.catalogue import BY_ID, KPIS, Kpi
 from funnel_stream.contract.timestamps import moment
-from funnel_stream.definition import DAY, HOUR, Definition
+from funnel_stream.definition import Definition
+from funnel_stream.definition.time import DAY, HOUR
 from funnel_stream.exposition.page import breakdown as breakdowns
 from funnel_stream.exposition.page.figures import Figure, figures, time_to_win
 from funnel_stream.exposition.page.funnel import ByKpi, funnel
@@ -22,11 +21,13 @@ from funnel_stream.exposition.page.site import part, render
 from funnel_stream.exposition.page.tiles import Reading, tile
 from funnel_stream.exposition.page.trends import ShownTrend, Trends
 from funnel_stream.exposition.page.view import Choices, View, basis_in_words, choices, view
-from funnel_stream.kpi_reference import STAGE_TITLES
+from funnel_stream.kpis.accounting import ends_of_leads
+from funnel_stream.kpis.catalogue import BY_ID, KPIS, Kpi
+from funnel_stream.kpis.forms import MoneyMeans, label_text
+from funnel_stream.kpis.reference import STAGE_TITLES
+from funnel_stream.kpis.samples import Places, place_labels
 from funnel_stream.reporting import Reporter
-from funnel_stream.samples import Places, place_labels
-from funnel_stream.shapes import MoneyMeans, label_text
-from funnel_stream.windows import Snapshot
+from funnel_stream.windows.tables import Snapshot
 
 Parts = dict[str, str]
 """HTML by the id of its element: what is replaced on a live page when it changes."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from funnel_stream import human
 from funnel_stream.contract.timestamps import moment
 from funnel_stream.reporting import Operations, Reporter
-from funnel_stream.windows import Snapshot
+from funnel_stream.windows.tables import Snapshot
 
 
 @dataclass(frozen=True)

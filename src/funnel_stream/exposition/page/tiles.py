@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from funnel_stream import human
-from funnel_stream.catalogue import Kpi
 from funnel_stream.definition import Target
 from funnel_stream.exposition.page.figures import (
     Figure,
@@ -21,8 +20,9 @@ from funnel_stream.exposition.page.links import DealLinks
 from funnel_stream.exposition.page.particulars import CONVERSIONS
 from funnel_stream.exposition.page.trends import NO_COURSE, Course, ShownTrend
 from funnel_stream.exposition.page.view import COHORT, View
-from funnel_stream.samples import attained
-from funnel_stream.shapes import LimitedCounts
+from funnel_stream.kpis.catalogue import Kpi
+from funnel_stream.kpis.forms import LimitedCounts
+from funnel_stream.kpis.samples import attained
 
 _FIRST: Final = 5
 """So many series of a KPI are shown at once; the others when asked for."""

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from funnel_stream.catalogue import KPIS, Kpi
-from funnel_stream.definition import Window, minutes_of
+from funnel_stream.definition.time import Window, minutes_of
 from funnel_stream.exposition.page import drawing
 from funnel_stream.exposition.page.figures import Figure, figures, time_to_win, written
 from funnel_stream.exposition.page.particulars import begins_at_once, counted_by, is_sample
-from funnel_stream.past import Trend
-from funnel_stream.samples import Places
-from funnel_stream.windows import Cells, Snapshot
+from funnel_stream.kpis.catalogue import KPIS, Kpi
+from funnel_stream.kpis.samples import Places
+from funnel_stream.windows.tables import Cells, Snapshot
+from funnel_stream.windows.trends import Trend
 
 _REST: Final = 40
 """After reckoning for a second there is a rest of so many, shared by all trends."""

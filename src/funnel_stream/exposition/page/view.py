@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
-from funnel_stream.answers.contributions import BASES
-from funnel_stream.cells import MATURED
 from funnel_stream.contract.money import DECIMALS
-from funnel_stream.definition import DAY, Definition, Window, minutes_of
+from funnel_stream.definition import Definition
+from funnel_stream.definition.time import DAY, Window, minutes_of
 from funnel_stream.errors import UsageError
+from funnel_stream.facts.measures import MATURED
+from funnel_stream.kpis.contributions import BASES
 
 PERIOD: Final = BASES[0]
 COHORT: Final = BASES[1]

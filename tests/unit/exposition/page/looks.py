@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from funnel_stream.catalogue import BY_ID
 from funnel_stream.definition import Definition
 from funnel_stream.exposition.page.figures import Figure
 from funnel_stream.exposition.page.links import DealLinks
 from funnel_stream.exposition.page.pages import Look, Pages
 from funnel_stream.exposition.page.tiles import Reading, Tile, tile
+from funnel_stream.kpis.catalogue import BY_ID
 from funnel_stream.reporting import Reporter
-from funnel_stream.windows import Snapshot
+from funnel_stream.windows.tables import Snapshot
 from tests.funnels import at, computed, micros, stage
 
 Events = list[dict[str, Any]]

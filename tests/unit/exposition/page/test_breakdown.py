@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from funnel_stream.catalogue import BY_ID
 from funnel_stream.exposition.page.breakdown import Breakdown, all_of, breakdown, one_each
 from funnel_stream.exposition.page.links import DealLinks
-from funnel_stream.samples import samples
+from funnel_stream.kpis.catalogue import BY_ID
+from funnel_stream.kpis.samples import samples
 from tests.funnels import at, event, stage
 from tests.unit.exposition.page.looks import (
     Events,

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from funnel_stream.catalogue import BY_ID
 from funnel_stream.exposition.page.figures import (
     Figure,
     chosen,
@@ -14,6 +13,7 @@ from funnel_stream.exposition.page.figures import (
     value_in_words,
     written,
 )
+from funnel_stream.kpis.catalogue import BY_ID
 from tests.funnels import at, event, stage
 from tests.unit.exposition.page.looks import Look, defined, funnel_of_six, look
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from funnel_stream.accounting import ends_of_leads
 from funnel_stream.exposition.page.funnel import Flow, Funnel, Stage, funnel
 from funnel_stream.exposition.page.links import DealLinks
-from funnel_stream.samples import samples
+from funnel_stream.kpis.accounting import ends_of_leads
+from funnel_stream.kpis.samples import samples
 from tests.funnels import at, stage
 from tests.unit.exposition.page.looks import Events, Look, defined, funnel_of_six, look, query_of
 

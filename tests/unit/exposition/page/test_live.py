@@ -17,7 +17,7 @@ from funnel_stream.errors import UsageError
 from funnel_stream.exposition.page import live
 from funnel_stream.exposition.page.live import Live
 from funnel_stream.reporting import Reporter
-from funnel_stream.windows import Snapshot
+from funnel_stream.windows.tables import Snapshot
 from tests.funnels import computed
 from tests.unit.exposition.workers import AS_OF, EVENTS, idle, reporting, starting
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from funnel_stream.catalogue import BY_ID, KPIS
 from funnel_stream.definition import Definition
 from funnel_stream.exposition.page.notes import Note, notes
+from funnel_stream.kpis.catalogue import BY_ID, KPIS
 from tests.funnels import at, stage
 from tests.unit.exposition.page.looks import Events, Look, defined, look
 

@@ -15,15 +15,15 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from funnel_stream.catalogue import BY_ID, KPIS, Kpi
-from funnel_stream.cells import cell_id
 from funnel_stream.definition import Definition
 from funnel_stream.exposition import page as page_room
 from funnel_stream.exposition import server
 from funnel_stream.exposition.page import pages, trends
 from funnel_stream.exposition.page.site import STATIC
+from funnel_stream.facts.measures import cell_id
+from funnel_stream.kpis.catalogue import BY_ID, KPIS, Kpi
+from funnel_stream.kpis.forms import Counts
 from funnel_stream.reporting import Peers, Reporter, monotonic
-from funnel_stream.shapes import Counts
 from tests.funnels import at, computed, stage
 from tests.unit.answers.test_explanation import folded
 from tests.unit.exposition.markup import Element, assert_sound, parsed

@@ -2,10 +2,10 @@
 
 import pytest
 
-from funnel_stream.catalogue import BY_ID, KPIS
 from funnel_stream.definition import Definition
 from funnel_stream.exposition.page.links import DealLinks
 from funnel_stream.exposition.page.trends import Change
+from funnel_stream.kpis.catalogue import BY_ID, KPIS
 from tests.funnels import at, event, stage
 from tests.unit.exposition.page.looks import (
     Events,

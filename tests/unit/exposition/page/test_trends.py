@@ -7,12 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from funnel_stream.catalogue import KPIS
-from funnel_stream.definition import Window
+from funnel_stream.definition.time import Window
 from funnel_stream.exposition.page import trends
 from funnel_stream.exposition.page.trends import ShownTrend, Trends
-from funnel_stream.samples import Places
-from funnel_stream.windows import Snapshot
+from funnel_stream.kpis.catalogue import KPIS
+from funnel_stream.kpis.samples import Places
+from funnel_stream.windows.tables import Snapshot
 from tests.funnels import at, computed, micros, stage
 from tests.unit.exposition.page.looks import NOW, Look, defined, funnel_of_six, look
 

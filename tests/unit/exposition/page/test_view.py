@@ -4,7 +4,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from funnel_stream.definition import Definition, Window
+from funnel_stream.definition import Definition
+from funnel_stream.definition.time import Window
 from funnel_stream.errors import UsageError
 from funnel_stream.exposition.page.view import Choices, View, choices, view
 from tests.funnels import at, event, stage

@@ -1,0 +1,71 @@
+"""The accounting invariant: every deal that reached a stage has exactly one fate, and a deal that
+is stuck is open."""
+
+from collections.abc import Mapping
+
+from funnel_stream.contract.event import LEAD, LOST, STAGES
+from funnel_stream.definition.fields import OPEN_STAGES
+from funnel_stream.facts.measures import cell_id
+from funnel_stream.facts.rules import FATES, progress
+from funnel_stream.windows.tables import NOW, Cells, Snapshot
+
+_STAGES = STAGES[:LOST]
+_REACHED = [cell_id("reached", stage) for stage in _STAGES]
+_FATES = [
+    [
+        *[cell for later in _STAGES[place + 1 :] for cell in progress(stage, later)],
+        *[cell_id("fate", stage, fate) for fate in FATES],
+    ]
+    for place, stage in enumerate(_STAGES)
+]
+
+
+_ENDS_OF_LEADS = {
+    STAGES[LEAD]: {fate: cell_id("fate", STAGES[LEAD], fate) for fate in FATES},
+    **{
+        stage: dict(zip(FATES, progress(STAGES[LEAD], stage), strict=True))
+        for stage in _STAGES[LEAD + 1 :]
+    },
+}
+
+
+def ends_of_leads(cells: Cells) -> Mapping[str, Mapping[str, int]]:
+    """Of the leads of a window: how many got as far as each stage and no further, by fate."""
+    return {
+        stage: {fate: cells.get(cell, 0) for fate, cell in fates.items()}
+        for stage, fates in _ENDS_OF_LEADS.items()
+    }
+
+
+_OPEN_AND_STUCK = [
+    (stage, cell_id("open", stage), cell_id("stuck", stage)) for stage in OPEN_STAGES
+]
+
+
+def violations(snapshot: Snapshot) -> list[str]:
+    """Where deals reached ≠ moved on + lost + moved back + still there, or a count is negative.
+
+    Each as a sentence; an empty list is what there should always be.
+    """
+    found = _violations_of_now(snapshot)
+    for window in snapshot.definition.windows:
+        for row, cells in snapshot.totals.get(window, {}).items():
+            for stage, reached, fates in zip(_STAGES, _REACHED, _FATES, strict=True):
+                parts = [cells.get(fate, 0) for fate in fates]
+                total = cells.get(reached, 0)
+                if sum(parts) != total or min(parts) < 0:
+                    found.append(
+                        f"{total} deals reached {stage} in {window} of {tuple(row)}, "
+                        f"their fates are {sum(parts)}: {parts}"
+                    )
+    return found
+
+
+def _violations_of_now(snapshot: Snapshot) -> list[str]:
+    return [
+        f"{cells.get(open_id, 0)} deals are open in {stage} of {tuple(row)}, "
+        f"{cells.get(stuck_id, 0)} of them stuck"
+        for row, cells in snapshot.totals.get(NOW, {}).items()
+        for stage, open_id, stuck_id in _OPEN_AND_STUCK
+        if not 0 <= cells.get(stuck_id, 0) <= cells.get(open_id, 0)
+    ]

@@ -1,0 +1,401 @@
+"""The reference of all KPIs, written from the catalogue.
+
+``python -m funnel_stream.kpis.reference [--check] [FILE]`` writes it (default ``docs/kpis.md``), or
+checks that it is in step.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from funnel_stream.contract.event import STAGES
+from funnel_stream.definition import BREAKDOWN_KPIS, Definition
+from funnel_stream.definition.fields import OPEN_STAGES
+from funnel_stream.definition.time import Window
+from funnel_stream.kpis.catalogue import ATTAINMENT, BY_ID, KPIS, TARGET, Kpi
+from funnel_stream.kpis.forms import (
+    QUANTILES,
+    AmountsPerDay,
+    CostPer,
+    LimitedCounts,
+    OpenCounts,
+    Place,
+    Velocity,
+)
+
+STAGE_TITLES: Final = {
+    1: "Stage 1: lead",
+    2: "Stage 2: qualification",
+    3: "Stage 3: potential",
+    4: "Stage 4: offers",
+    5: "Stage 5: negotiation",
+    6: "Stage 6: contract",
+    0: "Beyond the stages",
+}
+"""Chapters of the catalogue in their order, by ``Kpi.stage``."""
+
+_EXAMPLE: Final = {
+    "from_stage": "lead",
+    "to_stage": "won",
+    "basis": "cohort",
+    "activity": "meeting",
+    "currency": "EUR",
+    "stage": "offer",
+    "qualified": "true",
+    "offered": "true",
+}
+_EXAMPLE_OF: Final = {
+    "transitions": {"from_stage": "negotiation", "to_stage": "offer"},
+    "activities": {"outcome": "held"},
+    "time_to_close_seconds": {"outcome": "won"},
+    "deals_closed": {"outcome": "won"},
+    "deal_value": {"outcome": "won"},
+}
+"""Values that the example queries ask for; other labels are left open in them."""
+
+_ANY: Final = {
+    "currency": "a currency of the events, or the base currency",
+    "problem": "the top N, `__other__`",
+    "outcome": "the top N, `__other__`",
+    "reason": "the top N, `__other__`, `__none__` where no reason was given",
+    "horizon": "with `matured` only: the configured ones, like `7d`",
+}
+"""What labels hold whose values are not known beforehand."""
+
+_UNITS: Final = {
+    "ratio": "ratio, 0–1",
+    "money": "money in major units of `currency`",
+    "money a day": "money a day, in major units of `currency`",
+}
+_PER: Final = "; `period` is a number per deal of the other stage and may be above 1"
+_UNCLAMPED: Final = {
+    "conversion_ratio": _PER,
+    "lead_quality_ratio": _PER,
+    "sales_conversion_ratio": _PER,
+    "discount_ratio": "; negative where the contract is worth more than the offer",
+    "value_retention_ratio": "; above 1 where the contract is worth more than the offer",
+    "margin_ratio": "; negative where the cost is above the value",
+}
+_SUFFIXES: Final = (
+    ("_numerator", "_denominator", "what a ratio is made of: divide sums of these, never average"),
+    ("_sum", "_count", "what a mean is made of, and how many samples there are"),
+    ("_quantile", "", 'p50 and p90 as `quantile="0.5"` and `quantile="0.9"`'),
+)
+
+
+def reference() -> str:
+    """The whole document, in Markdown."""
+    chapters = [_preface(), _overview()]
+    for stage, title in STAGE_TITLES.items():
+        chapters.append(f"## {title}\n")
+        chapters += [_entry(kpi) for kpi in KPIS if kpi.stage == stage]
+    chapters.append(_targets())
+    return "\n".join(chapters)
+
+
+# --- queries ------------------------------------------------------------------------------------
+
+
+def queries(kpi: Kpi) -> Iterator[tuple[str, str]]:
+    """Example PromQL of a KPI: what it answers, and the query."""
+    shape = kpi.shape
+    own = {name: _EXAMPLE[name] for name in shape.labels if name in _EXAMPLE}
+    own |= _EXAMPLE_OF.get(kpi.id, {})
+    if "horizon" in shape.labels:
+        matured = {"basis": "matured", "horizon": "7d"}
+        yield "fair to compare and to alert on", _selector(kpi, own=own | matured)
+    yield "of one pipeline", _selector(kpi, own=own)
+    if "_quantile" in shape.suffixes:
+        half = own | {"quantile": "0.5"}
+        yield "half of them took no longer", _selector(kpi, "_quantile", own=half)
+    yield "of all pipelines together", _across(kpi, own)
+    if most := [name for name in shape.labels if name in _ANY and name not in (*own, "horizon")]:
+        biggest = f"topk(5, sum by ({most[0]}) ({_selector(kpi, own=own)}))"
+        yield "the five that matter most", biggest
+    yield "by channel", _selector(kpi, by="channel", own=own)
+
+
+def _selector(
+    kpi: Kpi, suffix: str = "", *, own: dict[str, str], pipeline: str = "default", by: str = ""
+) -> str:
+    """A series of a KPI; without ``pipeline`` of all of them."""
+    labels = {"pipeline": pipeline} if pipeline else {}
+    if not kpi.of_now:
+        labels["window"] = "30d"
+    if by:
+        labels["dimension"] = by
+    text = ",".join(f'{name}="{value}"' for name, value in (labels | own).items())
+    return f"{kpi.metric}{'_breakdown' if by else ''}{suffix}" + (f"{{{text}}}" if text else "")
+
+
+def _across(kpi: Kpi, own: dict[str, str]) -> str:
+    left = [name for name in kpi.shape.labels if name not in own and name != "horizon"]
+    total = f"sum by ({', '.join(left)}) " if left else "sum"
+    parts = [part for part in kpi.shape.suffixes if part not in ("", "_quantile")]
+    sums = [f"{total}({_selector(kpi, part, own=own, pipeline='')})" for part in parts or [""]]
+    return " / ".join(sums)
+
+
+# --- an entry -----------------------------------------------------------------------------------
+
+
+def _entry(kpi: Kpi) -> str:
+    facts = {
+        "Formula": kpi.formula,
+        "Unit": _UNITS.get(kpi.unit, kpi.unit) + _UNCLAMPED.get(kpi.id, ""),
+        "Basis": _basis(kpi),
+        "Labels": _labels(kpi),
+        "Series": _series(kpi),
+        "Breakdowns": _breakdowns(kpi),
+    }
+    lines = [f"### {kpi.title}", "", f"`{kpi.metric}` – {kpi.help}", ""]
+    lines += [f"- **{name}:** {text}" for name, text in facts.items()]
+    lines += ["", "```promql"]
+    for answers, query in queries(kpi):
+        lines += [f"# {answers}", query]
+    return "\n".join([*lines, "```", ""])
+
+
+def _basis(kpi: Kpi) -> str:
+    if kpi.of_now:
+        return "now; it moves with the clock, without an event"
+    if "horizon" in kpi.shape.labels:
+        return "`period`, `cohort`, `matured` (windows of 24 h and more)"
+    if "basis" in kpi.shape.labels:
+        return "`period`, `cohort`"
+    if isinstance(kpi.shape, Velocity):
+        return "period, times the open deals of now"
+    if isinstance(kpi.shape, AmountsPerDay):
+        return "period; it moves with the clock, as the current pane passes"
+    return "period"
+
+
+def _labels(kpi: Kpi) -> str:
+    texts = ["`pipeline`"] + ([] if kpi.of_now else ["`window`"])
+    closed = _closed_values(kpi)
+    for name in kpi.shape.labels:
+        rare = kpi.shape.known if isinstance(kpi.shape, OpenCounts) else {}
+        values = closed.get(name) or rare.get(name, ())
+        said = ", ".join(f"`{value}`" for value in values) if values else _ANY[name]
+        limited = (
+            ", where `stuck_after` has a limit" if isinstance(kpi.shape, LimitedCounts) else ""
+        )
+        texts.append(f"`{name}` ({said}{limited})")
+    return ", ".join(texts)
+
+
+def _closed_values(kpi: Kpi) -> dict[str, tuple[str, ...]]:
+    """Values of the labels that are always there, in order: those of a funnel without a deal."""
+    definition = Definition(stuck_after=dict.fromkeys(OPEN_STAGES, "7d"))
+    window = None if kpi.of_now else Window.named("30d")
+    empty = Place(definition, "default", window, {}, now={}, as_of=0, tops={})
+    found: dict[str, dict[str, None]] = {}
+    for _, own, _ in kpi.shape.figures(empty):
+        for name, value in own.labels.items():
+            if name != "horizon":
+                found.setdefault(name, {})[value] = None
+    return {name: tuple(sorted(values, key=_place)) for name, values in found.items()}
+
+
+def _place(value: str) -> int:
+    """Stages in their order, all else as it comes."""
+    return STAGES.index(value) if value in STAGES else -1
+
+
+def _series(kpi: Kpi) -> str:
+    there = kpi.shape.suffixes
+    names = [f"`{kpi.metric}`"] + [f"`…{suffix}`" for suffix in there if suffix]
+    if "_quantile" in there:
+        names[-1] += f" ({', '.join(f'`{quantile}`' for quantile in QUANTILES)})"
+    return ", ".join(names)
+
+
+def _breakdowns(kpi: Kpi) -> str:
+    shown = kpi.id in BREAKDOWN_KPIS
+    where = "on `/metrics`" if shown else "on `/metrics` if `breakdown_kpis` names it"
+    return f"{_adding_up(kpi)}; {where}"
+
+
+def _adding_up(kpi: Kpi) -> str:
+    """Which breakdowns there are, and what of them adds up."""
+    shape = kpi.shape
+    where = "every dimension"
+    if shape.dimensions:
+        only = ", ".join(f"`{name}`" for name in shape.dimensions)
+        where = f"{only} only, as money is spent on a channel"
+    if isinstance(shape, Velocity):
+        return f"{where}; every part is that value's own, so they do not add up to the total"
+    if isinstance(shape, CostPer):
+        return f"{where}; `…_numerator` adds up to the total, the quotient is taken of sums"
+    if "_numerator" in shape.suffixes:
+        return f"{where}; numerators and denominators add up to the total, ratios do not"
+    if "_count" in shape.suffixes:
+        also = " and quantiles" if "_quantile" in shape.suffixes else ""
+        return f"{where}; sums and counts add up to the total, means{also} do not"
+    return f"{where}; the values add up to the total"
+
+
+# --- the chapters around ------------------------------------------------------------------------
+
+
+def _preface() -> str:
+    definition = Definition()
+    windows = "\n".join(
+        f"| `{window.name}` | {_PANES[window.pane]} | {_covers(window)} |"
+        for window in definition.window_list()
+    )
+    by = _listed(definition.export_dimensions())
+    suffixes = "\n".join(
+        f"| {' '.join(f'`…{name}`' for name in names if name)} | {text} |"
+        for *names, text in _SUFFIXES
+    )
+    return f"""\
+<!-- Generated by `make docs`: edit src/funnel_stream/kpis/catalogue.py instead. -->
+# KPI reference
+
+Every KPI that funnel-stream knows, by the stage of the funnel it belongs to: {len(KPIS)} of them,
+each in total and broken down. What they mean does not depend on how you get them: the worker's
+`/metrics` and `/api/kpis`, `funnel-stream compute` and its history have the same figures.
+
+## How to read the figures
+
+**Pipeline and window.** Every figure has a `pipeline`. Nearly every one has a `window`: it is about
+what happened in the time up to now that has this length. Windows slide by panes (UTC); the current
+pane and the ones before it that make up the length are in.
+
+| window | slides by | covers |
+| --- | --- | --- |
+{windows}
+
+`funnel.yaml` may name others. So that a large funnel stays below 10,000 series, `/metrics` shows
+the totals of the windows up to 31 days, and breakdowns of the longest of them by {by} for some
+KPIs (`export:` in `funnel.yaml` says otherwise); matured conversions are broken down over the
+shortest window that has them, for alerts. `/api/kpis` and `compute` have all.
+
+**Now.** KPIs of the present have no `window`: they say what is so at this instant and move with
+the clock, without an event. These are
+{_listed(tuple(kpi.metric for kpi in KPIS if kpi.of_now))}.
+
+**Basis.** There are three ways to ask how many leads became customers, and they are told apart by
+the label `basis`:
+
+- `period`: customers of the window per lead of the window. What happened lately, whoever it
+  happened to. It is no share and may exceed 1, as the customers need not be the leads.
+- `cohort`: of the leads *of the window*, the share that is a customer by now. Young leads had
+  little time yet, so short windows look worse than they are.
+- `matured`: a lead counts when it is as old as the `horizon`, as converted if it got there within
+  it. Young deals never pull it down: compare and alert on this one.
+
+Where no basis is said, it is the period: what happened in the window. So 5,575 qualified leads
+(`funnel_qualified_leads`) may stand beside 5,487 of the window's leads that are qualified by now
+(the numerator of the cohort): the others became leads before the window.
+
+A ratio whose one count is of the other is a share, and `compute` shows its 95 % interval (Wilson).
+One that divides counts of different deals has none.
+
+**Parts.** Beside every ratio and mean stands what it is made of.
+
+| suffix | what |
+| --- | --- |
+{suffixes}
+
+Quantiles are taken from histograms that can be added up: the answer is the value at rank ⌈q·n⌉,
+off by at most 2 % and never beyond what the sum leaves room for. An exact 0 is exact, and so is the
+only sample. They cannot be combined across pipelines in PromQL.
+
+**Breakdowns.** A total and its breakdown are two families, so that a sum never counts twice:
+`funnel_leads` and `funnel_leads_breakdown{{dimension="channel",value="fair"}}`. Suffixes come last:
+`funnel_win_ratio_breakdown_numerator`. Dimensions are
+{_listed(definition.dimensions)}
+and what `funnel.yaml` combines: `dimension="channel+product"`, `value="fair + gtx"`. Values are as
+known now: a corrected attribute moves the deal's figures, past ones too – unless `funnel.yaml` says
+that the first value holds. White space around and doubled within a value is not part of it, and
+`funnel.yaml` may say which other spellings are one.
+
+Shown are the top N values (default {definition.top_n}) by leads in the longest window, one set for
+all KPIs and windows. The rest is `__other__`, computed from summed parts. A missing value is
+`__none__`, which is always shown. `problem`, `outcome` of desired outcomes and `reason` are limited
+in the same way, each by its own count.
+
+**Zeros and gaps.** Counts whose labels are known beforehand are 0 where nothing happened.
+Breakdowns and labels that anybody can invent (currency, reason, problem) appear when they are not
+0. A ratio or mean of nothing is no series: neither 0 nor NaN.
+
+**Money** is in major units (EUR 12.50 is 12.5), summed exactly. Every currency has its own series,
+unless `funnel.yaml` names a base currency with rates: then each amount is converted at the rate of
+its day.
+
+**In PromQL.** `{_selector(BY_ID["leads"], own={})} offset 1w` is the figure of a week
+ago. Do not use `rate` or `increase`: the figures are gauges whose windows slide already.
+"""
+
+
+_PANES: Final = {1: "a minute", 60: "an hour", 1440: "a day"}
+
+
+def _covers(window: Window) -> str:
+    unit = {1: "minutes", 60: "hours", 1440: "days"}[window.pane]
+    return f"the current {unit.removesuffix('s')} and the {window.panes - 1} {unit} before it"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _overview() -> str:
+    rows = [
+        f"| {STAGE_TITLES[stage]} | [{kpi.title}](#{_anchor(kpi.title)}) | `{kpi.metric}` |"
+        for stage in STAGE_TITLES
+        for kpi in KPIS
+        if kpi.stage == stage
+    ]
+    return "\n".join(
+        ["## All of them", "", "| stage | KPI | metric |", "| --- | --- | --- |", *rows, ""]
+    )
+
+
+def _anchor(title: str) -> str:
+    """As GitHub makes it."""
+    kept = "".join(letter for letter in title.lower() if letter.isalnum() or letter in " -_")
+    return kept.replace(" ", "-")
+
+
+def _targets() -> str:
+    example = 'kpi="win_ratio",pipeline="default",window="30d"'
+    return f"""\
+## Targets
+
+`funnel_{TARGET}{{kpi}}` is where a KPI is to be, as `targets:` in `funnel.yaml` says;
+`funnel_{ATTAINMENT}{{kpi}}` is how much of it is attained: KPI ÷ target, or
+target ÷ KPI where *at most* that is wanted, so that 1 and above is good. Both carry the pipeline,
+the window and the labels that the target is set for; a target of a breakdown is in `…_breakdown`.
+There is no attainment where the KPI has no value or the divisor is 0.
+
+```promql
+funnel_{TARGET}{{{example}}}
+funnel_{ATTAINMENT}{{{example}}} < 1
+```
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m funnel_stream.kpis.reference",
+        description="Write or check the KPI reference.",
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if out of step")
+    parser.add_argument("file", nargs="?", type=Path, default=Path("docs/kpis.md"))
+    given = parser.parse_args(arguments)
+    if given.check:
+        if given.file.is_file() and given.file.read_text(encoding="utf-8") == reference():
+            return 0
+        print(f"{given.file} is out of step: run `make docs`", file=sys.stderr)
+        return 1
+    given.file.write_text(reference(), encoding="utf-8", newline="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

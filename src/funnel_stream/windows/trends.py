@@ -1,0 +1,139 @@
+"""The past: how the totals of a window came about, and what the window before held.
+
+It is read from frozen panes, when somebody asks: nothing is kept up for it while events come.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from funnel_stream.definition.time import Window
+from funnel_stream.facts.spend import SpendBook
+from funnel_stream.windows.breakdowns import Row
+from funnel_stream.windows.panes import NO_FACTS, Chunk, FrozenPanes
+from funnel_stream.windows.totals import Cells, sum_by_row
+
+MOST_BUCKETS: Final = 60
+
+
+class Trend(NamedTuple):
+    """How a window of a pipeline came about.
+
+    ``starts``: of its buckets, oldest first, in minutes since the epoch; each is ``minutes`` long,
+    and the last one has not ended yet. ``buckets``: what each holds. ``whole``: what all panes of
+    the window hold that have ended; ``before``: what the same ones held one window earlier, so that
+    like is compared with like; ``None`` where panes are not kept so long. ``before_from``: the
+    minute with which those begin; ``began``: the one from which on the pipeline is known to have
+    had facts, ``None`` if it has none.
+    """
+
+    starts: tuple[int, ...]
+    minutes: int
+    buckets: tuple[Cells, ...]
+    whole: Cells
+    before: Cells | None
+    before_from: int
+    began: int | None
+
+
+class _Span(NamedTuple):
+    """Panes from ``first`` to ``last``, both included."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Past:
+    """The panes of all sources at one instant (``minute`` since the epoch), by size; any thread may
+    read it.
+
+    ``pipeline_of``: for each combination the id of its pipeline's row; ``ids``: of all rows.
+    """
+
+    minute: int
+    panes: Mapping[int, list[FrozenPanes]]
+    pipeline_of: npt.NDArray[Any]
+    ids: Mapping[Row, int]
+    spends: SpendBook | None
+
+    def trend(self, pipeline: str, window: Window) -> Trend:
+        """The trend of a window; takes longest when it is asked for the first time."""
+        size, number = window.grain
+        last = self.minute // size
+        together = -(-number // MOST_BUCKETS)
+        starts = range(last - number // together * together + 1, last + 1, together)
+        spans = [_Span(start, start + together - 1) for start in starts]
+        whole = _Span(last - number + 1, last - 1)
+        before = _Span(whole.first - number, whole.last - number)
+        oldest = max((panes.oldest for panes in self.panes.get(size, ())), default=0)
+        kept = oldest <= max(0, before.first)
+        if kept:
+            spans.append(before)
+        *buckets, of_whole = self._sums(pipeline, size, [*spans, whole])
+        of_before = buckets.pop() if kept else None
+        return Trend(
+            starts=tuple(start * size for start in starts),
+            minutes=together * size,
+            buckets=tuple(buckets),
+            whole=of_whole,
+            before=of_before,
+            before_from=before.first * size,
+            began=self._began(pipeline, size),
+        )
+
+    def _began(self, pipeline: str, size: int) -> int | None:
+        """The first minute of a pipeline's first pane of a size; of a coarser one, which is kept
+        longer, its end, for where in it the facts lie nobody knows any more."""
+        row = self.ids.get(Row(pipeline), -1)
+        found = []
+        for coarser, of_size in self.panes.items():
+            if coarser < size:
+                continue
+            for panes in of_size:
+                for chunk in panes.by_row(panes.oldest, self.minute // coarser, self.pipeline_of):
+                    of_row = chunk.pane[chunk.combination == row]
+                    if len(of_row):
+                        end = coarser if coarser > size else 0
+                        found.append(int(of_row.min()) * coarser + end)
+        return min(found, default=None)
+
+    def _sums(self, pipeline: str, size: int, spans: list[_Span]) -> list[Cells]:
+        """What a pipeline has in each of some spans of panes."""
+        first, last = min(span.first for span in spans), max(span.last for span in spans)
+        facts = self._facts(pipeline, size, first, last)
+        found: list[Cells] = []
+        for span in spans:
+            cells: dict[int, int] = {}
+            inside = (facts.pane >= span.first) & (facts.pane <= span.last)
+            one_row = np.zeros((int(inside.sum()), 1), dtype=np.uint32)
+            for _, ids, sums in sum_by_row(one_row, facts.cell[inside], facts.weight[inside]):
+                cells = dict(zip(ids, sums, strict=True))
+            self._add_spends(pipeline, size, span, cells)
+            found.append(cells)
+        return found
+
+    def _facts(self, pipeline: str, size: int, first: int, last: int) -> Chunk:
+        row = self.ids.get(Row(pipeline), -1)
+        of_pipeline = [
+            chunk.take(chunk.combination == row)
+            for panes in self.panes.get(size, ())
+            for chunk in panes.by_row(first, last, self.pipeline_of)
+        ]
+        return Chunk.concatenate([NO_FACTS, *of_pipeline])
+
+    def _add_spends(self, pipeline: str, size: int, span: _Span, cells: dict[int, int]) -> None:
+        if self.spends is None:
+            return
+        for (spent_in, _), shares in self.spends.shares_of_all(size, *span).items():
+            if spent_in == pipeline:
+                for cell, share in shares.items():
+                    if total := cells.pop(cell, 0) + share:
+                        cells[cell] = total
+
+
+NO_PAST: Final = Past(0, {}, np.zeros(0, dtype=np.uint32), {}, None)
+"""Of a funnel that no event has reached."""
