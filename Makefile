@@ -6,7 +6,7 @@ AXE_VERSION := 4.14.1
 AXE := build/ui/node_modules/axe-core/axe.min.js
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-ops test-ui screenshots lint format bench bench-scale bench-years bench-pages mutants golden alert-study schemas \
+.PHONY: help install demo test test-ops test-ui screenshots lint format bench bench-scale bench-years bench-pages bench-import mutants golden alert-study schemas \
 	dashboards rules docs clean
 
 help:  ## Show what there is
@@ -63,6 +63,9 @@ bench-years: install  ## Measure cost and memory over three and a half years; bu
 
 bench-pages: install  ## Measure whether fifty open pages slow the stream; build/pages.json
 	@$(BIN)/python -m bench.open_pages $(ARGS)
+
+bench-import: install  ## Measure rows per second and memory of import; build/import.json
+	@$(BIN)/python -m bench.imports $(ARGS)
 
 mutants: install  ## Put faults into copies of the core and see who notices (ARGS="--only stuck")
 	@$(BIN)/python -m tests.mutants $(ARGS)
