@@ -131,6 +131,7 @@ _FIRST: Final[dict[str, tuple[str, ...]]] = {
         "oracle/test_windows_by_hand.py",
     ),
     "definition/time.py": (
+        "unit/definition/test_time.py",
         "unit/definition/test_definition.py",
         "oracle/test_windows_by_hand.py",
     ),

@@ -11,13 +11,13 @@ from funnel_stream.answers.story import plain
 from funnel_stream.contract.event import LOST, STAGES, WON
 from funnel_stream.contract.timestamps import moment
 from funnel_stream.definition import Definition
-from funnel_stream.definition.time import minutes_of
+from funnel_stream.definition.time import MINUTE_US, minutes_of
 from funnel_stream.definition.values import Values, spelled
 from funnel_stream.facts.deals import Deals
 from funnel_stream.facts.measures import MATURED
 from funnel_stream.facts.rules import MINUTE_BITS, NONE, FactRules
 from funnel_stream.kpis.catalogue import Role, roles
-from funnel_stream.kpis.contributions import MINUTE_MASK, MINUTE_US, value_under, worth
+from funnel_stream.kpis.contributions import MINUTE_MASK, value_under, worth
 from funnel_stream.kpis.forms import Counts, Durations, Means, OpenCounts, Ratios
 
 _NAMES_AT_ONCE: Final = 10_000
@@ -143,19 +143,14 @@ def _times(asked: Question, as_of: int) -> tuple[_CountsThen, _MayCount]:
     if window is None:
         stage = asked.labels.get("stage")
         return (lambda minute: minute <= this_minute), (lambda events: _is_open(events, stage))
-    last = this_minute // window.pane
-    first = last - window.panes + 1
-    if asked.labels.get("basis") == MATURED:
-        begin, end = (first - 1) * window.pane + 1, last * window.pane + 1
-        delay = minutes_of(asked.labels["horizon"]) * MINUTE_US
-        begin_us, end_us = (begin - 1) * MINUTE_US + 1, (end - 1) * MINUTE_US + 1
-    else:
-        begin, end = first * window.pane, (last + 1) * window.pane
-        delay = 0
-        begin_us, end_us = begin * MINUTE_US, end * MINUTE_US
-    begin_us, end_us = begin_us - delay, end_us - delay
+    matured = asked.labels.get("basis") == MATURED
+    held = window.holds(this_minute, matured=matured)
+    begin_us, end_us = held.start * MINUTE_US, held.stop * MINUTE_US
+    if matured:  # its minute is the first that begins when the horizon has passed
+        later = minutes_of(asked.labels["horizon"]) * MINUTE_US + MINUTE_US - 1
+        begin_us, end_us = begin_us - later, end_us - later
     return (
-        lambda minute: begin <= minute < end,
+        lambda minute: minute in held,
         lambda events: any(begin_us <= event.at < end_us for event in events),
     )
 

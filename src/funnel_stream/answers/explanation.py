@@ -20,17 +20,11 @@ from funnel_stream.contract.event import (
 )
 from funnel_stream.contract.timestamps import LAST_MICROS, moment
 from funnel_stream.definition import Definition, Pipeline
-from funnel_stream.definition.time import DAY, HOUR, MINUTE
+from funnel_stream.definition.time import DAY, HOUR, MINUTE, MINUTE_US
 from funnel_stream.definition.values import spelled
 from funnel_stream.facts.journey import Journey, events, former
 from funnel_stream.facts.rules import ATTRIBUTES, NONE, FactRules
-from funnel_stream.kpis.contributions import (
-    MINUTE_US,
-    Contribution,
-    Span,
-    contributions,
-    value_under,
-)
+from funnel_stream.kpis.contributions import Contribution, Span, contributions, value_under
 
 _PANE_NAMES: Final = {MINUTE: "minute", HOUR: "hour", DAY: "day"}
 

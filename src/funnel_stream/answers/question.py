@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from funnel_stream.contract.money import DECIMALS
 from funnel_stream.definition import Definition
-from funnel_stream.definition.time import DAY, Window
+from funnel_stream.definition.time import Window
 from funnel_stream.errors import UsageError
 from funnel_stream.facts.measures import MATURED
 from funnel_stream.facts.rules import NONE
@@ -178,7 +178,7 @@ def _window(
     windows = {
         window.name: window
         for window in definition.window_list()
-        if labels.get("basis") != MATURED or window.minutes >= DAY
+        if labels.get("basis") != MATURED or window.judges
     }
     if name is None:
         raise _refuse("window", "which one is meant?", windows)

@@ -33,7 +33,7 @@ from funnel_stream.definition.fields import (
     as_written,
     unique,
 )
-from funnel_stream.definition.time import DAY, Window, minutes_of
+from funnel_stream.definition.time import DAY, DAY_US, Window, minutes_of
 from funnel_stream.definition.values import Values
 from funnel_stream.documents import Place
 
@@ -252,7 +252,7 @@ class Definition(_Part):
     def retention_us(self) -> int:
         """How long a deal that is over is kept after its last event, in microseconds; what comes
         after more than that is a new deal."""
-        return self.closed_retention_days * DAY * 60_000_000
+        return self.closed_retention_days * DAY_US
 
     def needed_retention_days(self) -> int:
         """How long that must be, so that nothing leaves before its facts have left all windows."""

@@ -1,12 +1,23 @@
-"""What windows and panes are: lengths of time, and which panes a window is made of."""
+"""The home of time: which pane a minute belongs to, and what a window spans at an instant.
+
+Instants are microseconds since the epoch (UTC); all else here is minutes since then, or panes of so
+many minutes counted from then. Whatever else a window is to be – a month of a calendar – is another
+class with what ``Window`` has.
+"""
 
 import re
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, overload
+
+import numpy as np
+import numpy.typing as npt
 
 MINUTE: Final = 1
 HOUR: Final = 60
 DAY: Final = 1440
 """Pane sizes, in minutes."""
+
+MINUTE_US: Final = 60_000_000
+DAY_US: Final = DAY * MINUTE_US
 
 RETENTION: Final = {MINUTE: 120, HOUR: 35 * 24, DAY: 400}
 """How many panes of each size are kept."""
@@ -23,6 +34,49 @@ def minutes_of(length: str) -> int:
             f"{length!r} is no length; write a whole number and m, h or d, like 24h or 30d"
         )
     return int(match[1]) * _UNIT_MINUTES[match[2]]
+
+
+Ints = npt.NDArray[np.int64]
+
+
+@overload
+def pane_of(minute: int, size: int, matured: bool = False) -> int: ...
+@overload
+def pane_of(minute: Ints, size: int, matured: npt.NDArray[np.bool_]) -> Ints: ...
+def pane_of(minute: Any, size: int, matured: Any = False) -> Any:
+    """The pane of a size that a fact of a minute counts in: the one that holds it, or, of a matured
+    fact, the first that starts at or after it, so that it never counts early."""
+    return (minute + matured * (size - 1)) // size
+
+
+class Span(NamedTuple):
+    """Panes of a size, from ``first`` to ``last``, both included."""
+
+    size: int
+    first: int
+    last: int
+
+    @property
+    def begins(self) -> int:
+        """Its first minute."""
+        return self.first * self.size
+
+    @property
+    def ends(self) -> int:
+        """The minute after its last."""
+        return (self.last + 1) * self.size
+
+
+class Course(NamedTuple):
+    """What is looked at to see how a window came about, all in panes of one size.
+
+    ``buckets``: the window in parts, oldest first; the last has not ended yet. ``whole``: those of
+    its panes that have ended; ``before``: the same ones one window earlier.
+    """
+
+    buckets: tuple[Span, ...]
+    whole: Span
+    before: Span
 
 
 class Window(NamedTuple):
@@ -55,9 +109,57 @@ class Window(NamedTuple):
         return self.panes * self.pane
 
     @property
+    def judges(self) -> bool:
+        """Whether matured conversions are shown in it: not in less than a day."""
+        return self.minutes >= DAY
+
+    def at(self, minute: int) -> Span:
+        """The panes that it holds as of a minute."""
+        last = minute // self.pane
+        return Span(self.pane, last - self.panes + 1, last)
+
+    def holds(self, minute: int, *, matured: bool = False) -> range:
+        """The minutes of the facts that count in it as of a minute."""
+        span = self.at(minute)
+        earlier = self.pane - 1 if matured else 0
+        return range(span.begins - earlier, span.ends - earlier)
+
+    def stay(self, minute: int, *, matured: bool = False) -> tuple[int, int]:
+        """From which minute to before which one a fact of a minute counts in it."""
+        enters = pane_of(minute, self.pane, matured) * self.pane
+        return enters, enters + self.minutes
+
+    def passed(self, as_of: int) -> float:
+        """How much of it has passed as of an instant, in days of 24 hours: of the pane in progress
+        a part."""
+        return (as_of - self.at(as_of // MINUTE_US).begins * MINUTE_US) / DAY_US
+
+    @property
     def grain(self) -> tuple[int, int]:
         """The panes that its trend is made of: the coarsest ones (their size in minutes) of which
         it is long enough to have 24, and how many of them."""
         coarser = [size for size in RETENTION if size > self.pane and self.minutes >= 24 * size]
         size = max(coarser, default=self.pane)
         return size, self.minutes // size
+
+    def course(self, minute: int, most_buckets: int) -> Course:
+        """How it came about as of a minute, in so many buckets at most."""
+        size, number = self.grain
+        last = minute // size
+        together = -(-number // most_buckets)
+        starts = range(last - number // together * together + 1, last + 1, together)
+        return Course(
+            tuple(Span(size, start, start + together - 1) for start in starts),
+            Span(size, last - number + 1, last - 1),
+            Span(size, last - 2 * number + 1, last - 1 - number),
+        )
+
+    def kept(self) -> dict[int, int]:
+        """How many panes it needs, by size: its own, and those of its trend, for the window before
+        as well where panes may be kept so long."""
+        size, number = self.grain
+        both = 2 * number
+        own = self.panes if size == self.pane else 0
+        needed = {self.pane: self.panes}
+        needed[size] = max(own, both if both <= RETENTION[size] else number)
+        return needed

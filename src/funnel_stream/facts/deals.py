@@ -11,6 +11,7 @@ import msgspec
 from funnel_stream.contract import Amendment, Decoder, Reason, Rejection
 from funnel_stream.contract.event import LOST, SPEND, WON, Event
 from funnel_stream.definition import Definition
+from funnel_stream.definition.time import DAY_US
 from funnel_stream.errors import StateError
 from funnel_stream.facts import journey
 from funnel_stream.facts.blocks import FactBlock
@@ -31,8 +32,7 @@ _LEAST_BYTES: Final = 6
 _ERASED: Final = b"erased/"
 STUB_KEY: Final = b"stub/"
 _STUB_BYTES: Final = 8
-_DAY_US: Final = 86_400_000_000
-ERASURE_MEMORY_US: Final = 30 * _DAY_US
+ERASURE_MEMORY_US: Final = 30 * DAY_US
 FOREVER: Final = 1 << 62
 _LATE_US: Final = 60_000_000
 _MS: Final = 1000
@@ -212,7 +212,7 @@ class Deals:
             self._due.add(key, _end_of(event) + self._retention_us)
         else:
             # Only what comes so late can be of a deal that left.
-            left = journey.former(row) if at < self._today * _DAY_US else None
+            left = journey.former(row) if at < self._today * DAY_US else None
             if left is not None and at <= left.at + self._retention_us:
                 result.counts["expired_dropped"] += 1
                 return
@@ -241,8 +241,8 @@ class Deals:
             result.amended.update(reasons)
         if at > self.watermark:
             self.watermark = at
-            if at // _DAY_US != self._today:
-                self._begin_day(at // _DAY_US, result)
+            if at // DAY_US != self._today:
+                self._begin_day(at // DAY_US, result)
         elif at < self.watermark - _LATE_US:
             result.counts["late"] += 1
         if key in self._untouched:
@@ -321,7 +321,7 @@ class Deals:
     def _begin_day(self, day: int, result: Fold) -> None:
         """A new UTC day of event time is the moment at which old things are forgotten."""
         self._today = day
-        remembered_since = day * _DAY_US - self._erasure_memory_us
+        remembered_since = day * DAY_US - self._erasure_memory_us
         for digest in [d for d, until in self._erased.items() if until < remembered_since]:
             del self._erased[digest]
             result.changed[_ERASED + digest] = None
@@ -343,7 +343,7 @@ class Deals:
         row = self._rows.get(key)
         if row is None:
             return
-        today, kept = self._today * _DAY_US, self._retention_us
+        today, kept = self._today * DAY_US, self._retention_us
         if key.startswith(SPEND_KEY):
             spend = journey.events(row)[0]
             if today <= _end_of(spend) + kept:
@@ -378,7 +378,7 @@ class Deals:
     def _look_again(self, key: bytes, life: Journey) -> None:
         """When something of the deal may be over; an open one is not before it is touched."""
         over_at = life.last_at + self._retention_us
-        if life.is_open and over_at < self._today * _DAY_US:
+        if life.is_open and over_at < self._today * DAY_US:
             self._untouched.add(key)
         else:
             self._due.add(key, over_at)
@@ -431,7 +431,7 @@ class Deals:
     def settle(self) -> Iterator[None]:
         """After restoring: find the open deals that nobody touches. For whoever goes through it,
         with something else between two steps; nothing is changed that would have to be written."""
-        self._today = self.watermark // _DAY_US
+        self._today = self.watermark // DAY_US
         self._due.pass_to(self._today)
         over, self._due.over = self._due.over, deque()
         for number, key in enumerate(over, start=1):

@@ -12,7 +12,6 @@ from funnel_stream.definition import Definition
 Money = tuple[int, str]
 """Minor units and their currency."""
 
-DAY_US: Final = 86_400_000_000
 _LIMIT: Final = 10**18
 """What would become more minor units than that keeps its own currency: no sum may overflow."""
 

@@ -23,7 +23,7 @@ from funnel_stream.contract.event import (
 )
 from funnel_stream.definition import Definition
 from funnel_stream.definition.fields import OPEN_STAGES
-from funnel_stream.definition.time import minutes_of
+from funnel_stream.definition.time import MINUTE_US, minutes_of
 from funnel_stream.definition.values import LABEL_LENGTH, NONE, meaning_none, spellings
 from funnel_stream.facts.journey import Journey, lives
 from funnel_stream.facts.measures import (
@@ -44,7 +44,6 @@ Facts = dict[int, int]
 ATTRIBUTES: Final = ("pipeline", *DIMENSIONS)
 """What a fact can be broken down by; a *combination* is one value for each, ``""`` for none."""
 
-_MINUTE_US: Final = 60_000_000
 MINUTE_BITS: Final = 32
 DISCOUNT_PARTS: Final = 10**12
 """A discount is kept as whole units and a rest in these parts: exact enough, and never too big."""
@@ -102,7 +101,7 @@ class _Duration:
     def add(self, found: "Facts", duration: int, at: int) -> None:
         """A duration in microseconds at an instant; a negative one is no sample."""
         if duration >= 0:
-            minute = at // _MINUTE_US
+            minute = at // MINUTE_US
             if duration:
                 found[self._sum | minute] = duration
             found[self._sizes.of(duration) << MINUTE_BITS | minute] = 1
@@ -162,7 +161,7 @@ class _PipelineRules:
         self.horizons = [
             [
                 (
-                    minutes_of(name) * _MINUTE_US,
+                    minutes_of(name) * MINUTE_US,
                     minutes_of(name),
                     [_key(MATURED, base, name, to) for to in STAGES[:LOST]],
                 )
@@ -171,7 +170,7 @@ class _PipelineRules:
             for base in OPEN_STAGES
         ]
         self.stuck_after = {
-            STAGES.index(stage): minutes * _MINUTE_US
+            STAGES.index(stage): minutes * MINUTE_US
             for stage, minutes in definition.stuck_after_in(pipeline).items()
         }
 
@@ -192,7 +191,7 @@ class FactRules:
         self._others = _PipelineRules(definition, "")
         self._pipelines = {name: _PipelineRules(definition, name) for name in definition.pipelines}
         self._rates = Rates(definition)
-        self._followed_within = minutes_of(definition.activity_horizon) * _MINUTE_US
+        self._followed_within = minutes_of(definition.activity_horizon) * MINUTE_US
 
     def lives(self, row: bytes) -> list[Journey]:
         """The deals that a row tells of, in order of time."""
@@ -210,7 +209,7 @@ class FactRules:
         _progress(journey, rules, found)
         _lead(journey, found)
         for at, before, after in journey.moves:
-            key = _MOVE[before][after] | at // _MINUTE_US
+            key = _MOVE[before][after] | at // MINUTE_US
             found[key] = found.get(key, 0) + 1
         if journey.offers:
             self._offers(journey, found)
@@ -233,18 +232,18 @@ class FactRules:
                 entries = journey.entered[stage + 1 : LOST]
                 followed = _entered_between(entries, at, at + self._followed_within)
                 effect = "followed" if followed else "unfollowed"
-            _count(found, _ACTIVITY[kind][effect] | at // _MINUTE_US)
+            _count(found, _ACTIVITY[kind][effect] | at // MINUTE_US)
 
     def _offers(self, journey: Journey, found: Facts) -> None:
         for at, amount in journey.offers:
-            minute = at // _MINUTE_US
+            minute = at // MINUTE_US
             _count(found, _OFFER_SENT | minute)
             if amount:
                 value, currency = self._rates.convert(*amount, at)
                 _count(found, _OFFER_VALUE[currency,] | minute, value)
                 _count(found, _OFFER_VALUES[currency,] | minute)
         first = journey.offers[0].at
-        found[_FIRST_OFFER[journey.stage == WON] | first // _MINUTE_US] = 1
+        found[_FIRST_OFFER[journey.stage == WON] | first // MINUTE_US] = 1
         requested = journey.attributes.get("offer_requested_at")
         if requested is None or requested > first:
             requested = max((at for at in journey.entered[POTENTIAL] if at <= first), default=None)
@@ -252,7 +251,7 @@ class FactRules:
             _PREPARATION.add(found, first - requested, first)
 
     def _closing(self, journey: Journey, at: int, found: Facts) -> None:
-        minute = at // _MINUTE_US
+        minute = at // MINUTE_US
         outcome = LOST if journey.stage == LOST else WON
         found[_CLOSED[outcome, journey.offered, journey.negotiated] | minute] = 1
         lead_at = journey.reached[LEAD]
@@ -273,7 +272,7 @@ class FactRules:
             self._price(journey, at, final, found)
 
     def _loss(self, journey: Journey, at: int, final: Money | None, found: Facts) -> None:
-        minute = at // _MINUTE_US
+        minute = at // MINUTE_US
         reason = journey.attributes.get("lost_reason", NONE)[:LABEL_LENGTH]
         labels = (reason, STAGES[journey.lost_from], _BOOL[journey.offered])
         found[_LOST[labels] | minute] = 1
@@ -283,7 +282,7 @@ class FactRules:
 
     def _price(self, journey: Journey, at: int, final: Money, found: Facts) -> None:
         """What became of the first offer's amount, and what was earned."""
-        minute = at // _MINUTE_US
+        minute = at // MINUTE_US
         original = journey.offers[0].amount if journey.offers else None
         value, currency = self._rates.convert(*final, at)
         if original and original[0] > 0 and original[1] == final[1]:
@@ -306,19 +305,19 @@ class FactRules:
     def _present(self, journey: Journey, rules: _PipelineRules, found: Facts) -> None:
         stage, since = journey.stage, journey.since
         assert stage is not None
-        minute = since // _MINUTE_US
+        minute = since // MINUTE_US
         found[_OPEN[stage] | minute] = 1
         found[_OPEN_SINCE[stage] | minute] = since
         if amount := _amount(journey):
             self._open_value(STAGES[stage], amount, since, found)
         if limit := rules.stuck_after.get(stage):
-            found[_STUCK[stage] | (since + limit) // _MINUTE_US + 1] = 1
+            found[_STUCK[stage] | (since + limit) // MINUTE_US + 1] = 1
 
     def _open_value(self, stage: str, amount: Money, since: int, found: Facts) -> None:
         """The value changes with the rate of the day, so each change is a fact of its own."""
         former: Money | None = None
         for at, (value, currency) in self._rates.course(*amount, since):
-            minute = at // _MINUTE_US
+            minute = at // MINUTE_US
             if former:
                 _count(found, _OPEN_VALUE[stage, former[1]] | minute, -former[0])
             _count(found, _OPEN_VALUE[stage, currency] | minute, value)
@@ -332,7 +331,7 @@ def _progress(journey: Journey, rules: _PipelineRules, found: Facts) -> None:
     for stage, at in enumerate(reached[: furthest + 1]):
         if at is None:
             continue
-        minute = at // _MINUTE_US
+        minute = at // MINUTE_US
         found[_REACHED[stage] | minute] = 1
         if stage < furthest:
             of_leads = _PROGRESS_OF_LEADS[furthest][fate]
@@ -352,7 +351,7 @@ def _matured(
 ) -> None:
     """One fact per horizon, in the first minute that starts when the deal is of that age."""
     following = reached[base + 1]
-    begins = -(-at // _MINUTE_US)
+    begins = -(-at // MINUTE_US)
     if following is None:
         for _, minutes, keys in rules.horizons[base]:
             found[keys[base] | begins + minutes] = 1
@@ -383,22 +382,22 @@ def _lead(journey: Journey, found: Facts) -> None:
     assert at is not None
     if (score := given.get("score")) is not None:
         qualified = journey.reached[QUALIFIED] is not None
-        found[_SCORE[qualified] | at // _MINUTE_US] = score
-        found[_SCORES[qualified] | at // _MINUTE_US] = 1
+        found[_SCORE[qualified] | at // MINUTE_US] = score
+        found[_SCORES[qualified] | at // MINUTE_US] = 1
     if (touched := given.get("first_touch_at")) is not None:
         _ACQUISITION.add(found, at - touched, at)
     potential = journey.reached[POTENTIAL]
     if potential is not None:
         for keys, name in ((_PROBLEM, "problems"), (_OUTCOME, "desired_outcomes")):
             for text in given.get(name, ()):
-                found[keys[text[:LABEL_LENGTH],] | potential // _MINUTE_US] = 1
+                found[keys[text[:LABEL_LENGTH],] | potential // MINUTE_US] = 1
 
 
 def _negotiation(journey: Journey, at: int, found: Facts) -> None:
     entries = journey.entered[NEGOTIATION]
     _NEGOTIATION.add(found, at - entries[0], at)
     held = sum(kind == _HELD_ROUND and then <= at for then, kind, _ in journey.activities)
-    found[_ROUNDS | at // _MINUTE_US] = held or len(entries)
+    found[_ROUNDS | at // MINUTE_US] = held or len(entries)
 
 
 def _entered_between(stages: list[list[int]], after: int, latest: int) -> bool:

@@ -10,11 +10,10 @@ import numpy.typing as npt
 
 from funnel_stream.contract.event import Event
 from funnel_stream.definition import Definition
+from funnel_stream.definition.time import DAY_US, MINUTE_US, Span
 from funnel_stream.definition.values import LABEL_LENGTH
 from funnel_stream.facts.measures import cell_id
-from funnel_stream.facts.rates import DAY_US, Money, Rates
-
-MINUTE_US: Final = 60_000_000
+from funnel_stream.facts.rates import Money, Rates
 
 
 class Spend(NamedTuple):
@@ -134,29 +133,27 @@ class SpendBook:
         book._sources = dict(self._sources)
         return book
 
-    def shares_of_all(self, size: int, first: int, last: int) -> Shares:
+    def shares_of_all(self, span: Span) -> Shares:
         """What of all spends falls into a span of panes."""
         found: Shares = {}
         for spends in self._sources.values():
-            self._add_shares(spends, size, first, last, found)
+            self._add_shares(spends, span, found)
         return found
 
-    def shares(self, spends: _Columns, size: int, first: int, last: int) -> Shares:
+    def shares(self, spends: _Columns, span: Span) -> Shares:
         """What of these spends falls into a span of panes."""
         found: Shares = {}
-        self._add_shares(spends, size, first, last, found)
+        self._add_shares(spends, span, found)
         return found
 
-    def _add_shares(
-        self, spends: _Columns, size: int, first: int, last: int, found: Shares
-    ) -> None:
-        since, until = first * size * MINUTE_US, (last + 1) * size * MINUTE_US
+    def _add_shares(self, spends: _Columns, span: Span, found: Shares) -> None:
+        since, until = span.begins * MINUTE_US, span.ends * MINUTE_US
         inside = np.flatnonzero((spends.start < until) & (spends.end >= since))
         for start, end, minor, label, times in zip(*_lists(spends.take(inside)), strict=True):
             pipeline, channel, currency = self._labels[label]
             spend = Spend(pipeline, channel, minor, currency, start, end)
             if self._rates.is_dated(currency):
-                parts = self._converted(spend, size, since, until)
+                parts = self._converted(spend, span.size, since, until)
             else:
                 parts = iter([(spend.until(until) - spend.until(since), currency)])
             for part, label_currency in parts:

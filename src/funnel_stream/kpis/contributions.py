@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from funnel_stream.contract.event import STAGES
 from funnel_stream.contract.money import DECIMALS
 from funnel_stream.definition import Definition
-from funnel_stream.definition.time import DAY, HOUR, MINUTE, Window, minutes_of
+from funnel_stream.definition.time import DAY, HOUR, MINUTE, MINUTE_US, Window, minutes_of, pane_of
 from funnel_stream.definition.values import LABEL_LENGTH
 from funnel_stream.facts.measures import CELLS, MATURED, NOW_MEASURES
 from funnel_stream.facts.rules import ATTRIBUTES, MINUTE_BITS, NONE, Facts
@@ -15,7 +15,6 @@ from funnel_stream.kpis.catalogue import KPIS, Kpi, Role, roles
 from funnel_stream.kpis.forms import Ages, Amounts, Durations, Means, MoneyMeans, MoneyRatios
 from funnel_stream.windows.tables import NOW
 
-MINUTE_US: Final = 60_000_000
 BASES: Final = ("period", "cohort", MATURED)
 MINUTE_MASK: Final = (1 << MINUTE_BITS) - 1
 _MICROS: Final = 1_000_000
@@ -121,9 +120,9 @@ def panes_of(measure: str, minute: int) -> dict[int, int]:
     """Where the pane of each size that a fact lies in starts, by size; all in minutes."""
     if measure in NOW_MEASURES:
         return {}
-    if measure == MATURED:
-        return {size: -(-minute // size) * size for size in (HOUR, DAY)}
-    return {size: minute // size * size for size in (MINUTE, HOUR, DAY)}
+    matured = measure == MATURED
+    sizes = (HOUR, DAY) if matured else (MINUTE, HOUR, DAY)
+    return {size: pane_of(minute, size, matured) * size for size in sizes}
 
 
 def spans_of(measure: str, minute: int, windows: Iterable[Window]) -> Iterator[Span]:
@@ -131,12 +130,11 @@ def spans_of(measure: str, minute: int, windows: Iterable[Window]) -> Iterator[S
     if measure in NOW_MEASURES:
         yield Span(NOW, minute * MINUTE_US, None)
         return
-    panes = panes_of(measure, minute)
+    matured = measure == MATURED
     for window in windows:
-        if measure == MATURED and window.minutes < DAY:
+        if matured and not window.judges:
             continue
-        enters = panes[window.pane]
-        leaves = enters + window.minutes
+        enters, leaves = window.stay(minute, matured=matured)
         yield Span(window.name, enters * MINUTE_US, leaves * MINUTE_US)
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, NamedTuple
 
 from funnel_stream.contract.money import major
 from funnel_stream.definition import Definition
-from funnel_stream.definition.time import DAY, Window
+from funnel_stream.definition.time import Window
 from funnel_stream.facts.measures import (
     CELLS,
     HIGHEST,
@@ -21,7 +21,7 @@ from funnel_stream.facts.measures import (
     histogram_value,
 )
 from funnel_stream.facts.rules import NONE
-from funnel_stream.windows.tables import MINUTE_US, Cells
+from funnel_stream.windows.tables import Cells
 
 OTHER: Final = "__other__"
 CellIds = tuple[int, ...]
@@ -123,8 +123,7 @@ class Place:
     def days(self) -> float:
         """How much of the window has passed, in days of 24 hours: the pane in progress in part."""
         assert self.window is not None
-        since = self.as_of // (self.window.pane * MINUTE_US) + 1 - self.window.panes
-        return (self.as_of - since * self.window.pane * MINUTE_US) / (DAY * MINUTE_US)
+        return self.window.passed(self.as_of)
 
     def sum(self, ids: CellIds) -> int:
         """Total weight of cells."""
@@ -327,7 +326,9 @@ class Ratio:
     def shown(self, place: Place) -> bool:
         """Whether the series stands in the place's window, and is of the part that is shown."""
         if self.matured:
-            return place.part is not Part.OTHERS and _minutes(place.window) >= DAY
+            return (
+                place.part is not Part.OTHERS and place.window is not None and place.window.judges
+            )
         return place.part is not Part.MATURED
 
 
@@ -377,10 +378,6 @@ class Ratios(Shape):
     def size(self, place: Place) -> int:
         ratios = _ratios(self.rule, place.definition.horizons_of(place.pipeline))
         return 3 * sum(ratio.shown(place) for ratio, _ in ratios)
-
-
-def _minutes(window: Window | None) -> int:
-    return 0 if window is None else window.minutes
 
 
 @cache

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from funnel_stream.definition import Definition, Target
-from funnel_stream.definition.time import DAY, Window
+from funnel_stream.definition.time import Window
 from funnel_stream.errors import UsageError
 from funnel_stream.facts.measures import CELLS, MATURED, cell_id
 from funnel_stream.facts.rules import NONE
@@ -219,7 +219,7 @@ def place_labels(pipeline: str, window: str | None, dimension: str, value: str) 
 def _shown_rows(snapshot: Snapshot) -> set[Row]:
     """All rows of which anything is shown. Matured conversions are in no window below a day, where
     values that have nothing else would take the place of those that have."""
-    brief = {each.name for each in snapshot.definition.window_list() if each.minutes < DAY}
+    brief = {each.name for each in snapshot.definition.window_list() if not each.judges}
     found: set[Row] = set()
     for name in sorted(snapshot.totals, key=brief.__contains__):
         sums = snapshot.totals[name]

@@ -21,7 +21,7 @@ from funnel_stream.contract import Amended, Amendment, Decoder, Rejection
 from funnel_stream.contract.decode import Decoded
 from funnel_stream.contract.event import SPEND, Event
 from funnel_stream.definition import Definition
-from funnel_stream.definition.time import DAY
+from funnel_stream.definition.time import DAY, MINUTE_US
 from funnel_stream.facts.deals import (
     FOREVER,
     MAX_EVENTS,
@@ -34,7 +34,6 @@ from funnel_stream.facts.deals import (
 from funnel_stream.replay.compute import Line, batches
 from funnel_stream.windows.tables import Snapshot, WindowTables
 
-MINUTE_US: Final = 60_000_000
 _EPOCH_TO_MONDAY: Final = 4 * DAY
 _UNCONTESTED, _CONTESTED = 0, 1
 """Sources of the windowed tables: what is folded from instant to instant, and what is anew."""

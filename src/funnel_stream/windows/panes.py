@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from funnel_stream.definition.time import MINUTE, RETENTION, Window
+from funnel_stream.definition.time import MINUTE, Window, pane_of
 from funnel_stream.facts.measures import CELLS, MATURED, NOW_MEASURES
 
 Ints = npt.NDArray[np.int64]
@@ -204,7 +204,7 @@ class Panes:
         counts early; matured conversions exist on hour and day panes only.
         """
         matured = is_matured(cell)
-        pane = (minute + matured * (self.size - 1)) // self.size
+        pane = pane_of(minute, self.size, matured)
         keep = pane >= self._oldest
         if self.size == MINUTE:
             keep &= ~matured
@@ -337,14 +337,11 @@ class Present(Panes):
 
 
 def panes_kept(windows: Iterable[Window]) -> dict[int, int]:
-    """How many panes are kept, by size: those that windows are made of, for the longest of them,
-    and those of their trends, for the window before as well where panes may be kept so long."""
+    """How many panes are kept, by size: as many as the window needs that needs most."""
     kept: dict[int, int] = {}
     for window in windows:
-        kept[window.pane] = max(kept.get(window.pane, 0), window.panes)
-        size, panes = window.grain
-        both = 2 * panes
-        kept[size] = max(kept.get(size, 0), both if both <= RETENTION[size] else panes)
+        for size, panes in window.kept().items():
+            kept[size] = max(kept.get(size, 0), panes)
     return kept
 
 

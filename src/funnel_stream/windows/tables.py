@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from funnel_stream.definition import Definition
-from funnel_stream.definition.time import MINUTE, Window
+from funnel_stream.definition.time import MINUTE, MINUTE_US, Span, Window, pane_of
 from funnel_stream.facts.blocks import FactBlock
 from funnel_stream.facts.rules import NONE
 from funnel_stream.facts.spend import Shares, SpendBook
@@ -35,7 +35,6 @@ __all__ = ["NONE", "NOW", "Cells", "Row", "Snapshot", "Sums", "WindowTables", "s
 NOW: Final = "now"
 """The table of the present among the totals of the windows."""
 
-MINUTE_US: Final = 60_000_000
 _AT_ONCE: Final = 100_000
 """Facts that are summed at once, about."""
 _FEW_COMBINATIONS: Final = 100_000
@@ -124,7 +123,9 @@ class WindowTables:
             if block.spends:
                 added = self._spends.add(source, block.spends)
                 for window, totals in self._windows:
-                    shares = self._spends.shares(added, window.pane, totals.first, totals.last)
+                    shares = self._spends.shares(
+                        added, Span(window.pane, totals.first, totals.last)
+                    )
                     totals.add(self._spend_rows(shares))
 
     def _add_facts(self, source: _Source, block: FactBlock) -> None:
@@ -166,10 +167,9 @@ class WindowTables:
         matured = is_matured(facts.cell)
         inside = [present & (facts.pane <= self._now.last)]
         for window, totals in self._windows:
-            size = window.pane
-            minute = facts.pane + matured * (size - 1)
-            lies = (minute >= totals.first * size) & (minute < (totals.last + 1) * size)
-            inside.append(lies & ~(present | matured if size == MINUTE else present))
+            pane = pane_of(facts.pane, window.pane, matured)
+            lies = (pane >= totals.first) & (pane <= totals.last)
+            inside.append(lies & ~(present | matured if window.pane == MINUTE else present))
         return np.array(inside)
 
     def replace(self, source: int, blocks: Iterable[FactBlock]) -> None:
@@ -177,7 +177,7 @@ class WindowTables:
         self._settle()
         spends = self._spends.remove(source)
         for window, totals in self._windows:
-            shares = self._spends.shares(spends, window.pane, totals.first, totals.last)
+            shares = self._spends.shares(spends, Span(window.pane, totals.first, totals.last))
             totals.add(self._spend_rows(shares), sign=-1)
         if former := self._sources.pop(source, None):
             self._now.add(self._sums(former.present.between(0, self._now.last)), sign=-1)
@@ -199,7 +199,7 @@ class WindowTables:
         self._now_minute = minute
         self._version += 1
         for window, totals in self._windows:
-            self._slide(window, totals, minute // window.pane)
+            self._slide(window, totals, window.at(minute))
         for source in self._sources.values():
             begun = source.present.between(self._now.last + 1, minute)
             self._now.add(self._sums(begun))
@@ -223,10 +223,10 @@ class WindowTables:
             panes.renumber(ids)
         self._combinations_limit = max(_FEW_COMBINATIONS, 2 * len(self._breakdowns))
 
-    def _slide(self, window: Window, totals: Totals, last: int) -> None:
+    def _slide(self, window: Window, totals: Totals, span: Span) -> None:
+        _, first, last = span
         if last == totals.last:
             return
-        first = last - window.panes + 1
         if first > totals.last:
             totals.clear()
             self._slide_over(window, totals, first, last)
@@ -247,7 +247,7 @@ class WindowTables:
             for chunk in source.panes[window.pane].between(first, last)
         )
         totals.add(self._sums(chunks), sign)
-        shares = self._spends.shares_of_all(window.pane, first, last)
+        shares = self._spends.shares_of_all(Span(window.pane, first, last))
         totals.add(self._spend_rows(shares), sign)
 
     # --- sums -----------------------------------------------------------------------------------

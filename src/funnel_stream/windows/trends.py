@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from funnel_stream.definition.time import Window
+from funnel_stream.definition.time import Span, Window
 from funnel_stream.facts.spend import SpendBook
 from funnel_stream.windows.breakdowns import Row
 from funnel_stream.windows.panes import NO_FACTS, Chunk, FrozenPanes
@@ -39,13 +39,6 @@ class Trend(NamedTuple):
     began: int | None
 
 
-class _Span(NamedTuple):
-    """Panes from ``first`` to ``last``, both included."""
-
-    first: int
-    last: int
-
-
 @dataclass(frozen=True)
 class Past:
     """The panes of all sources at one instant (``minute`` since the epoch), by size; any thread may
@@ -62,26 +55,20 @@ class Past:
 
     def trend(self, pipeline: str, window: Window) -> Trend:
         """The trend of a window; takes longest when it is asked for the first time."""
-        size, number = window.grain
-        last = self.minute // size
-        together = -(-number // MOST_BUCKETS)
-        starts = range(last - number // together * together + 1, last + 1, together)
-        spans = [_Span(start, start + together - 1) for start in starts]
-        whole = _Span(last - number + 1, last - 1)
-        before = _Span(whole.first - number, whole.last - number)
+        spans, whole, before = window.course(self.minute, MOST_BUCKETS)
+        size = whole.size
         oldest = max((panes.oldest for panes in self.panes.get(size, ())), default=0)
         kept = oldest <= max(0, before.first)
-        if kept:
-            spans.append(before)
-        *buckets, of_whole = self._sums(pipeline, size, [*spans, whole])
+        asked = [*spans, before, whole] if kept else [*spans, whole]
+        *buckets, of_whole = self._sums(pipeline, asked)
         of_before = buckets.pop() if kept else None
         return Trend(
-            starts=tuple(start * size for start in starts),
-            minutes=together * size,
+            starts=tuple(span.begins for span in spans),
+            minutes=spans[0].ends - spans[0].begins,
             buckets=tuple(buckets),
             whole=of_whole,
             before=of_before,
-            before_from=before.first * size,
+            before_from=before.begins,
             began=self._began(pipeline, size),
         )
 
@@ -101,10 +88,10 @@ class Past:
                         found.append(int(of_row.min()) * coarser + end)
         return min(found, default=None)
 
-    def _sums(self, pipeline: str, size: int, spans: list[_Span]) -> list[Cells]:
-        """What a pipeline has in each of some spans of panes."""
+    def _sums(self, pipeline: str, spans: list[Span]) -> list[Cells]:
+        """What a pipeline has in each of some spans of panes of one size."""
         first, last = min(span.first for span in spans), max(span.last for span in spans)
-        facts = self._facts(pipeline, size, first, last)
+        facts = self._facts(pipeline, Span(spans[0].size, first, last))
         found: list[Cells] = []
         for span in spans:
             cells: dict[int, int] = {}
@@ -112,23 +99,23 @@ class Past:
             one_row = np.zeros((int(inside.sum()), 1), dtype=np.uint32)
             for _, ids, sums in sum_by_row(one_row, facts.cell[inside], facts.weight[inside]):
                 cells = dict(zip(ids, sums, strict=True))
-            self._add_spends(pipeline, size, span, cells)
+            self._add_spends(pipeline, span, cells)
             found.append(cells)
         return found
 
-    def _facts(self, pipeline: str, size: int, first: int, last: int) -> Chunk:
+    def _facts(self, pipeline: str, span: Span) -> Chunk:
         row = self.ids.get(Row(pipeline), -1)
         of_pipeline = [
             chunk.take(chunk.combination == row)
-            for panes in self.panes.get(size, ())
-            for chunk in panes.by_row(first, last, self.pipeline_of)
+            for panes in self.panes.get(span.size, ())
+            for chunk in panes.by_row(span.first, span.last, self.pipeline_of)
         ]
         return Chunk.concatenate([NO_FACTS, *of_pipeline])
 
-    def _add_spends(self, pipeline: str, size: int, span: _Span, cells: dict[int, int]) -> None:
+    def _add_spends(self, pipeline: str, span: Span, cells: dict[int, int]) -> None:
         if self.spends is None:
             return
-        for (spent_in, _), shares in self.spends.shares_of_all(size, *span).items():
+        for (spent_in, _), shares in self.spends.shares_of_all(span).items():
             if spent_in == pipeline:
                 for cell, share in shares.items():
                     if total := cells.pop(cell, 0) + share:

@@ -15,8 +15,8 @@ FAULTS = (
     Fault(
         "matured-too-early",
         _FILE,
-        "begins = -(-at // _MINUTE_US)",
-        "begins = at // _MINUTE_US",
+        "begins = -(-at // MINUTE_US)",
+        "begins = at // MINUTE_US",
         "A deal is judged up to a minute before its horizon has passed.",
     ),
     Fault(
@@ -88,8 +88,8 @@ FAULTS = (
     Fault(
         "two-activities-in-a-minute-are-one",
         _FILE,
-        "            _count(found, _ACTIVITY[kind][effect] | at // _MINUTE_US)\n",
-        "            found[_ACTIVITY[kind][effect] | at // _MINUTE_US] = 1\n",
+        "            _count(found, _ACTIVITY[kind][effect] | at // MINUTE_US)\n",
+        "            found[_ACTIVITY[kind][effect] | at // MINUTE_US] = 1\n",
         "Of two calls in a minute one is not counted.",
     ),
     Fault(
@@ -242,15 +242,15 @@ FAULTS = (
     Fault(
         "problems-in-the-lead's-pane",
         _FILE,
-        "found[keys[text[:LABEL_LENGTH],] | potential // _MINUTE_US] = 1",
-        "found[keys[text[:LABEL_LENGTH],] | at // _MINUTE_US] = 1",
+        "found[keys[text[:LABEL_LENGTH],] | potential // MINUTE_US] = 1",
+        "found[keys[text[:LABEL_LENGTH],] | at // MINUTE_US] = 1",
         "A problem found today belongs to the week in which the lead came.",
     ),
     Fault(
         "problem-named-twice-counts-twice",
         _FILE,
-        "found[keys[text[:LABEL_LENGTH],] | potential // _MINUTE_US] = 1",
-        "_count(found, keys[text[:LABEL_LENGTH],] | potential // _MINUTE_US)",
+        "found[keys[text[:LABEL_LENGTH],] | potential // MINUTE_US] = 1",
+        "_count(found, keys[text[:LABEL_LENGTH],] | potential // MINUTE_US)",
         "A deal that names a problem twice is two deals.",
     ),
     Fault(
@@ -270,14 +270,14 @@ FAULTS = (
     Fault(
         "stuck-at-the-limit",
         _FILE,
-        "(since + limit) // _MINUTE_US + 1] = 1",
-        "(since + limit) // _MINUTE_US] = 1",
+        "(since + limit) // MINUTE_US + 1] = 1",
+        "(since + limit) // MINUTE_US] = 1",
         "A deal is stuck before it has been there for longer than the limit.",
     ),
     Fault(
         "stuck-in-whole-hours",
         _FILE,
-        "found[_STUCK[stage] | (since + limit) // _MINUTE_US + 1] = 1",
+        "found[_STUCK[stage] | (since + limit) // MINUTE_US + 1] = 1",
         "found[_STUCK[stage] | ((since + limit) // 3_600_000_000 + 1) * 60] = 1",
         "Stuck deals are told up to an hour late.",
     ),

@@ -124,7 +124,7 @@ FAULTS = (
         "rate-of-the-day-before",
         _RATES,
         "place = bisect_right(self.days, at) - 1",
-        "place = bisect_right(self.days, at - DAY_US) - 1",
+        "place = bisect_right(self.days, at - 86_400_000_000) - 1",
         "A new rate holds from its second day on.",
     ),
     Fault(
@@ -138,7 +138,7 @@ FAULTS = (
         "rate-of-the-next-day",
         _RATES,
         "place = bisect_right(self.days, at) - 1",
-        "place = bisect_right(self.days, at + DAY_US) - 1",
+        "place = bisect_right(self.days, at + 86_400_000_000) - 1",
         "A rate holds a day before it is set.",
     ),
     Fault(
@@ -200,8 +200,8 @@ FAULTS = (
     Fault(
         "current-pane-without-its-spend",
         _SPEND,
-        "since, until = first * size * MINUTE_US, (last + 1) * size * MINUTE_US",
-        "since, until = first * size * MINUTE_US, last * size * MINUTE_US",
+        "span.begins * MINUTE_US, span.ends * MINUTE_US",
+        "span.begins * MINUTE_US, span.last * span.size * MINUTE_US",
         "Today's spend shows up tomorrow.",
     ),
     Fault(

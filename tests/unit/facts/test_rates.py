@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from funnel_stream.contract.money import DECIMALS
 from funnel_stream.definition import Definition
-from funnel_stream.facts.rates import DAY_US, Rates
+from funnel_stream.definition.time import DAY_US
+from funnel_stream.facts.rates import Rates
 
 FIRST = date(2026, 1, 1)
 EXACT = Context(prec=200)

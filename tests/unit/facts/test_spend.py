@@ -10,6 +10,7 @@ import pytest
 
 from funnel_stream.contract.event import SPEND, Event
 from funnel_stream.definition import Definition
+from funnel_stream.definition.time import MINUTE_US, Span
 from funnel_stream.facts.blocks import FactBlock, FactBlockBuilder
 from funnel_stream.facts.deals import Deals
 from funnel_stream.facts.measures import CELLS
@@ -19,7 +20,6 @@ from funnel_stream.replay.compute import as_record
 from funnel_stream.windows.tables import Row, Snapshot, WindowTables
 from tests.funnels import NOW, at, event, lines, micros
 
-MINUTE_US = 60_000_000
 WEEK = Definition(windows=("1h", "24h", "7d", "400d"))
 
 
@@ -140,7 +140,7 @@ def test_what_ended_before_every_window_is_forgotten() -> None:
     whole = micros(days=-10) // MINUTE_US // 1440, micros(days=10) // MINUTE_US // 1440
     kept = book.remove(0)
     assert [int(minor) for minor in kept.minor] == [7]
-    [cells] = book.shares(kept, 1440, *whole).values()
+    [cells] = book.shares(kept, Span(1440, *whole)).values()
     assert list(cells.values()) == [7]
 
 
@@ -151,7 +151,7 @@ def test_equal_spends_count_each_and_are_taken_back_one_by_one() -> None:
     totals = []
     for sign in (1, 1, 1, -1, -1, -1):
         book.add(0, [(once, sign)])
-        cells = list(book.shares_of_all(1440, day, day).values())
+        cells = list(book.shares_of_all(Span(1440, day, day)).values())
         totals.append(sum(cells[0].values()) if cells else 0)
     assert totals == [10, 20, 30, 20, 10, 0]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from funnel_stream import human
 from funnel_stream.definition import Definition
-from funnel_stream.definition.time import DAY, minutes_of
+from funnel_stream.definition.time import minutes_of
 from funnel_stream.exposition.page.figures import Figure, other_currencies
 from funnel_stream.exposition.page.funnel import ByKpi
 from funnel_stream.exposition.page.particulars import is_of_won_value
@@ -45,7 +45,7 @@ def notes(
 def _on_basis(view: View, won: Figure, definition: Definition) -> Iterator[Note]:
     horizons = definition.horizons_of(view.pipeline)
     if view.basis == COHORT == view.usual_basis:
-        if view.window.minutes < DAY:
+        if not view.window.judges:
             why = "matured figures need a window of 24 h or more."
             yield Note(f"Shown on basis cohort: {why}")
         else:

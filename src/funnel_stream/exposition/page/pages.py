@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from funnel_stream.contract.timestamps import moment
 from funnel_stream.definition import Definition
-from funnel_stream.definition.time import DAY, HOUR
+from funnel_stream.definition.time import DAY, HOUR, MINUTE_US
 from funnel_stream.exposition.page import breakdown as breakdowns
 from funnel_stream.exposition.page.figures import Figure, figures, time_to_win
 from funnel_stream.exposition.page.funnel import ByKpi, funnel
@@ -344,7 +344,7 @@ def _trend_table(kpi: Kpi, readings: list[Reading], trend: ShownTrend | None) ->
         return TrendTable([], [], "", "", why)
     rows = [
         TrendRow(
-            start=moment(start * 60_000_000),
+            start=moment(start * MINUTE_US),
             going_on=start == trend.starts[-1],
             texts=[
                 figure.written(values[n]) for figure, values in zip(first, columns, strict=True)

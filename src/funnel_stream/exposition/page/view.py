@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from funnel_stream.contract.money import DECIMALS
 from funnel_stream.definition import Definition
-from funnel_stream.definition.time import DAY, Window, minutes_of
+from funnel_stream.definition.time import Window, minutes_of
 from funnel_stream.errors import UsageError
 from funnel_stream.facts.measures import MATURED
 from funnel_stream.kpis.contributions import BASES
@@ -131,7 +131,7 @@ def usual_basis(definition: Definition, pipeline: str, window: Window) -> str:
     horizons = [
         name for name in definition.horizons_of(pipeline) if minutes_of(name) <= window.minutes
     ]
-    if window.minutes < DAY or not horizons:
+    if not window.judges or not horizons:
         return COHORT
     return f"{MATURED}:{max(horizons, key=minutes_of)}"
 
