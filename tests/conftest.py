@@ -30,9 +30,14 @@ def run_verb(*arguments: str) -> str:
     return result.stdout
 
 
+def data_folder(folder: str) -> Path:
+    """Where a folder of public data is looked for."""
+    return Path(os.environ.get("FUNNEL_TEST_DATA", ROOT.parent / "shared" / "data")) / folder
+
+
 def public_data(folder: str) -> Path:
     """A folder of public data; without it an error where it must not be missing, else a skip."""
-    data = Path(os.environ.get("FUNNEL_TEST_DATA", ROOT.parent / "shared" / "data")) / folder
+    data = data_folder(folder)
     if data.is_dir():
         return data
     reason = f"needs the public data set «{SOURCES[folder]}» in $FUNNEL_TEST_DATA/{folder}"

@@ -13,6 +13,11 @@ def count(value: float | None) -> str:
     return MISSING if value is None else f"{value:,.0f}"
 
 
+def number_of(number: int, noun: str) -> str:
+    """A number of things that have a name: ``1 row``, ``12,345 rows``."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
 def percent(value: float | None) -> str:
     """A ratio of 0–1 as per cent: ``12.3 %``."""
     return MISSING if value is None else f"{100 * value:,.1f} %"

@@ -31,6 +31,7 @@ from funnel_stream.tools.importer import Import
 from funnel_stream.tools.mapping import load as load_mapping
 from funnel_stream.tools.simulator import Simulator
 from funnel_stream.windows.tables import WindowTables
+from tests.conftest import SOURCES, data_folder
 from tests.oracle.funnels import RandomFunnel
 
 ROOT: Final = Path(__file__).parents[2]
@@ -39,16 +40,19 @@ RICH: Final = ROOT / "tests" / "oracle" / "rich.yaml"
 END: Final = datetime(2026, 3, 31, 12, 34, tzinfo=UTC)
 NOW_MS: Final = 1_800_000_000_000
 GENERATED: Final = ("schemas", "deploy", "docs/kpis.md", "docs/configuration.md")
+REAL: Final = ("olist", "maven_crm")
 UNUSED: Final = ("data_dictionary.csv", "sales_teams.csv")
 INSTANTS: Final = (1.0, 0.7, 0.25)
 """As of which parts of the time between the first event and the last."""
 
 
-def funnels(data: Path) -> Iterator[tuple[str, list[bytes], Definition]]:
+def funnels() -> Iterator[tuple[str, list[bytes], Definition]]:
     """Names, events and definitions of two real and ten simulated funnels."""
-    for name in ("olist", "maven_crm"):
+    for name in REAL:
         mapping = load_mapping(ROOT / "examples" / f"{name}.yaml")
-        tables = [path for path in sorted((data / name).glob("*.csv")) if path.name not in UNUSED]
+        tables = [
+            path for path in sorted(data_folder(name).glob("*.csv")) if path.name not in UNUSED
+        ]
         yield name, list(Import(mapping, tables).lines()), Definition()
     shop = load(ROOT / "examples" / "funnel.yaml")
     for seed in range(5):
@@ -122,10 +126,10 @@ class Digest:
         return f"{self._sum % (1 << 128):032x}"
 
 
-def found(data: Path) -> dict[str, str]:
+def found() -> dict[str, str]:
     """What each digest is of → how many texts, and their digest."""
     digests: dict[str, Digest] = defaultdict(Digest)
-    for name, lines, definition in funnels(data):
+    for name, lines, definition in funnels():
         for kind, text in texts(lines, definition):
             digests[f"{kind} of {name}"].add(text)
         print(name, file=sys.stderr)
@@ -138,10 +142,12 @@ def found(data: Path) -> dict[str, str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.golden", description=__doc__)
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--write", action="store_true", help="record what is found")
     given = parser.parse_args()
-    now = found(given.data)
+    for name in REAL:
+        if not data_folder(name).is_dir():
+            parser.error(f"needs the public data set «{SOURCES[name]}» in $FUNNEL_TEST_DATA/{name}")
+    now = found()
     if given.write:
         RECORDED.write_text(json.dumps(now, indent=1) + "\n")
         return 0

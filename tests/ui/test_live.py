@@ -179,6 +179,13 @@ def test_the_worker_is_killed_and_started_again(
         assert page.evaluate("window.mark"), "it was not loaded anew"
 
 
+def test_a_faded_highlight_leaves_nothing_behind(company: Worker, browse: Browsing) -> None:
+    with browse(company.address, reduced_motion="reduce") as page:
+        page.goto("/")
+        page.evaluate("document.querySelector('#kpi-leads data').classList.add('changed')")
+        page.wait_for_function("!document.querySelector('#kpi-leads data').hasAttribute('class')")
+
+
 def test_a_hidden_page_rests(company: Worker, browse: Browsing) -> None:
     with browse(company.address) as page:
         streams: list[Request] = []

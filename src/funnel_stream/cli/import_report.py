@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from funnel_stream.errors import printable
+from funnel_stream.human import number_of
 from funnel_stream.tools.importer import Report
 
 _SHOWN: int = 20
@@ -84,10 +85,10 @@ def show(report: Report, console: Console, rejects: str | None) -> None:
     left_out = report.left_out.total()
     eventless = report.without_event
     console.print(
-        f"{_number(report.rows, 'row')}: {_number(report.events, 'event')}, "
-        f"{_number(report.skipped.total(), 'row')} skipped by rule, "
-        + (f"{_number(eventless, 'row')} without an event, " if eventless else "")
-        + f"{_number(left_out, 'part')} left out",
+        f"{number_of(report.rows, 'row')}: {number_of(report.events, 'event')}, "
+        f"{number_of(report.skipped.total(), 'row')} skipped by rule, "
+        + (f"{number_of(eventless, 'row')} without an event, " if eventless else "")
+        + f"{number_of(left_out, 'part')} left out",
         highlight=False,
         soft_wrap=True,
     )
@@ -112,7 +113,7 @@ def _show_left_out(report: Report, console: Console, rejects: str | None) -> Non
     console.print(table)
     if report.left_out.total() > len(report.left_out) or len(report.left_out) > _SHOWN:
         kinds = len(report.left_out) - _SHOWN
-        more = f"… and {_number(kinds, 'kind')} more; " if kinds > 0 else ""
+        more = f"… and {number_of(kinds, 'kind')} more; " if kinds > 0 else ""
         where = (
             f"all of them are in {rejects}" if rejects else "list them all with --rejects FILE.csv"
         )
@@ -131,7 +132,7 @@ def _notes(report: Report) -> Iterator[str]:
         ]
         yield f"{number:,} {what}" + (f", {' + '.join(sums)}" if sums else "")
     if report.blank:
-        yield f"{_number(report.blank, 'blank row')} passed over"
+        yield f"{number_of(report.blank, 'blank row')} passed over"
     yield from _counted("rows skipped", report.skipped)
     yield from _counted("dates moved to another day", report.moved)
     yield from _counted("dates moved within their day", report.moved_within_day)
@@ -187,7 +188,7 @@ def _texts(report: Report) -> Iterator[str]:
         told = [f"{text!r} ({number:,})" for text, number in others.most_common()]
         named = [_few(told)] if told else []
         if beyond := report.unnamed_others[column]:
-            named.append(f"the texts of {_number(beyond, 'other row')}")
+            named.append(f"the texts of {number_of(beyond, 'other row')}")
         yield f"{column}: no when names {' and '.join(named)}"
     for rule in report.unfulfilled:
         yield f"{rule}: no row fulfils the when of this event"
@@ -203,7 +204,3 @@ def _counted(what: str, counter: Mapping[str, int]) -> Iterator[str]:
     for which, number in counter.items():
         if number:
             yield f"{number:,} {what}: {which}"
-
-
-def _number(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -1,7 +1,7 @@
 """``funnel-stream import --suggest``: a first mapping, and what it would import."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -10,10 +10,10 @@ import typer
 
 from funnel_stream.cli.delivery import progress_bar, stoppable
 from funnel_stream.errors import FunnelError, InputError, UsageError, printable
-from funnel_stream.tools.importer import Import, Reject, Report
+from funnel_stream.human import number_of
+from funnel_stream.tools.importer import Import, Report
 from funnel_stream.tools.mapping import load
 from funnel_stream.tools.suggestion import suggested
-from funnel_stream.tools.suggestion.texts import number
 
 _SHOWN: Final = 10
 """So many kinds of what was left out are told."""
@@ -55,16 +55,11 @@ def suggest(files: Sequence[Path], out: Path | None, refused: Sequence[str]) -> 
 
 def _check(text: str, files: Sequence[Path]) -> None:
     """Tell what an import with the mapping would make. Raises ``InputError`` where it refuses."""
-    examples: dict[tuple[str, str], str] = {}
-
-    def remember(one: Reject) -> None:
-        examples.setdefault((one.reason, one.field), f"{one.file}, row {one.row}: {one.message}")
-
     with TemporaryDirectory() as folder, stoppable() as stop, progress_bar("check") as progress:
         path = Path(folder) / "mapping.yaml"
         path.write_text(text, encoding="utf-8")
         try:
-            run = Import(load(path), files, on_reject=remember)
+            run = Import(load(path), files)
             run.on_progress = lambda done, total: progress(
                 done / total if total else 1.0, run.report.events
             )
@@ -78,20 +73,22 @@ def _check(text: str, files: Sequence[Path]) -> None:
     if stop.asked:
         print("interrupted: the check is incomplete", file=sys.stderr)
         raise typer.Exit(130)
-    _tell(run.report, examples)
+    _tell(run.report)
 
 
-def _tell(report: Report, examples: Mapping[tuple[str, str], str]) -> None:
+def _tell(report: Report) -> None:
     stages = ", ".join(f"{count:,} {printable(what)}" for what, count in report.by_stage.items())
-    events = number(report.events, "event") + (f" ({stages})" if stages else "")
-    left_out = number(report.left_out.total(), "part")
-    told = f"{number(report.rows, 'row')}, {events}, {left_out} left out"
+    events = number_of(report.events, "event") + (f" ({stages})" if stages else "")
+    left_out = number_of(report.left_out.total(), "part")
+    told = f"{number_of(report.rows, 'row')}, {events}, {left_out} left out"
     if report.without_event:
-        told += f", {number(report.without_event, 'row')} without an event"
+        told += f", {number_of(report.without_event, 'row')} without an event"
     print(f"checked: {told}", file=sys.stderr)
     for kind, count in report.left_out.most_common(_SHOWN):
         reason, field = map(printable, kind)
         where = f" in {field!r}" if field else ""
-        print(f"  {count:,} {reason}{where}, like {printable(examples[kind])}", file=sys.stderr)
+        first = report.examples[kind]
+        example = printable(f"{first.file}, row {first.row}: {first.message}")
+        print(f"  {count:,} {reason}{where}, like {example}", file=sys.stderr)
     if len(report.left_out) > _SHOWN:
         print(f"  … and {len(report.left_out) - _SHOWN:,} more kinds", file=sys.stderr)

@@ -60,19 +60,19 @@ def pattern_of(table: Survey, tables: Sequence[Survey]) -> str:
 
 
 def _stem(path: Path) -> str:
-    name = path.name.removesuffix(".gz")
+    name = _bare(path.name)
     return name.rpartition(".")[0] or name
 
 
 def _escaped(name: str) -> str:
-    return _SPECIAL.sub(r"[\1]", name.removesuffix(".gz"))
+    return _SPECIAL.sub(r"[\1]", _bare(name))
 
 
 def _pattern(table: Survey) -> str:
     stems = {_DATE_OF_EXPORT.sub("", _stem(path)) for path in table.paths}
     if len(stems) == 1 and (stem := stems.pop()):
         return _escaped(stem) + "*"
-    names = [path.name.removesuffix(".gz") for path in table.paths]
+    names = [_bare(path.name) for path in table.paths]
     common = next(
         (place for place, chars in enumerate(zip(*names, strict=False)) if len(set(chars)) > 1),
         min(map(len, names)),

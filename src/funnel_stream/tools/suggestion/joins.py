@@ -247,7 +247,6 @@ def _joins(one: Profile, key: Profile) -> bool:
         return False
     mask = max(one.mask, key.mask)
     texts = one.kept_at(mask)
-    keys = key.kept_at(mask)
-    shared = sum(1 for text in texts if text in keys)
+    shared = len(texts & key.kept_at(mask))
     same_name = named(one.name) == named(key.name)
     return bool(texts) and shared * 5 >= len(texts) * (2 if same_name else 4)

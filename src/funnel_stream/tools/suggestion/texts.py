@@ -31,8 +31,3 @@ def told(text: str) -> str:
     """The text for a comment or the terminal: in quotes, and shortened."""
     short = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
     return '"' + "".join(map(_escaped, short)) + '"'
-
-
-def number(count: int, noun: str) -> str:
-    """``1 row``, ``12,345 rows``."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")

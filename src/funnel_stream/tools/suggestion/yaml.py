@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from funnel_stream.errors import printable
+from funnel_stream.human import number_of
 from funnel_stream.tools.numbers import USUAL, NumberFormat, currency_of
 from funnel_stream.tools.suggestion.columns import Profile
 from funnel_stream.tools.suggestion.dates import DateChoice
 from funnel_stream.tools.suggestion.numbers import NumberChoice
 from funnel_stream.tools.suggestion.rules import Event, Plan
 from funnel_stream.tools.suggestion.stages import OPEN, Guess
-from funnel_stream.tools.suggestion.texts import number, quoted, told
+from funnel_stream.tools.suggestion.texts import quoted, told
 
 _EXAMPLES = 8
 _FEW = 3
@@ -21,7 +22,7 @@ _LISTED = 200
 def source(name: str, pattern: str | None, plan: Plan, lookups: Sequence[str]) -> Iterator[str]:
     """The lines of one source."""
     table = plan.table
-    yield f"  {name}: # {number(table.rows, 'row')}, {number(len(table.header), 'column')}"
+    yield f"  {name}: # {number_of(table.rows, 'row')}, {number_of(len(table.header), 'column')}"
     if pattern is not None:
         yield f"    file: {quoted(pattern)}"
     if table.encoding:
@@ -32,7 +33,7 @@ def source(name: str, pattern: str | None, plan: Plan, lookups: Sequence[str]) -
     if table.footer_rows:
         yield f"    footer_rows: {table.footer_rows} # no data below them"
     if table.misfits:
-        yield f"    # {number(table.misfits, 'row')} with more or fewer columns than the header"
+        yield f"    # {number_of(table.misfits, 'row')} with more or fewer columns than the header"
     by_name = {one.name: one for one in table.usable()}
     if plan.deal_id is not None:
         yield from _deal_id(plan, by_name[plan.deal_id])
@@ -54,7 +55,7 @@ def _deal_id(plan: Plan, one: Profile) -> Iterator[str]:
     note = f"; {printable(plan.id_note)}" if plan.id_note else ""
     yield f"    deal_id: {quoted(one.name)} # like {_like(one)}; {many}{note}"
     if one.missing:
-        yield f"    # {number(one.missing, 'row')} without it"
+        yield f"    # {number_of(one.missing, 'row')} without it"
 
 
 def _columns(plan: Plan, by_name: Mapping[str, Profile]) -> Iterator[str]:
@@ -108,7 +109,7 @@ def _date(choice: DateChoice, one: Profile) -> Iterator[str]:
         yield "        precision: day # every date bears the same time"
     if choice.unread:
         yield (
-            f"        # {number(choice.unread, 'row')} not so written, like "
+            f"        # {number_of(choice.unread, 'row')} not so written, like "
             f"{told(choice.unread_text)}"
         )
 
@@ -136,11 +137,11 @@ def _number(choice: NumberChoice, one: Profile) -> Iterator[str]:
             yield '        decimal: "."'
     if choice.unread:
         yield (
-            f"        # {number(choice.unread, 'row')} not so written, like "
+            f"        # {number_of(choice.unread, 'row')} not so written, like "
             f"{told(choice.unread_text)}"
         )
     if choice.negative:
-        yield f"        # {number(choice.negative, 'row')} less than zero: these are left out"
+        yield f"        # {number_of(choice.negative, 'row')} less than zero: these are left out"
     unclear = [mark for mark in choice.marks if currency_of(mark) is None]
     if unclear:
         marks = ", ".join(map(told, unclear))
@@ -153,10 +154,10 @@ def _keys(form: NumberFormat) -> str:
 
 
 def _stages(texts: Sequence[tuple[str, int, Guess | None]], one: Profile) -> Iterator[str]:
-    yield f"        values: # {number(one.distinct, 'text')} in {number(one.filled, 'row')}"
+    yield f"        values: # {number_of(one.distinct, 'text')} in {number_of(one.filled, 'row')}"
     sure = False
     for text, count, guess in texts:
-        rows = number(count, "row")
+        rows = number_of(count, "row")
         if guess is None:
             yield f"          # {quoted(text)}: # UNSURE: {rows}, which stage?"
         elif guess.stage == OPEN:
@@ -173,7 +174,7 @@ def _currencies(texts: Sequence[tuple[str, int, str | None]]) -> Iterator[str]:
     if any(code for _, _, code in texts):
         yield "        values:"
     for text, count, code in texts:
-        rows = number(count, "row")
+        rows = number_of(count, "row")
         if code is None:
             yield f"          # {quoted(text)}: # UNSURE: {rows}, which currency?"
         else:
