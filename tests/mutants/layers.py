@@ -17,6 +17,7 @@ LAYERS: Final[dict[str, tuple[str, ...]]] = {
         "unit/facts/test_deals.py",
         "unit/facts/test_expiry.py",
         "unit/definition/test_definition.py",
+        "unit/definition/test_time.py",
         "unit/definition/test_values.py",
         "unit/windows/test_tables.py",
         "unit/windows/test_panes.py",
