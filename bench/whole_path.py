@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from funnel_stream.definition import Definition
-from funnel_stream.facts.rules import cell_id
+from funnel_stream.facts.measures import REACHED
 from funnel_stream.reporting import Reporter
 from funnel_stream.settings import Settings
 from funnel_stream.streaming import logs
@@ -25,7 +25,7 @@ from funnel_stream.windows.tables import Snapshot
 
 PATIENCE_S = 120.0
 _POLL_S = 0.01
-_LEADS = cell_id("reached", "lead")
+_LEADS = REACHED.cell("lead")
 
 
 class TimedReporter(Reporter):
