@@ -114,15 +114,13 @@ class Quotient(Form):
             if divisor is None:
                 divisor = divisors[fraction.divisor] = scope.sum(fraction.divisor)
             if of_counts:
-                dividend = shown = scope.sum(fraction.dividend.cells)
-                scale = 1
+                dividend, scale = scope.sum(fraction.dividend.cells), 1
             else:
                 dividend, scale = fraction.dividend.of(scope, divisor), fraction.dividend.scale
-                shown = dividend / scale
             if divisor:
                 yield "", labels, dividend / (scale * divisor)
             if total or dividend or divisor:
-                yield above, labels, shown
+                yield above, labels, dividend if of_counts else dividend / scale
                 yield below, labels, divisor
 
     def additions(self, cell: Cell, horizons: tuple[str, ...]) -> list[Addition]:
