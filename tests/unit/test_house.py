@@ -9,7 +9,7 @@ ROOT = Path(funnel_stream.__file__).parent
 
 FLOORS = [
     {"errors"},
-    {"documents", "human"},
+    {"documents", "human", "windows.columns"},  # columns know numbers, not the funnel
     {"contract"},
     {"definition.time"},
     {"definition.fields", "definition.values"},
