@@ -66,8 +66,8 @@ class Chunk(NamedTuple):
     def merged(self) -> "Chunk":
         """Sorted, one fact for each pane, combination and cell, without those that cancel out.
 
-        A sum that 64 bits do not hold stays several facts. O(n log n), and O(n) where the facts
-        consist of few sorted runs.
+        A sum that 64 bits do not hold stays several facts; one fact alone stays, be it of 0.
+        O(n log n), and O(n) where the facts consist of few sorted runs.
         """
         if not len(self.pane):
             return self

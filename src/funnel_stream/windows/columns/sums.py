@@ -91,8 +91,9 @@ def grouped(first: Column, *others: Column) -> tuple[Indices, Indices]:
 
 def narrowed(numbers: Column) -> Column:
     """The same integers in the smallest type that holds them and 0; a new array. O(n)."""
-    ends = int(numbers.min(initial=0)), int(numbers.max(initial=0))
-    return numbers.astype(np.result_type(*map(np.min_scalar_type, ends)))
+    least, most = int(numbers.min(initial=0)), int(numbers.max(initial=0))
+    # ~most is as far from 0 as a type must reach that holds both: −128 for 127.
+    return numbers.astype(np.min_scalar_type(min(least, ~most) if least else most))
 
 
 def distinct(ids: Column) -> tuple[Column, Indices]:
