@@ -205,3 +205,9 @@ def panes_kept(windows: Iterable[Window]) -> dict[int, int]:
         for size, panes in window.kept().items():
             kept[size] = max(kept.get(size, 0), panes)
     return kept
+
+
+def oldest_kept(windows: Iterable[Window], minute: int) -> int:
+    """The minute with which the oldest pane begins that is kept as of another one."""
+    kept = panes_kept(windows).items()
+    return min(latest(panes, size, minute).begins for size, panes in kept)

@@ -17,9 +17,8 @@ from funnel_stream.definition.time import (
     Span,
     Window,
     has_matured,
-    latest,
+    oldest_kept,
     pane_of,
-    panes_kept,
 )
 from funnel_stream.facts.blocks import FactBlock
 from funnel_stream.facts.rules import NONE
@@ -143,9 +142,9 @@ class WindowTables:
         self._pending.append(facts)
         self._pending_facts += len(facts.cell)
         if self._pending_facts >= _AT_ONCE:
-            self._settle()
+            self._sum_pending()
 
-    def _settle(self) -> None:
+    def _sum_pending(self) -> None:
         """Sum up what has come since the last time: many facts at once share rows and cells, so
         that few sums change. They go to the tables when the windows move: until then, all that
         counts in the same tables is added once, not once to each of them."""
@@ -160,7 +159,7 @@ class WindowTables:
     def _tables(self) -> dict[str, Totals]:
         return {NOW: self._now, **{window.name: totals for window, totals in self._windows}}
 
-    def _take_in(self) -> None:
+    def _add_recent(self) -> None:
         """Add what is recent to the tables."""
         for tables, recent in self._recent.values():
             sums = list(recent.sums())
@@ -181,7 +180,7 @@ class WindowTables:
 
     def replace(self, source: int, blocks: Iterable[FactBlock]) -> None:
         """Let a source partition's whole contribution be these blocks."""
-        self._settle()
+        self._sum_pending()
         spends = self._spends.remove(source)
         for _, totals in self._windows:
             shares = self._spends.shares(spends, totals.span)
@@ -201,8 +200,8 @@ class WindowTables:
         self._as_of = max(self._as_of, now_us)
         if self._now_minute is not None and minute <= self._now_minute:
             return
-        self._settle()
-        self._take_in()
+        self._sum_pending()
+        self._add_recent()
         self._now_minute = minute
         self._version += 1
         for window, totals in self._windows:
@@ -214,9 +213,8 @@ class WindowTables:
             source.forget(minute)
         self._now.span = begun
         self._forget_combinations()
-        kept = panes_kept(window for window, _ in self._windows).items()
-        oldest = min(latest(panes, size, minute).begins for size, panes in kept)
-        self._spends.forget(oldest * MINUTE_US)
+        kept_since = oldest_kept((window for window, _ in self._windows), minute)
+        self._spends.forget(kept_since * MINUTE_US)
 
     def _forget_combinations(self) -> None:
         """Whenever their number has doubled: deals come and go, and each may have its own."""
@@ -268,9 +266,11 @@ class WindowTables:
             for row in rows:
                 yield self._breakdowns.row(row), list(filled), list(filled.values())
 
+    # --- what a reader gets ---------------------------------------------------------------------
+
     def snapshot(self) -> Snapshot:
         """The totals as they are; later changes do not touch it."""
-        self._settle()
+        self._sum_pending()
         rows = self._breakdowns.rows
         recent = [(tables, totals.freeze(rows)) for tables, totals in self._recent.values()]
         totals = {

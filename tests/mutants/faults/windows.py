@@ -132,15 +132,15 @@ FAULTS = (
         "pending-facts-forgotten",
         _WINDOWS,
         '        """The totals as they are; later changes do not touch it."""\n'
-        "        self._settle()\n",
+        "        self._sum_pending()\n",
         '        """The totals as they are; later changes do not touch it."""\n',
         "What has just come is shown when the clock moves.",
     ),
     Fault(
         "recent-facts-forgotten",
         _WINDOWS,
-        "        self._settle()\n        self._take_in()\n",
-        "        self._settle()\n        self._recent = {}\n",
+        "        self._sum_pending()\n        self._add_recent()\n",
+        "        self._sum_pending()\n        self._recent = {}\n",
         "What came in the last minute is gone when the clock moves.",
     ),
     Fault(
@@ -190,9 +190,9 @@ FAULTS = (
     ),
     Fault(
         "spend-forgotten-by-the-shortest-window",
-        _WINDOWS,
-        "oldest = min(latest(",
-        "oldest = max(latest(",
+        "definition/time.py",
+        "return min(latest(",
+        "return max(latest(",
         "Spends that ended an hour ago are never subtracted, and late ones not added.",
     ),
     Fault(

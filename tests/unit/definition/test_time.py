@@ -16,6 +16,7 @@ from funnel_stream.definition.time import (
     Window,
     has_matured,
     latest,
+    oldest_kept,
     pane_of,
     panes_kept,
 )
@@ -129,3 +130,6 @@ def test_panes_are_kept_for_the_window_that_needs_most() -> None:
     assert panes_kept(windows) == {1: 120, HOUR: 720, DAY: 60}
     assert panes_kept(windows[:2]) == {1: 120, HOUR: 48}
     assert panes_kept([]) == {}
+    now = 1000 * DAY + 12 * HOUR + 34
+    assert oldest_kept(windows, now) == (1000 - 59) * DAY
+    assert oldest_kept(windows[:1], now) == now - 119
