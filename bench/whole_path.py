@@ -88,7 +88,7 @@ async def ended(worker: "asyncio.Task[None]") -> None:
 def leads(snapshot: Snapshot) -> int:
     """Leads of all pipelines in the longest window."""
     longest = snapshot.totals[snapshot.definition.windows[-1]]
-    pipelines = {row for row in longest.named() if not row.dimension}
+    pipelines = {row for row in longest.candidates() if not row.dimension}
     return sum(longest.sum(row, _LEADS) for row in pipelines)
 
 

@@ -12,7 +12,7 @@ STAGES = (
 )  # fmt: skip
 FLOORS = [
     {"errors"},
-    {"documents", "human"},
+    {"documents", "human", "windows.columns"},  # columns know numbers, not the funnel
     {"contract"},
     {"definition.time"},
     {"definition.fields", "definition.values"},

@@ -225,7 +225,7 @@ def _shown_rows(snapshot: Snapshot) -> set[Row]:
     found: set[Row] = set()
     for name in sorted(snapshot.totals, key=brief.__contains__):
         sums = snapshot.totals[name]
-        for row in sums.named():
+        for row in sums.candidates():
             if row in found or row not in sums:
                 continue
             if name not in brief or any(CELLS[cell][0] != MATURED for cell in sums[row]):
@@ -354,7 +354,7 @@ class Places:
         known = self._rests.get(key)
         if known is None:
             totals = self._snapshot.totals.get(window, _NOTHING)
-            known = self._rests[key] = totals.together(rest)
+            known = self._rests[key] = totals.of_rows(rest)
         return known
 
 

@@ -4,7 +4,6 @@ import random
 from collections import Counter
 from typing import Any
 
-import numpy as np
 import pytest
 
 from funnel_stream.definition import Definition
@@ -16,7 +15,7 @@ from funnel_stream.facts.rules import ATTRIBUTES, MINUTE_BITS, NONE
 from funnel_stream.replay.compute import as_record
 from funnel_stream.windows import panes
 from funnel_stream.windows.breakdowns import Breakdowns
-from funnel_stream.windows.tables import Row, WindowTables, sum_by_row
+from funnel_stream.windows.tables import Row, WindowTables
 from tests.funnels import NOW, at, computed, figure, lines, micros, stage
 
 MINUTE = 60_000_000
@@ -332,23 +331,3 @@ def test_many_combinations_keep_apart() -> None:
             Row("default", "owner", owner[7]),
             Row("default", "channel+owner", f"web + {owner[7]}"),
         ]
-
-
-@pytest.mark.parametrize(("most", "number"), [(10, 500), (5000, 3), (3_000_000, 40), (9000, 900)])
-@pytest.mark.parametrize("weights", [(1, -1), (1, 2**62, -(2**62)), (2**63 - 1, 1 - 2**63, 5)])
-def test_sums_by_row_are_exact(most: int, number: int, weights: tuple[int, ...]) -> None:
-    rng = random.Random(most)
-    rows = np.array([[rng.randrange(most) for _ in range(4)] for _ in range(number)])
-    cell = np.array([rng.randrange(most // 3) for _ in range(number)], dtype=np.uint32)
-    weight = np.array([rng.choice(weights) for _ in range(number)], dtype=np.int64)
-    expected: Counter[tuple[int, int]] = Counter()
-    for line, one, by in zip(rows.tolist(), cell.tolist(), weight.tolist(), strict=True):
-        for row in line:
-            expected[row, one] += by
-    found = [
-        ((row, one), total)
-        for row, cells, sums in sum_by_row(rows, cell, weight)
-        for one, total in zip(cells, sums, strict=True)
-    ]
-    assert dict(found) == {key: total for key, total in expected.items() if total}
-    assert len(found) == len(dict(found))
