@@ -198,7 +198,10 @@ class Partition:
             some = records[start : start + SLICE]
             oldest = min(record.timestamp for record in some)
             self._oldest = min(self._oldest, oldest) if self._oldest else oldest
-            pending.add(self.deals.fold(some), len(some), some[-1].offset + 1)
+            # Behind the last record there may be transaction markers, which are not waited for.
+            is_last = start + SLICE >= len(records)
+            position = batch.end if is_last else some[-1].offset + 1
+            pending.add(self.deals.fold(some), len(some), position)
             self._changed.set()
             if pending.bytes >= CHANGELOG_BATCH_BYTES:
                 await self._flush(pending)
