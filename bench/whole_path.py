@@ -20,7 +20,7 @@ from funnel_stream.facts.measures import REACHED
 from funnel_stream.reporting import Reporter
 from funnel_stream.settings import Settings
 from funnel_stream.streaming import logs
-from funnel_stream.streaming.worker import run_worker
+from funnel_stream.streaming.kafka.process import run_worker
 from funnel_stream.windows.tables import Snapshot
 
 PATIENCE_S = 120.0
