@@ -259,6 +259,25 @@ def test_tables_are_what_their_facts_add_up_to(seed: int, monkeypatch: pytest.Mo
         assert all(cells for rows in snapshot.totals.values() for cells in rows.values())
 
 
+@pytest.mark.parametrize(("window", "size"), [("1h", 1), ("24h", 60), ("400d", 1440)])
+@pytest.mark.parametrize("source", ["new", "known"])
+def test_a_late_fact_counts_in_the_panes_of_the_window_alone(
+    window: str, size: int, source: str
+) -> None:
+    """In the oldest and the one in progress, with its last minute, not in those beside them."""
+    tables = WindowTables(Definition(dimensions=(), windows=("1h", "24h", "400d")))
+    owner = ("default", *[""] * 8)
+    now = micros(days=500, hours=12, minutes=30) // MINUTE
+    if source == "known":
+        tables.apply(0, [block_of([(owner, OPEN, now, 1)])])
+    tables.advance(now * MINUTE)
+    last = now // size * size + size
+    first = last - Window.named(window).minutes
+    at_edges = {first - 1: 1, first: 2, last - 1: 4, last: 8}
+    tables.apply(0, [block_of([(owner, LEADS, minute, by) for minute, by in at_edges.items()])])
+    assert tables.snapshot().totals[window][Row("default")] == {LEADS: 2 + 4}
+
+
 def test_a_combined_value_names_what_is_missing() -> None:
     definition = Definition(dimensions=("channel × product",))
     tables = WindowTables(definition)
