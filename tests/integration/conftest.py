@@ -63,8 +63,8 @@ def broker(start_broker: Callable[..., Broker]) -> Broker:
 
 @pytest.fixture(scope="session")
 def long_story(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    """100,000 events: three kills find a backlog, and the changelog takes several fetches."""
-    lines = simulated(100_000, deals_per_day=290)
+    """200,000 events."""
+    lines = simulated(200_000, deals_per_day=580)
     return Story(tmp_path_factory.mktemp("long"), lines)
 
 

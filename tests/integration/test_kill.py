@@ -11,7 +11,7 @@ from tests.integration.stories import Story, publishing
 pytestmark = pytest.mark.broker
 
 PARTITIONS = 16
-"""The embedded broker keeps 5 MiB of each: enough for 100,000 events and their changelog."""
+"""The embedded broker keeps 5 MiB of each: enough for 200,000 events and their changelog."""
 
 
 def test_kill_9_at_several_points(
