@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -84,10 +85,33 @@ def test_who_ends_the_gate_ends_its_lots(tmp_path: Path) -> None:
     process = gate(f"run one sh -c 'echo $$ > {started}; sleep 600; true' & wait; finish one")
     pid = int(wait_until(lambda: started.exists() and started.read_text(), "the lot to start"))
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    told, _ = process.communicate(timeout=60)
     assert process.returncode == 130
+    assert "= one: never ended" in told
     with pytest.raises(ProcessLookupError):
         wait_until(lambda: os.kill(pid, 0), "the lot to end", deadline=60)
+
+
+SAYS = """import time
+try: time.sleep(600)
+except KeyboardInterrupt: print("in its sleep", flush=True)"""
+
+
+@pytest.mark.parametrize(
+    ("hangs", "verdict"),
+    [
+        (SAYS, "ok"),
+        (f"{SAYS}; raise SystemExit(2)", "FAILED (2)"),
+        (f"{SAYS}; time.sleep(600)", "FAILED (never ended)"),
+    ],
+)
+def test_a_lot_that_hangs_says_where(hangs: str, verdict: str) -> None:
+    code, told = ended(
+        f"run one {sys.executable} -c '{hangs}' & run two true & within 2 1\nfinish one two"
+    )
+    assert code == (verdict != "ok")
+    assert re.search(r"^in its sleep$", told, re.MULTILINE)
+    assert re.findall(r"^(?:one|two) +(.*)$", told, re.MULTILINE) == [verdict, "ok"]
 
 
 def test_every_lot_of_the_gate_is_asked_how_it_ended() -> None:
