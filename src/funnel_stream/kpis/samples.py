@@ -23,7 +23,8 @@ from funnel_stream.windows.tables import NOW, Cells, Row, Snapshot, Sums
 
 _LEADS: Final = REACHED.cell("lead")
 _NOTHING: Final = Sums([])
-_INVENTED: Final = [measure for measure in MEASURES.values() if measure.invented]
+_RANKED_AS: Final = {each: each.ranked_as or each for each in MEASURES.values() if each.invented}
+"""Measures whose first label anybody can invent, and by which its values are ranked."""
 
 
 class Sample(NamedTuple):
@@ -287,15 +288,15 @@ class Places:
 
     def _invented(self, pipeline: str) -> dict[str, frozenset[str]]:
         """By measure: the values shown of its first label, one set for all windows."""
-        counts: dict[str, Counter[str]] = {measure.name: Counter() for measure in _INVENTED}
+        counts: dict[str, Counter[str]] = {each.name: Counter() for each in _RANKED_AS.values()}
         for window, totals in self._snapshot.totals.items():
             for cell, weight in totals.get(Row(pipeline), {}).items():
                 key = CELLS[cell]
                 if key[0] in counts and key[1] != NONE:
                     counts[key[0]][key[1]] += weight if window == self._longest else 0
         shown: dict[str, frozenset[str]] = {}
-        for measure in _INVENTED:
-            ranked = _ranked(counts[(measure.ranked_as or measure).name])
+        for measure, by in _RANKED_AS.items():
+            ranked = _ranked(counts[by.name])
             shown[measure.name] = frozenset(ranked[: self._definition.top_n_in(measure.labels[0])])
         return shown
 

@@ -176,7 +176,7 @@ def _with(found: list[Figure], name: str, wanted: Mapping[str, str]) -> list[Fig
 
 def ranked(found: list[Figure]) -> list[Figure]:
     """Where anybody can invent labels, or most are nothing: the largest first, the rest last."""
-    if len(found) <= _MANY and not any(figure.kpi.form.largest_first for figure in found[:1]):
+    if len(found) <= _MANY and not (found and found[0].kpi.form.largest_first):
         return found
     filled = [figure for figure in found if figure.value]
     return sorted(filled, key=lambda figure: (OTHER in figure.key, -(figure.value or 0)))
