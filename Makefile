@@ -30,7 +30,7 @@ install: $(VENV)/installed  ## Create .venv with everything pinned
 demo: install  ## Watch live KPIs: broker, worker and simulator (ARGS="--for 30s --rate 200 --http-port 6066")
 	@$(BIN)/funnel-stream demo $(ARGS)
 
-check: lint  ## What to run before a push: lint, generated files in step, the fast tests; 3 minutes
+check: lint  ## What to run before a push: lint, generated files in step, the fast tests; a few minutes
 	@$(BIN)/python -m pytest $(PARALLEL) -m "not ops and not ui and not broker" \
 		tests/cases tests/deploy tests/mutants tests/unit --ignore tests/deploy/test_dockerfile.py $(ARGS)
 
