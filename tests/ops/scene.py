@@ -2,7 +2,6 @@
 
 import re
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -54,8 +53,11 @@ class Scene:
     """Prometheus' time of the end of the story: nothing is added before it."""
 
     def note(self, name: str) -> None:
-        as_of = self.prometheus.value("max(funnel_as_of_timestamp_seconds)")
-        self.moments[name] = Moment(as_of, self.alertmanager.alerts())
+        self.moments[name] = Moment(self.as_of(), self.alertmanager.alerts())
+
+    def as_of(self) -> float:
+        """The instant of the figures that Prometheus has, in Unix seconds."""
+        return self.prometheus.value("max(funnel_as_of_timestamp_seconds)")
 
     def held(self, name: str) -> list[dict[str, Any]]:
         """Alerts of that name that Alertmanager holds now."""
@@ -128,8 +130,7 @@ def _watch(seen: Scene, upstream: Upstream) -> None:
     seen.note("recovered")
     # A while, in which nothing more is to come.
     end = seen.moments["recovered"].as_of + 8 * 3600
-    while seen.prometheus.value("max(funnel_as_of_timestamp_seconds)") < end:
-        time.sleep(0.2)
+    wait_until(lambda: seen.as_of() >= end, "eight hours after the recovery", PATIENCE)
     seen.note("end")
     seen.ended = seen.prometheus.value("time()") - 2
 
