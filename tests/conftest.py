@@ -26,7 +26,7 @@ SOURCES = {
 }
 
 
-FOLDERS = {"broker": "integration", "ops": "ops", "ui": "ui"}
+FOLDERS = {"broker": "integration", "kafka": "kafka", "ops": "ops", "ui": "ui"}
 """Where the tests with a marker lie, and no other: each folder is run by itself."""
 
 
