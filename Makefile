@@ -3,6 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 AXE_VERSION := 4.14.1
+KAFKA := build/kafka/classes.jsa
 AXE := build/ui/node_modules/axe-core/axe.min.js
 # A process per core. What belongs together (tests/conftest.py) stays in one, in the order of the folders,
 # so that what takes longest does not begin last.
@@ -10,7 +11,7 @@ PARALLEL := -n auto --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo \
-	check test test-python test-processes test-ops test-ui lint format \
+	check test test-python test-processes test-kafka test-ops test-ui lint format \
 	generated schemas dashboards rules docs alert-study screenshots \
 	bench bench-scale bench-years bench-pages bench-import mutants golden clean
 
@@ -31,17 +32,28 @@ demo: install  ## Watch live KPIs: broker, worker and simulator (ARGS="--for 30s
 	@$(BIN)/funnel-stream demo $(ARGS)
 
 check: lint  ## What to run before a push: lint, generated files in step, the fast tests; a few minutes
-	@$(BIN)/python -m pytest $(PARALLEL) -m "not ops and not ui and not broker" \
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not kafka and not ops and not ui and not broker" \
 		tests/cases tests/deploy tests/mutants tests/unit --ignore tests/deploy/test_dockerfile.py $(ARGS)
 
 test: install  ## Run all tests that need nothing but Python (ARGS="-k journey")
-	@$(BIN)/python -m pytest $(PARALLEL) -m "not ops and not ui" $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not kafka and not ops and not ui" $(ARGS)
 
 test-python: install  ## Run those of them that start no broker and no worker
-	@$(BIN)/python -m pytest $(PARALLEL) -m "not ops and not ui and not broker" $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not kafka and not ops and not ui and not broker" $(ARGS)
 
 test-processes: install  ## Run those of them that do, one after the other
 	@$(BIN)/python -m pytest -m broker tests/integration $(ARGS)
+
+test-kafka: install $(KAFKA)  ## Run against a real Apache Kafka; needs Java, and Maven once
+	@$(BIN)/python -m pytest -m kafka tests/kafka $(ARGS)
+
+# Without them the tests are skipped, with the reason (in CI: fail).
+$(KAFKA): tests/kafka/pom.xml | $(VENV)/installed
+	@echo "Fetching Apache Kafka (once, 43 MB) ..."
+	@rm -rf build/kafka
+	@mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/build/kafka -DincludeScope=runtime \
+		&& $(BIN)/python -m tests.kafka.archive \
+		|| echo "Apache Kafka could not be fetched and started: are there mvn and java (Debian: maven), and a network?"
 
 test-ops: install  ## Run the alerts and dashboards end to end; needs Prometheus and Alertmanager
 	@$(BIN)/python -m pytest -m ops tests/ops $(ARGS)
