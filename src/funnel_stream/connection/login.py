@@ -47,6 +47,9 @@ class OAuth:
     client_secret: SecretStr
     scope: str | None = None
     extensions: Mapping[str, str] = field(default_factory=dict)
+    encodes_header: bool = False
+    """Whether id and secret are form-encoded in the header, as RFC 6749 (2.3.1) asks for; few
+    servers do, and Kafka's clients have it off."""
     ca_location: str | None = None
     """Who has signed the certificate of the endpoint; else whom the system trusts."""
 
@@ -130,12 +133,16 @@ def _oauth(given: Mapping[str, Given]) -> OAuth:
                 raise ConfigError(f"{text.where}: {each!r} is no name=value")
             extensions[name.strip()] = value.strip()
     scope, ca = given.get(_OAUTH + "scope"), given.get("https.ca.location")
+    encodes = given.get(_OAUTH + "header.urlencode")
+    if encodes and encodes.value.lower() not in ("true", "false"):
+        raise ConfigError(f"{encodes.where} is {encodes.value!r}: it must be true or false")
     return OAuth(
         endpoint=endpoint.value,
         client_id=_needed(given, _OAUTH + "client.id", "OAUTHBEARER").value,
         client_secret=SecretStr(_needed(given, _OAUTH + "client.secret", "OAUTHBEARER").value),
         scope=scope.value if scope else None,
         extensions=extensions,
+        encodes_header=encodes is not None and encodes.value.lower() == "true",
         ca_location=ca.value if ca else None,
     )
 

@@ -41,6 +41,7 @@ KNOWN: Final = SECRET | {
     "sasl.mechanism",
     "sasl.oauthbearer.client.id",
     "sasl.oauthbearer.extensions",
+    "sasl.oauthbearer.header.urlencode",
     "sasl.oauthbearer.method",
     "sasl.oauthbearer.scope",
     "sasl.oauthbearer.token.endpoint.url",

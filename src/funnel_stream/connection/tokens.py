@@ -60,8 +60,10 @@ def _granted(login: OAuth, now: float) -> Token:
     form = {"grant_type": "client_credentials"}
     if login.scope:
         form["scope"] = login.scope
-    credentials = f"{_quoted(login.client_id)}:{_quoted(login.client_secret.get_secret_value())}"
-    basic = base64.b64encode(credentials.encode()).decode()
+    credentials = [login.client_id, login.client_secret.get_secret_value()]
+    if login.encodes_header:
+        credentials = list(map(urllib.parse.quote_plus, credentials))
+    basic = base64.b64encode(":".join(credentials).encode()).decode()
     request = urllib.request.Request(
         login.endpoint,
         urllib.parse.urlencode(form).encode(),
@@ -76,11 +78,6 @@ def _granted(login: OAuth, now: float) -> Token:
         return Token(value, now + float(seconds))
     except (TypeError, ValueError):
         raise BrokerError(f"{login.endpoint}: expires_in is {seconds!r}, no seconds") from None
-
-
-def _quoted(text: str) -> str:
-    """RFC 6749, 2.3.1."""
-    return urllib.parse.quote_plus(text)
 
 
 def _answered(login: OAuth, request: urllib.request.Request) -> Any:
