@@ -120,12 +120,12 @@ def test_the_study_and_prometheus_have_one_statistic(seen: Scene) -> None:
 
 
 def _recorded(seen: Scene, name: str) -> dict[tuple[object, ...], float]:
-    """By labels and time of evaluation, over the last ten seconds."""
+    """By labels and time of evaluation, over the last ten hours."""
     return {
         (tuple(sorted((k, v) for k, v in series["metric"].items() if k != "__name__")), at): float(
             v
         )
-        for series in seen.prometheus.query(f"{name}[10s] @ {seen.ended}")
+        for series in seen.prometheus.query(f"{name}[{round(10 * seen.hour)}s] @ {seen.ended}")
         for at, v in series["values"]
     }
 
