@@ -15,7 +15,7 @@ from ops.dashboards import defaults, files, queries, resolved
 from ops.dashboards.variables import VARIABLES
 from prometheus_client.parser import text_string_to_metric_families
 
-from funnel_stream.answers.question import question
+from funnel_stream.answers.question import parse_question
 from funnel_stream.definition import Definition
 from funnel_stream.exposition.metrics import Exposition
 from funnel_stream.exposition.operations import OWN
@@ -267,7 +267,7 @@ def test_the_worker_understands_every_link_to_the_deals(link: str) -> None:
             variable = written[1].split(".")[-1]
             asked[name] = known[variable]
             assert written[2] or variable.endswith("window") or variable in ("from", "to")
-    found = question(asked, Definition())
+    found = parse_question(asked, Definition())
     assert found.pipeline == "default"
 
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import yaml
 
-from funnel_stream.answers.question import question
+from funnel_stream.answers.question import parse_question
 from funnel_stream.definition import Definition
 from funnel_stream.exposition.operations import OWN
 from funnel_stream.kpis.catalogue import families
@@ -116,7 +116,7 @@ def test_the_deals_that_are_asked_for_can_be(page: Path) -> None:
     for url in re.findall(r"http\S+?/api/deals\?[^'\s]+", page.read_text("utf-8")):
         asked = dict(parse_qsl(urlsplit(url).query))
         asked.pop("limit", None)
-        question(asked, Definition())
+        parse_question(asked, Definition())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=pages)

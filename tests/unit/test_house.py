@@ -31,7 +31,7 @@ FLOORS = [
     {"windows.tables"},
     {"windows"},
     {"kpis.scope", "kpis.intervals"},
-    {"kpis.forms", "kpis.words"},
+    {"kpis.forms", "kpis.label_values"},
     {"kpis.quotients", "kpis.products", "kpis.kpi"},
     {"kpis.durations", "kpis.counted"},
     {f"kpis.{stage}" for stage in STAGES},

@@ -22,10 +22,10 @@ from funnel_stream.facts.rules import NONE
 from funnel_stream.kpis.catalogue import KPIS
 from funnel_stream.kpis.intervals import wilson
 from funnel_stream.kpis.kpi import Kpi
+from funnel_stream.kpis.label_values import label_in_words
 from funnel_stream.kpis.reference import STAGE_TITLES
 from funnel_stream.kpis.samples import Sample
 from funnel_stream.kpis.scope import OTHER
-from funnel_stream.kpis.words import label_in_words
 
 _QUANTILES: Final = {"0.5": "median", "0.9": "90 % within"}
 _NAME_WIDTH: Final = 25

@@ -10,9 +10,9 @@ from funnel_stream.definition import Definition
 from funnel_stream.facts.rules import NONE
 from funnel_stream.kpis.catalogue import BY_ID
 from funnel_stream.kpis.kpi import Kpi
+from funnel_stream.kpis.label_values import ALL_OTHERS, NOT_GIVEN, value_in_words
 from funnel_stream.kpis.samples import Sample, samples
 from funnel_stream.kpis.scope import OTHER
-from funnel_stream.kpis.words import ALL_OTHERS, NOT_GIVEN, value_in_words
 from funnel_stream.windows.tables import Snapshot
 
 MOST_LINES: Final = 5

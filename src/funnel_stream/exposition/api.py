@@ -25,7 +25,7 @@ def kpis(reporter: Reporter, query: Mapping[str, str]) -> Answer:
     if unknown := [name for name in query if name not in _PARAMETERS]:
         return HTTPStatus.BAD_REQUEST, problem(
             f"there is no parameter {unknown[0]!r}",
-            f"There are: {', '.join(_PARAMETERS)}.",
+            f"Allowed: {', '.join(_PARAMETERS)}.",
         )
     snapshot = reporter.snapshot()
     if snapshot is None:

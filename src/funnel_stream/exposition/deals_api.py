@@ -14,9 +14,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from funnel_stream.answers.deal_list import Entry, Finder, Place, Walk
+from funnel_stream.answers.deal_list import Cursor, Entry, Finder, Walk
 from funnel_stream.answers.explanation import Explanation, as_json, explain
-from funnel_stream.answers.question import Question, question
+from funnel_stream.answers.question import Question, parse_question
 from funnel_stream.contract.rejections import RefusedError
 from funnel_stream.contract.timestamps import moment, parse
 from funnel_stream.definition import Definition
@@ -34,7 +34,7 @@ _REQUEST_SECONDS: Final = 0.5
 """After about so long an answer is given, however much has been found by then."""
 PAGING: Final = ("limit", "after", "as_of", HELD_BY)
 """Parameters that do not say which figure is meant."""
-_START: Final = Place(-1, b"")
+_START: Final = Cursor(-1, b"")
 
 
 class _Cursor(msgspec.Struct, array_like=True):
@@ -107,14 +107,14 @@ class DealsApi:
         limit = _limit(query.get("limit"))
         as_of, place = _start(query, held)
         figure = {name: value for name, value in query.items() if name not in PAGING}
-        asked = question(figure, self._definition)
+        asked = parse_question(figure, self._definition)
         walk = Walk(held.deals, Finder(asked, self._definition, as_of), place, limit=limit)
         async with self._turn:
             await _drive(walk)
         # Asked again: the partitions may have gone to another worker meanwhile.
         if self._held().deals != held.deals:
             raise self._not_yet()
-        after = walk.place and _cursor(as_of, walk.place)
+        after = walk.cursor and _cursor(as_of, walk.cursor)
         return Page(asked, walk.entries, after, limit, as_of, _share(held))
 
     async def explained(self, deal_id: str, query: Mapping[str, str]) -> Explanation:
@@ -124,7 +124,7 @@ class DealsApi:
         """
         held = self._held()
         if unknown := [name for name in query if name != "as_of"]:
-            raise UsageError(f"there is no parameter {unknown[0]!r}", hint="There is: as_of.")
+            raise UsageError(f"there is no parameter {unknown[0]!r}", hint="Allowed: as_of.")
         as_of = _instant(query, held)
         name = deal_id.encode(errors="replace")
         for deals in held.deals.values():
@@ -216,7 +216,7 @@ def _limit(text: str | None) -> int:
     return limit
 
 
-def _start(query: Mapping[str, str], held: Held) -> tuple[int, Place]:
+def _start(query: Mapping[str, str], held: Held) -> tuple[int, Cursor]:
     """The instant that is meant, and where to go on."""
     text = query.get("after")
     if text is None:
@@ -230,7 +230,7 @@ def _start(query: Mapping[str, str], held: Held) -> tuple[int, Place]:
     if "as_of" in query and _instant(query, held) != cursor.as_of:
         hint = "All pages are of the instant that the first one is of."
         raise UsageError("as_of: another one than that of the page before", hint=hint)
-    return cursor.as_of, Place(cursor.partition, cursor.name)
+    return cursor.as_of, Cursor(cursor.partition, cursor.name)
 
 
 def _instant(query: Mapping[str, str], held: Held) -> int:
@@ -243,7 +243,7 @@ def _instant(query: Mapping[str, str], held: Held) -> int:
         raise UsageError(str(error)) from error
 
 
-def _cursor(as_of: int, place: Place) -> str:
+def _cursor(as_of: int, place: Cursor) -> str:
     packed = _encode_cursor(_Cursor(as_of, place.partition, place.name))
     return urlsafe_b64encode(packed).rstrip(b"=").decode()
 

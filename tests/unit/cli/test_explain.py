@@ -55,7 +55,7 @@ def test_a_deal_of_a_file_to_read(events: Path) -> None:
     begin, end = lines.index("The journey"), lines.index("What follows from it")
     assert lines[begin + 3 : end - 1] == [
         "2026-03-03 00:00 qualified entered passed without an event: lead; channel web; owner ann",
-        "2026-03-05 00:00 potential entered late: it arrived after what happened later",
+        "2026-03-05 00:00 potential entered late: arrived after events that occurred later",
         "2026-03-06 00:00 offer sent amount 1200.00 EUR",
         "2026-03-07 00:00 lost lost reason price\\x1b[31m",
         "2026-03-11 00:00 offer sent reopened: the closing as lost no longer counts; corrected",

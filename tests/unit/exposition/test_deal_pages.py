@@ -364,7 +364,7 @@ async def test_a_journey_is_told_in_order_with_what_was_corrected() -> None:
     steps = [each for each in timeline.children if isinstance(each, Element)]
     assert [step.text for step in steps] == [
         "2026-03-03 00:00 qualified entered passed without an event: lead channel web owner ann",
-        "2026-03-05 00:00 potential entered late: it arrived after what happened later",
+        "2026-03-05 00:00 potential entered late: arrived after events that occurred later",
         "2026-03-06 00:00 offer sent amount 1200.00 EUR",
         "2026-03-07 00:00 details given corrected owner ann → bob",
     ]
@@ -426,7 +426,7 @@ async def test_every_figure_that_it_adds_to_stands_there_once() -> None:
 async def test_notes_and_json() -> None:
     page = await shown_deal([stage(ODD, "lead", at())], ODD)
     notes = section(page, "Good to know").texts("li")
-    assert "No closing: it is still open in lead." in notes
+    assert "Not closed: the deal is still open in lead." in notes
     link = page.links()["The same as JSON"]
     assert link.startswith("/api/")
     assert deal_of(link.removeprefix("/api")) == ODD

@@ -125,7 +125,7 @@ def test_one_kpi_to_the_letter() -> None:
         (
             "windows=24h",
             "there is no parameter 'windows'",
-            "There are: window, dimension.",
+            "Allowed: window, dimension.",
         ),
     ],
 )

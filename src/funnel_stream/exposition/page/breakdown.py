@@ -20,9 +20,9 @@ from funnel_stream.exposition.page.links import DealLinks
 from funnel_stream.exposition.page.view import View, basis_in_words, basis_of
 from funnel_stream.kpis.catalogue import BY_ID
 from funnel_stream.kpis.kpi import Kpi
+from funnel_stream.kpis.label_values import value_in_words
 from funnel_stream.kpis.samples import Places
 from funnel_stream.kpis.scope import OTHER, Scope
-from funnel_stream.kpis.words import value_in_words
 
 MOST_COLUMNS: Final = 8
 _WHOLE_WAY: Final = {"from_stage": STAGES[LEAD], "to_stage": STAGES[WON]}

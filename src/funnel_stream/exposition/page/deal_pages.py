@@ -11,11 +11,11 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 from funnel_stream import human
-from funnel_stream.answers import telling
+from funnel_stream.answers import wording
 from funnel_stream.answers.deal_list import Entry
 from funnel_stream.answers.explanation import Explanation
 from funnel_stream.answers.question import Question
-from funnel_stream.answers.telling import Phrase, Piece
+from funnel_stream.answers.wording import Phrase, Piece
 from funnel_stream.contract.timestamps import moment
 from funnel_stream.definition import Definition, Pipeline
 from funnel_stream.errors import UsageError
@@ -65,11 +65,11 @@ class DealPages:
         return HTTPStatus.OK, _page(
             "deals.html",
             kpi=asked.kpi,
-            asked=telling.asked_for(asked),
+            asked=wording.describe_question(asked),
             unit=_unit(asked),
             part=asked.suffix.removeprefix("_"),
             other_part=_other_part(asked, query),
-            as_of=telling.instant(moment(page.as_of)),
+            as_of=wording.instant(moment(page.as_of)),
             home=_address("/", seen),
             figure=_address(f"/kpi/{asked.kpi.id}", seen),
             with_pipeline=asked.pipeline is None,
@@ -129,11 +129,11 @@ class DealPages:
             deal_id=entry.deal_id,
             # Whoever asks for an instant means it for the deals, too.
             link=_address(_deal_path(entry.deal_id), _some(query, "as_of")),
-            pipeline=telling.titled(entry.pipeline, own.title),
+            pipeline=wording.titled(entry.pipeline, own.title),
             stage=entry.stage
-            and telling.titled(entry.stage, own.stage_titles.get(entry.stage, "")),
-            adds=telling.contribution(asked, entry.contribution),
-            at=telling.instant(entry.at),
+            and wording.titled(entry.stage, own.stage_titles.get(entry.stage, "")),
+            adds=wording.contribution(asked, entry.contribution),
+            at=wording.instant(entry.at),
             attributes=[_attribute(entry, name) for name in columns],
         )
 
@@ -209,16 +209,16 @@ def _deal_page(explained: Explanation, path: str, query: Mapping[str, str]) -> s
         deal_id=explained.deal_id,
         # A pipeline without a figure has no page.
         home=_address("/", {"pipeline": explained.pipeline} if figures else {}),
-        state=telling.state(explained),
+        state=wording.state(explained),
         steps=[
-            _Step(telling.instant(step.at), step.what, step.marks, telling.details(step))
+            _Step(wording.instant(step.at), step.what, step.marks, wording.details(step))
             for step in explained.journey
         ],
-        derived=list(telling.derived(explained)),
+        derived=list(wording.derived(explained)),
         figures=figures,
         times=[
-            (telling.instant(each.at), each.panes, each.windows)
-            for each in telling.times(explained)
+            (wording.instant(each.at), each.panes, each.windows)
+            for each in wording.times(explained)
         ],
         notes=explained.notes,
         json=path and _address(f"/api{path}", query),
@@ -227,16 +227,16 @@ def _deal_page(explained: Explanation, path: str, query: Mapping[str, str]) -> s
 
 def _figures(explained: Explanation) -> list[_Figure]:
     place = {"pipeline": explained.pipeline}
-    found = groupby(telling.lines(explained), lambda line: (line.kpi, line.title))
+    found = groupby(wording.lines(explained), lambda line: (line.kpi, line.title))
     return [
         _Figure(
             title,
             _address(f"/kpi/{kpi}", place),
             [
                 _Addition(
-                    telling.labelled(dict(line.labels)),
+                    wording.labelled(dict(line.labels)),
                     line.adds,
-                    telling.instant(line.at),
+                    wording.instant(line.at),
                     line.windows,
                 )
                 for line in lines

@@ -12,9 +12,9 @@ from funnel_stream.exposition.page import particulars
 from funnel_stream.exposition.page.view import COHORT, PERIOD, View
 from funnel_stream.kpis.intervals import wilson
 from funnel_stream.kpis.kpi import Kpi
+from funnel_stream.kpis.label_values import label_in_words
 from funnel_stream.kpis.samples import Places
 from funnel_stream.kpis.scope import OTHER, Scope
-from funnel_stream.kpis.words import label_in_words
 
 LABELS_APART: Final = ("basis", "horizon", "currency")
 """Labels that the view chooses, for all figures alike."""

@@ -13,8 +13,8 @@ from funnel_stream.exposition.page.figures import Figure
 from funnel_stream.exposition.page.links import DealLinks
 from funnel_stream.exposition.page.view import COHORT, PERIOD, View
 from funnel_stream.kpis.catalogue import BY_ID
+from funnel_stream.kpis.label_values import value_in_words
 from funnel_stream.kpis.scope import OTHER
-from funnel_stream.kpis.words import value_in_words
 
 _REASONS: Final = 2
 _PIPELINE_STAGES: Final = STAGES[:LOST]

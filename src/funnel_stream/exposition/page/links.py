@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlencode
 
-from funnel_stream.answers.question import question
+from funnel_stream.answers.question import parse_question
 from funnel_stream.definition import Definition
 from funnel_stream.errors import UsageError
 from funnel_stream.exposition.page.view import View
@@ -60,7 +60,7 @@ class DealLinks:
         elif "_sum" in kpi.form.suffixes:
             asked["part"] = "sum"  # what each deal has, not that it is one
         try:
-            question(asked, self.definition)
+            parse_question(asked, self.definition)
         except UsageError:
             return ""
         return f"/deals?{urlencode(asked)}"

@@ -152,5 +152,5 @@ def _chosen(
         return usual or next(iter(allowed), "")
     if wanted not in allowed:
         listed = ", ".join(dict.fromkeys(allowed)) or "none"
-        raise UsageError(f"there is no {name} {wanted!r}", hint=f"There are: {listed}.")
+        raise UsageError(f"there is no {name} {wanted!r}", hint=f"Allowed: {listed}.")
     return wanted

@@ -13,7 +13,7 @@ from funnel_stream.exposition.page.figures import (
     written,
 )
 from funnel_stream.kpis.catalogue import BY_ID
-from funnel_stream.kpis.words import value_in_words
+from funnel_stream.kpis.label_values import value_in_words
 from tests.funnels import at, event, stage
 from tests.unit.exposition.page.looks import Look, defined, funnel_of_six, look
 

@@ -402,10 +402,10 @@ def test_names_that_mean_harm_are_text(name: str) -> None:
 def test_a_query_that_makes_no_sense_is_told_what_does(six: str) -> None:
     page = read(get(f"{six}/?pipeline=ABC"), 400)
     assert page.one("h1").text == "There is no pipeline 'ABC'"
-    assert element(page, "reason").text == "There are: default."
+    assert element(page, "reason").text == "Allowed: default."
     assert page.links()["To the funnel"] == "/"
     kpi = read(get(f"{six}/kpi/leads?window=2h"), 400)
-    assert element(kpi, "reason").text == "There are: 30d, 1h, 24h, 7d, 365d."
+    assert element(kpi, "reason").text == "Allowed: 30d, 1h, 24h, 7d, 365d."
     assert not [each for each in page.every() if "data-live" in each.attributes]
 
 

@@ -94,14 +94,14 @@ def test_an_empty_parameter_is_none(empty: str) -> None:
 @pytest.mark.parametrize(
     ("query", "message", "hint"),
     [
-        ({"pipeline": "Web"}, "there is no pipeline 'Web'", "There are: web, b2b, default."),
-        ({"window": "30d"}, "there is no window '30d'", "There are: 7d, 1h, 60d."),
+        ({"pipeline": "Web"}, "there is no pipeline 'Web'", "Allowed: web, b2b, default."),
+        ({"window": "30d"}, "there is no window '30d'", "Allowed: 7d, 1h, 60d."),
         ({"basis": "matured"}, "there is no basis 'matured'",
-         "There are: matured:7d, matured:30d, cohort, period."),
+         "Allowed: matured:7d, matured:30d, cohort, period."),
         ({"basis": "matured:3d"}, "there is no basis 'matured:3d'",
-         "There are: matured:7d, matured:30d, cohort, period."),
+         "Allowed: matured:7d, matured:30d, cohort, period."),
         ({"dimension": "product"}, "there is no dimension 'product'",
-         "There are: channel, owner."),
+         "Allowed: channel, owner."),
         ({"currency": "eur"}, "there is no currency 'eur'", "Write a code of ISO 4217 like EUR."),
         ({"currency": "EURO"}, "there is no currency 'EURO'", "Write a code of ISO 4217 like EUR."),
     ],
@@ -117,7 +117,7 @@ def test_what_there_is_not_is_refused_with_what_there_is(
 def test_where_there_is_nothing_to_choose_the_refusal_says_so() -> None:
     with pytest.raises(UsageError) as refused:
         view({"dimension": "owner"}, possible(defined(dimensions=[])), defined(dimensions=[]))
-    assert refused.value.hint == "There are: none."
+    assert refused.value.hint == "Allowed: none."
 
 
 def test_a_currency_that_no_deal_has_any_more_is_no_mistake() -> None:
