@@ -123,7 +123,7 @@ def _bars_by_stage() -> Panel:
 def _stage_times() -> Panel:
     kpi = BY_ID["stage_duration_seconds"]
     of = figure(kpi, "_quantile", quantile="0.5")
-    shown = look(kpi, "Time in a stage: half within", links=deals(kpi, of))
+    shown = look(kpi, "Time in stage: half within", links=deals(kpi, of))
     return panels.lines(shown, Query(of.now(), "{{stage}}"))
 
 

@@ -24,7 +24,7 @@ from funnel_stream.definition.time import DAY, HOUR, MINUTE, MINUTE_US
 from funnel_stream.definition.values import spelled
 from funnel_stream.facts.journey import Journey, events, former
 from funnel_stream.facts.rules import ATTRIBUTES, NONE, FactRules
-from funnel_stream.kpis.contributions import Contribution, Span, contributions, value_under
+from funnel_stream.kpis.contributions import Contribution, WindowStay, contributions, value_under
 
 _PANE_NAMES: Final = {MINUTE: "minute", HOUR: "hour", DAY: "day"}
 
@@ -203,9 +203,9 @@ def _closing(journey: Journey) -> Closing | None:
 
 
 def _counted(added: list[Contribution], as_of: int) -> Iterator[Counted]:
-    timings: dict[tuple[int, tuple[Span, ...]], _Timing] = {}  # many figures share few times
+    timings: dict[tuple[int, tuple[WindowStay, ...]], _Timing] = {}  # many figures share few times
     for each in added:
-        key = each.minute, each.spans
+        key = each.minute, each.stays
         timing = timings.get(key)
         if timing is None:
             timing = timings[key] = _timing(each, as_of)
@@ -238,12 +238,12 @@ def _timing(added: Contribution, as_of: int) -> _Timing:
         },
         windows=[
             InWindow(
-                span.window,
-                span.holds(as_of),
-                _instant(span.enters),
-                None if span.leaves is None else _instant(span.leaves),
+                stay.window,
+                stay.holds(as_of),
+                _instant(stay.enters),
+                None if stay.leaves is None else _instant(stay.leaves),
             )
-            for span in added.spans
+            for stay in added.stays
         ],
     )
 

@@ -122,7 +122,7 @@ def _attribute_change(name: str, value: Any, known: Any, keep_first: Set[str]) -
 
 
 def _left_a_closing(arrived: list[Event]) -> set[str]:
-    """Events by which the deal moved out of ``won`` or ``lost``: the reason went with the closing."""
+    """Events that moved the deal out of ``won`` or ``lost``: its reason goes with that closing."""
     stages = [event for event in sorted(arrived) if event.kind <= LOST]
     return {
         event.id

@@ -21,7 +21,7 @@ from funnel_stream.exposition.page.view import View, basis_in_words, basis_of
 from funnel_stream.kpis.catalogue import BY_ID
 from funnel_stream.kpis.kpi import Kpi
 from funnel_stream.kpis.label_values import value_in_words
-from funnel_stream.kpis.samples import Places
+from funnel_stream.kpis.samples import Scopes
 from funnel_stream.kpis.scope import OTHER, Scope
 
 MOST_COLUMNS: Final = 8
@@ -123,7 +123,7 @@ def _has(kpi: Kpi, dimension: str) -> bool:
 
 
 def breakdown(
-    places: Places, wanted: Sequence[Series], view: View, links: DealLinks, path: str = "/"
+    places: Scopes, wanted: Sequence[Series], view: View, links: DealLinks, path: str = "/"
 ) -> Breakdown:
     """The table by the view's dimension, ordered as the view says; ``__other__`` comes last."""
     if not view.dimension:
@@ -174,7 +174,7 @@ def _rank(value: str, number: float | None, *, ascending: bool) -> tuple[bool, b
     return value == OTHER, number is None, size if ascending else -size, value
 
 
-def _places(places: Places, view: View) -> dict[str, list[Scope]]:
+def _places(places: Scopes, view: View) -> dict[str, list[Scope]]:
     """By value: where its figures are taken, in the window and now."""
     found: dict[str, list[Scope]] = {}
     for window in (view.window, None):

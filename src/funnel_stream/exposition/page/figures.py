@@ -13,7 +13,7 @@ from funnel_stream.exposition.page.view import COHORT, PERIOD, View
 from funnel_stream.kpis.intervals import wilson
 from funnel_stream.kpis.kpi import Kpi
 from funnel_stream.kpis.label_values import label_in_words
-from funnel_stream.kpis.samples import Places
+from funnel_stream.kpis.samples import Scopes
 from funnel_stream.kpis.scope import OTHER, Scope
 
 LABELS_APART: Final = ("basis", "horizon", "currency")
@@ -135,7 +135,7 @@ def figures(kpi: Kpi, place: Scope) -> list[Figure]:
     return list(found.values())
 
 
-def time_to_win(places: Places, pipeline: str, window: Window) -> Figure:
+def time_to_win(places: Scopes, pipeline: str, window: Window) -> Figure:
     """The time to close of a pipeline's won deals in a window."""
     [(place, _)] = places.of(pipeline, "", window)
     of_both = figures(particulars.TIME_TO_CLOSE, place)

@@ -21,11 +21,11 @@ from funnel_stream.exposition.page.site import part, render
 from funnel_stream.exposition.page.tiles import Reading, tile
 from funnel_stream.exposition.page.trends import ShownTrend, Trends
 from funnel_stream.exposition.page.view import Choices, View, basis_in_words, choices, view
-from funnel_stream.kpis.accounting import ends_of_leads
+from funnel_stream.kpis.accounting import fates_of_leads
 from funnel_stream.kpis.catalogue import BY_ID, KPIS, broken_down
 from funnel_stream.kpis.kpi import Kpi
 from funnel_stream.kpis.reference import STAGE_TITLES
-from funnel_stream.kpis.samples import Places, place_labels
+from funnel_stream.kpis.samples import Scopes, scope_label_set
 from funnel_stream.kpis.scope import label_text
 from funnel_stream.reporting import Reporter
 from funnel_stream.windows.tables import Snapshot
@@ -50,7 +50,7 @@ class Look:
     """What a reader looks at, and all figures of it. ``won``: how long it takes to win a deal."""
 
     snapshot: Snapshot
-    places: Places
+    places: Scopes
     view: View
     possible: Choices
     by_kpi: ByKpi
@@ -61,7 +61,7 @@ class Look:
         """A figure's series, named as on ``/metrics``; ``value``: of the dimension."""
         seen, kpi = self.view, figure.kpi
         window = None if kpi.of_now else seen.window.name
-        place = place_labels(seen.pipeline, window, seen.dimension if value else "", value)
+        place = scope_label_set(seen.pipeline, window, seen.dimension if value else "", value)
         name = kpi.metric + ("_breakdown" if value else "")
         return f"{name}{{{label_text({**place.labels, **figure.labels})}}}"
 
@@ -131,7 +131,7 @@ class HomePage(Page):
             seen,
             links,
             ever=look.places.leads(seen.pipeline),
-            ends=ends_of_leads(look.places.total(seen.pipeline, seen.window)),
+            ends=fates_of_leads(look.places.total(seen.pipeline, seen.window)),
         )
         tiles = [tile(kpi, look.by_kpi[kpi.id], seen, look.trend, links) for kpi in KPIS]
         return {
@@ -270,7 +270,7 @@ class _Board:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        self.places = places = Places(snapshot)
+        self.places = places = Scopes(snapshot)
         self.pipelines = sorted(places.pipelines, key=lambda name: (-places.leads(name), name))
         self._figures: dict[tuple[str, str], dict[str, list[Figure]]] = {}
         self._won: dict[str, Figure] = {}

@@ -13,7 +13,7 @@ from funnel_stream.exposition.page.figures import Figure, figures, time_to_win, 
 from funnel_stream.exposition.page.particulars import begins_at_once, counted_by, is_sample
 from funnel_stream.kpis.catalogue import KPIS
 from funnel_stream.kpis.kpi import Kpi
-from funnel_stream.kpis.samples import Places
+from funnel_stream.kpis.samples import Scopes
 from funnel_stream.windows.tables import Cells, Snapshot
 from funnel_stream.windows.trends import Trend
 
@@ -201,7 +201,7 @@ def _with_numbers(found: Sequence[Figure]) -> _Whole:
 
 
 def shown(
-    trend: Trend, places: Places, pipeline: str, window: Window, *, cycle: float = 0.0
+    trend: Trend, places: Scopes, pipeline: str, window: Window, *, cycle: float = 0.0
 ) -> ShownTrend:
     """The KPIs of each bucket of a trend. ``cycle``: seconds of a sales cycle."""
 
@@ -243,7 +243,7 @@ class Trends:
         self._rest_until = self._first_at = 0.0
 
     async def of(
-        self, snapshot: Snapshot, places: Places, pipeline: str, window: Window, *, wait: float
+        self, snapshot: Snapshot, places: Scopes, pipeline: str, window: Window, *, wait: float
     ) -> ShownTrend | None:
         """The last one that was reckoned; if there is none, what can be had in ``wait`` seconds."""
         now = time.monotonic()
@@ -271,7 +271,7 @@ class Trends:
         return min(looked_at, key=lambda kept: kept.reckoned_at)
 
     async def _reckon(
-        self, kept: _Kept, snapshot: Snapshot, places: Places, pipeline: str, window: Window
+        self, kept: _Kept, snapshot: Snapshot, places: Scopes, pipeline: str, window: Window
     ) -> None:
         async with self._turn:
             begun = time.monotonic()
@@ -284,7 +284,7 @@ class Trends:
             del self._kept[key]
 
 
-def _reckoned(snapshot: Snapshot, places: Places, pipeline: str, window: Window) -> ShownTrend:
+def _reckoned(snapshot: Snapshot, places: Scopes, pipeline: str, window: Window) -> ShownTrend:
     won = time_to_win(places, pipeline, snapshot.definition.longest_window())
     trend = snapshot.past.trend(pipeline, window)
     return shown(trend, places, pipeline, window, cycle=won.quantiles.get("0.9", 0.0))

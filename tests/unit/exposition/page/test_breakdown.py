@@ -219,7 +219,7 @@ def test_means_are_not_summed() -> None:
         stage("b", "offer", at(days=35), channel="web"),
     ]
     shown = table(look(events), "open_age_seconds")
-    assert titles(shown) == ["Age of open deals in their stage, lead"]
+    assert titles(shown) == ["Age of open deals in stage, lead"]
     assert texts(shown) == {"web": ["10.0 d"]}
 
 

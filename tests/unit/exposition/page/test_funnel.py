@@ -6,7 +6,7 @@ import pytest
 
 from funnel_stream.exposition.page.funnel import Flow, Funnel, Stage, funnel
 from funnel_stream.exposition.page.links import DealLinks
-from funnel_stream.kpis.accounting import ends_of_leads
+from funnel_stream.kpis.accounting import fates_of_leads
 from funnel_stream.kpis.samples import samples
 from tests.funnels import at, stage
 from tests.unit.exposition.page.looks import Events, Look, defined, funnel_of_six, look, query_of
@@ -20,7 +20,7 @@ def drawn(events: Events, definition: Any = None, **query: str) -> Funnel:
 
 def of(seen: Look) -> Funnel:
     ever = seen.places.leads(seen.view.pipeline)
-    ends = ends_of_leads(seen.places.total(seen.view.pipeline, seen.view.window))
+    ends = fates_of_leads(seen.places.total(seen.view.pipeline, seen.view.window))
     links = DealLinks(seen.snapshot.definition)
     return funnel(seen.by_kpi, seen.view, links, ever=ever, ends=ends)
 
@@ -314,7 +314,7 @@ def test_a_cohort_ends_as_its_own_deals_did() -> None:
 @pytest.mark.parametrize("window", ["24h", "30d", "365d"])
 def test_the_ends_of_a_cohort_add_up(window: str) -> None:
     seen = look(funnel_of_six(), basis="cohort", window=window)
-    ends = ends_of_leads(seen.places.total(seen.view.pipeline, seen.view.window))
+    ends = fates_of_leads(seen.places.total(seen.view.pipeline, seen.view.window))
     counts = [each.count or 0 for each in of(seen).stages]
     for place, name in enumerate(NAMES):
         further = counts[place + 1] if place < len(NAMES) - 1 else 0

@@ -11,7 +11,7 @@ from funnel_stream.definition.time import Window
 from funnel_stream.exposition.page import trends
 from funnel_stream.exposition.page.trends import ShownTrend, Trends
 from funnel_stream.kpis.catalogue import KPIS
-from funnel_stream.kpis.samples import Places
+from funnel_stream.kpis.samples import Scopes
 from funnel_stream.windows.tables import Snapshot
 from tests.funnels import at, computed, micros, stage
 from tests.unit.exposition.page.looks import NOW, Look, defined, funnel_of_six, look
@@ -148,7 +148,7 @@ class Clock:
         monkeypatch.setattr(trends, "_reckoned", self._reckoned)
 
     def _reckoned(
-        self, snapshot: Snapshot, places: Places, pipeline: str, window: Window
+        self, snapshot: Snapshot, places: Scopes, pipeline: str, window: Window
     ) -> ShownTrend:
         assert self.gate.wait(10)
         self.now += self.takes
@@ -179,7 +179,7 @@ def asking() -> Asking:
     async def ask(
         snapshot: Snapshot, window: Window = MONTH, pipeline: str = "default", wait: float = 0.0
     ) -> ShownTrend | None:
-        return await kept.of(snapshot, Places(snapshot), pipeline, window, wait=wait)
+        return await kept.of(snapshot, Scopes(snapshot), pipeline, window, wait=wait)
 
     return ask
 
