@@ -3,13 +3,13 @@
 from typing import Final
 
 from funnel_stream.cli.series_estimate import MANY
-from funnel_stream.exposition.operations import OWN
+from funnel_stream.exposition.operations import WORKER_METRICS
 from ops.dashboards import panels
 from ops.dashboards.overview import age_of_figures, alert_count, alert_list
 from ops.dashboards.page import Page
 from ops.dashboards.panels import Look, Panel, Query, Steps
 
-_MEANING: Final = {own.name: own.help for own in OWN}
+_MEANING: Final = {own.name: own.help for own in WORKER_METRICS}
 _OF: Final = '{job="$job"}'
 _RATE: Final = "$__rate_interval"
 _QUANTILES: Final = (("0.5", "half within"), ("0.9", "9 of 10 within"), ("0.99", "99 % within"))
@@ -107,7 +107,7 @@ def _latency() -> Panel:
 
 
 def _batches() -> Panel:
-    help = "Records folded into the state at once. Large batches mean that it is catching up."
+    help = "Records folded into the state per batch. Large batches mean that it is catching up."
     buckets = _rate("funnel_batch_size_records_bucket", "le")
     queries = [Query(f"histogram_quantile({q}, {buckets})", name) for q, name in _QUANTILES]
     return panels.lines(Look("Batch size", help, "short"), *queries)

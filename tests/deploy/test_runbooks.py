@@ -11,7 +11,7 @@ import yaml
 
 from funnel_stream.answers.question import parse_question
 from funnel_stream.definition import Definition
-from funnel_stream.exposition.operations import OWN
+from funnel_stream.exposition.operations import WORKER_METRICS
 from funnel_stream.kpis.catalogue import families
 from tests.ops.alertmanager import ROOT
 from tests.programs import binary
@@ -101,7 +101,7 @@ def test_the_queries_are_promql(tmp_path: Path) -> None:
 def test_the_queries_ask_for_metrics_that_there_are() -> None:
     known = {family.name for family in families()} | {rule.get("record", "") for rule in RULES}
     known |= {"funnel_as_of_timestamp_seconds", "funnel_build_info"}
-    for own in OWN:
+    for own in WORKER_METRICS:
         suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}
         known |= {own.name + suffix for suffix in suffixes.get(own.kind, [""])}
     for page in PAGES:

@@ -257,7 +257,7 @@ class Scopes:
         """The cells of a pipeline's total."""
         return self._snapshot.totals.get(window.name, _NOTHING).get(Row(pipeline), {})
 
-    def won_for_nothing(self, pipeline: str, window: Window) -> tuple[int, int]:
+    def won_with_zero_amount(self, pipeline: str, window: Window) -> tuple[int, int]:
         """Of the deals that were won in a window and have an amount: how many have one of 0, and
         how many there are."""
         cells = self.total(pipeline, window)

@@ -8,7 +8,7 @@ _BREAKDOWNS, _DEFINITION, _PAST = (
     "definition/funnel.py",
     "windows/trends.py",
 )
-_PARTICULARS, _TRENDS = "exposition/page/particulars.py", "exposition/page/trends.py"
+_PARTICULARS, _TRENDS = "exposition/page/special_cases.py", "exposition/page/trends.py"
 
 FAULTS = (
     Fault(
@@ -460,8 +460,8 @@ FAULTS = (
     Fault(
         "cohorts-are-compared",
         _PARTICULARS,
-        'labels.get("basis") == COHORT or kpi.id in _RIPENING',
-        "kpi.id in _RIPENING",
+        'labels.get("basis") == COHORT or kpi.id in _MATURING',
+        "kpi.id in _MATURING",
         "A steady funnel whose deals take 35 days has fallen by 86 points.",
         ("cases/test_page.py",),
     ),
