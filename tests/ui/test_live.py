@@ -141,7 +141,7 @@ def test_the_broker_goes_and_returns(
         page.evaluate("window.mark = 1")
         broker.down()
         banner = page.locator("#connection")
-        expect(banner).to_have_text(re.compile("no complete figures now"))
+        expect(banner).to_have_text(re.compile("no complete figures right now"))
         expect(banner).to_be_visible()
         assert worker.get("/readyz")[0] == 503, "what it says is true"
         assert leads_on(page) == 5, "the last figures stay"

@@ -48,11 +48,12 @@ def _headline(explained: Explanation) -> Text:
     return text
 
 
-Cell = RenderableType
-
-
 def _table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, header: bool = True
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[RenderableType]],
+    *,
+    header: bool = True,
 ) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD if header else None,
@@ -63,9 +64,9 @@ def _table(
         show_edge=False,
         pad_edge=False,
     )
-    for place, name in enumerate(columns):
+    for index, name in enumerate(columns):
         # What explains may take several lines; names and times may not.
-        table.add_column(name, no_wrap="(UTC)" in name or not (name or place))
+        table.add_column(name, no_wrap="(UTC)" in name or not (name or index))
     for row in rows:
         table.add_row(*[Text(_clean(cell)) if isinstance(cell, str) else cell for cell in row])
     return table
@@ -80,7 +81,7 @@ def _stacked(phrases: Iterable[Phrase]) -> str:
     return "\n".join(map(wording.text, phrases))
 
 
-def _journey(explained: Explanation) -> Iterator[tuple[Cell, ...]]:
+def _journey(explained: Explanation) -> Iterator[tuple[RenderableType, ...]]:
     for step in explained.journey:
         yield wording.instant_text(step.at), step.what, _details(step)
 
@@ -91,15 +92,15 @@ def _details(step: Step) -> Text:
     return Text("; ").join(parts)
 
 
-def _derived(explained: Explanation) -> Iterator[tuple[Cell, ...]]:
+def _derived(explained: Explanation) -> Iterator[tuple[RenderableType, ...]]:
     for each in wording.derived(explained):
         yield each.name, _stacked(each.lines)
 
 
-def _lines(explained: Explanation) -> Iterator[tuple[Cell, ...]]:
+def _lines(explained: Explanation) -> Iterator[tuple[RenderableType, ...]]:
     for title, of_kpi in groupby(wording.lines(explained), lambda line: line.title):
         lines = list(of_kpi)
-        heading: Cell = Text(title, style="bold")
+        heading: RenderableType = Text(title, style="bold")
         if lines[0].labels:
             yield heading, "", "", ""
         for line in lines:
@@ -109,6 +110,6 @@ def _lines(explained: Explanation) -> Iterator[tuple[Cell, ...]]:
             heading = ""
 
 
-def _times(explained: Explanation) -> Iterator[tuple[Cell, ...]]:
+def _times(explained: Explanation) -> Iterator[tuple[RenderableType, ...]]:
     for each in wording.times(explained):
         yield wording.instant_text(each.at), _stacked(each.panes), _stacked(each.windows)

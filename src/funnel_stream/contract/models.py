@@ -128,19 +128,19 @@ ActivityOutcome = Annotated[
     WithJsonSchema({"anyOf": [{"type": "string", "enum": list(ACTIVITY_OUTCOMES)}, _BLANK]}),
     Wire(str),
 ]
-_Moment = Annotated[
+_Instant = Annotated[
     datetime,
     PlainValidator(_timestamp),
     PlainSerializer(lambda when: when.isoformat().replace("+00:00", "Z"), when_used="json"),
 ]
 _DATE_TIME: Final = {"type": "string", "format": "date-time", "pattern": timestamps.PATTERN}
 Timestamp = Annotated[
-    _Moment,
+    _Instant,
     WithJsonSchema(_DATE_TIME),
     Wire(Annotated[str, StringConstraints(pattern=timestamps.PATTERN)]),
 ]
 GivenTimestamp = Annotated[
-    _Moment,
+    _Instant,
     WithJsonSchema({"anyOf": [_DATE_TIME, _BLANK]}),
     Wire(Annotated[str, StringConstraints(pattern=f"{timestamps.PATTERN}|{BLANK_PATTERN}")]),
 ]

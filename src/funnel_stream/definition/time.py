@@ -31,7 +31,7 @@ def minutes_of(length: str) -> int:
     match = LENGTH.fullmatch(length)
     if not match:
         raise ValueError(
-            f"{length!r} is no length; write a whole number and m, h or d, like 24h or 30d"
+            f"{length!r} is not a length; write a whole number and m, h or d, like 24h or 30d"
         )
     return int(match[1]) * _UNIT_MINUTES[match[2]]
 
@@ -90,7 +90,7 @@ class Window(NamedTuple):
     def named(cls, name: str) -> "Window":
         """The window of that length, on the finest panes that are kept long enough.
 
-        Raises ``ValueError`` where the length is no multiple of its pane or too long.
+        Raises ``ValueError`` where the length is not a multiple of its pane or too long.
         """
         length = minutes_of(name)
         for pane, kept in RETENTION.items():
@@ -98,11 +98,11 @@ class Window(NamedTuple):
                 if length % pane:
                     unit, below = ("h" if pane == HOUR else "d"), length // pane
                     raise ValueError(
-                        f"{name} is no multiple of its panes of {pane} minutes; "
+                        f"{name} is not a multiple of its panes of {pane} minutes; "
                         f"write {below}{unit} or {below + 1}{unit}"
                     )
                 return cls(name, length // pane, pane)
-        raise ValueError(f"{name} is longer than the 400d that panes are kept; write less")
+        raise ValueError(f"{name} is longer than the 400d that panes are kept; write a shorter one")
 
     @property
     def minutes(self) -> int:
@@ -159,7 +159,7 @@ class Window(NamedTuple):
         as well where panes may be kept so long."""
         size, number = self.grain
         both = 2 * number
-        own = self.panes if size == self.pane else 0
+        panes_of_window = self.panes if size == self.pane else 0
         needed = {self.pane: self.panes}
-        needed[size] = max(own, both if both <= RETENTION[size] else number)
+        needed[size] = max(panes_of_window, both if both <= RETENTION[size] else number)
         return needed

@@ -83,24 +83,29 @@ def reference() -> str:
 def queries(kpi: Kpi) -> Iterator[tuple[str, str]]:
     """Example PromQL of a KPI: what it answers, and the query."""
     form = kpi.form
-    own = {name: _EXAMPLE[name] for name in form.labels if name in _EXAMPLE}
-    own |= kpi.example
+    labels = {name: _EXAMPLE[name] for name in form.labels if name in _EXAMPLE}
+    labels |= kpi.example
     if "horizon" in form.labels:
         matured = {"basis": "matured", "horizon": "7d"}
-        yield "for comparisons and alerts", _selector(kpi, own=own | matured)
-    yield "one pipeline", _selector(kpi, own=own)
+        yield "for comparisons and alerts", _selector(kpi, kpi_labels=labels | matured)
+    yield "one pipeline", _selector(kpi, kpi_labels=labels)
     if form.quantiles:
-        half = own | {"quantile": "0.5"}
-        yield "median", _selector(kpi, "_quantile", own=half)
-    yield "all pipelines together", _across(kpi, own)
-    if most := [name for name in form.labels if name in _ANY and name not in (*own, "horizon")]:
-        biggest = f"topk(5, sum by ({most[0]}) ({_selector(kpi, own=own)}))"
+        half = labels | {"quantile": "0.5"}
+        yield "median", _selector(kpi, "_quantile", kpi_labels=half)
+    yield "all pipelines together", _across(kpi, labels)
+    if most := [name for name in form.labels if name in _ANY and name not in (*labels, "horizon")]:
+        biggest = f"topk(5, sum by ({most[0]}) ({_selector(kpi, kpi_labels=labels)}))"
         yield "the five largest", biggest
-    yield "by channel", _selector(kpi, by="channel", own=own)
+    yield "by channel", _selector(kpi, by="channel", kpi_labels=labels)
 
 
 def _selector(
-    kpi: Kpi, suffix: str = "", *, own: dict[str, str], pipeline: str = "default", by: str = ""
+    kpi: Kpi,
+    suffix: str = "",
+    *,
+    kpi_labels: dict[str, str],
+    pipeline: str = "default",
+    by: str = "",
 ) -> str:
     """A series of a KPI; of all pipelines without ``pipeline``."""
     labels = {"pipeline": pipeline} if pipeline else {}
@@ -108,15 +113,17 @@ def _selector(
         labels["window"] = "30d"
     if by:
         labels["dimension"] = by
-    text = ",".join(f'{name}="{value}"' for name, value in (labels | own).items())
+    text = ",".join(f'{name}="{value}"' for name, value in (labels | kpi_labels).items())
     return f"{kpi.metric}{'_breakdown' if by else ''}{suffix}" + (f"{{{text}}}" if text else "")
 
 
-def _across(kpi: Kpi, own: dict[str, str]) -> str:
-    remaining = [name for name in kpi.form.labels if name not in own and name != "horizon"]
+def _across(kpi: Kpi, labels: dict[str, str]) -> str:
+    remaining = [name for name in kpi.form.labels if name not in labels and name != "horizon"]
     total = f"sum by ({', '.join(remaining)}) " if remaining else "sum"
     parts = kpi.form.parts
-    sums = [f"{total}({_selector(kpi, part, own=own, pipeline='')})" for part in parts or [""]]
+    sums = [
+        f"{total}({_selector(kpi, part, kpi_labels=labels, pipeline='')})" for part in parts or [""]
+    ]
     return " / ".join(sums)
 
 
@@ -174,8 +181,8 @@ def _closed_values(kpi: Kpi) -> dict[str, tuple[str, ...]]:
     window = None if kpi.of_now else Window.named("30d")
     empty = Scope(definition, "default", window, {}, now={}, as_of=0, tops={})
     found: dict[str, dict[str, None]] = {}
-    for _, own, _ in kpi.form.figures(empty):
-        for name, value in own.labels.items():
+    for _, labels, _ in kpi.form.figures(empty):
+        for name, value in labels.labels.items():
             if name != "horizon":
                 found.setdefault(name, {})[value] = None
     return {name: tuple(sorted(values, key=_stage_rank)) for name, values in found.items()}
@@ -299,8 +306,8 @@ mean of nothing has no series: it is neither 0 nor NaN.
 unless `funnel.yaml` sets a base currency with rates: then each amount is converted at the rate of
 its day.
 
-**In PromQL.** `{_selector(BY_ID["leads"], own={})} offset 1w` is the figure a week ago. Do not use
-`rate` or `increase`: the figures are gauges whose windows already slide.
+**In PromQL.** `{_selector(BY_ID["leads"], kpi_labels={})} offset 1w` is the figure a week ago. Do
+not use `rate` or `increase`: the figures are gauges whose windows already slide.
 """
 
 

@@ -97,7 +97,7 @@ class Scope:
         self.dimension = dimension
         self.tops = tops
         self.part = part
-        self._listed: dict[_Key, list[tuple[Any, int]]] | None = None
+        self._listed: dict[_ListKey, list[tuple[Any, int]]] | None = None
 
     @property
     def total(self) -> bool:
@@ -136,7 +136,7 @@ class Scope:
         """How many durations (µs) of about each size there are, in no order."""
         return self._all_listed().get((measure.sizes, label), [])
 
-    def _all_listed(self) -> "dict[_Key, list[tuple[Any, int]]]":
+    def _all_listed(self) -> "dict[_ListKey, list[tuple[Any, int]]]":
         found = self._listed
         if found is None:
             found = self._listed = {}
@@ -152,8 +152,8 @@ class Scope:
         return found
 
 
-_Key = str | tuple[str, str]
-_entries_of: Final[list[tuple[_Key, Any] | None]] = []
+_ListKey = str | tuple[str, str]
+_entries_of: Final[list[tuple[_ListKey, Any] | None]] = []
 """By cell: under what it is listed, and as what; ``None`` where it is asked for by its id."""
 _growing: Final = Lock()
 _DURATIONS: Final = {
@@ -161,7 +161,7 @@ _DURATIONS: Final = {
 }
 
 
-def _entries() -> list[tuple[_Key, Any] | None]:
+def _entries() -> list[tuple[_ListKey, Any] | None]:
     """``_entries_of`` with every cell that there is."""
     if len(_entries_of) < len(CELLS):
         with _growing:

@@ -58,7 +58,7 @@ def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, OSError, ValueError) as error:
-        raise ValueError(f"{name!r} is no time zone; write one like Europe/Warsaw") from error
+        raise ValueError(f"{name!r} is not a time zone; write one like Europe/Warsaw") from error
     return name
 
 
@@ -80,11 +80,12 @@ class Column(Model):
         default=None, description="Language of the names of months and weekdays."
     )
     precision: Literal["auto", "day"] = Field(
-        default="auto", description="day: whatever time a date bears is dropped."
+        default="auto", description="day: the time of a date is dropped."
     )
     decimal: Literal[".", ","] = "."
     thousands: str = Field(
-        default="", description="What parts groups of three digits in numbers; by default nothing."
+        default="",
+        description="What separates groups of three digits in numbers; by default nothing.",
     )
     remove: str = Field(
         default="", description="Characters to take out of a number, like the x of 12x."

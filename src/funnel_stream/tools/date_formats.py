@@ -20,7 +20,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class DateError(ValueError):
-    """A text that is no date, and why."""
+    """A text that is not a date, and why."""
 
 
 class Written(NamedTuple):
@@ -73,7 +73,7 @@ def _iso(text: str) -> Written:
         except ValueError:
             pass
     if _ISO_WEEK.fullmatch(text):
-        raise DateError("it is a week, and no day")
+        raise DateError("it is a week, not a day")
     hint = ""
     if _NUMBER.fullmatch(text):
         hint = "; for numbers, the mapping's dates can be excel, epoch or epoch_ms"
@@ -91,7 +91,7 @@ def _excel(text: str) -> Written:
     if days is None or not _SERIALS[0] <= days <= _SERIALS[1]:
         first, last = _SERIALS
         raise DateError(
-            f"it is no serial number of a spreadsheet ({first} to {last}, of 1970 to 9999)"
+            f"it is not a spreadsheet serial number ({first} to {last}, of 1970 to 9999)"
         )
     seconds = round(days * 86_400)
     return Written(_SERIAL_0 + timedelta(seconds=seconds), seconds % 86_400 != 0)
@@ -106,7 +106,7 @@ _EPOCHS: Final = range(100_000_000, 7_258_118_400)
 def _epoch(text: str) -> Written:
     found = _SECONDS.fullmatch(text)
     if found is None:
-        raise DateError("it is no number of seconds since 1970, like 1773568800 (epoch)")
+        raise DateError("it is not a number of seconds since 1970, like 1773568800 (epoch)")
     seconds = int(found[1])
     if seconds not in _EPOCHS:
         hint = "; if it counts milliseconds, write epoch_ms" if seconds // 1000 in _EPOCHS else ""
@@ -117,7 +117,9 @@ def _epoch(text: str) -> Written:
 
 def _epoch_ms(text: str) -> Written:
     if not _MILLISECONDS.fullmatch(text):
-        raise DateError("it is no number of milliseconds since 1970, like 1773568800000 (epoch_ms)")
+        raise DateError(
+            "it is not a number of milliseconds since 1970, like 1773568800000 (epoch_ms)"
+        )
     seconds, millis = divmod(int(text), 1000)
     if seconds not in _EPOCHS:
         hint = "; if it counts seconds, write epoch" if int(text) in _EPOCHS else ""
@@ -223,7 +225,7 @@ class _Pattern:
             at = datetime.combine(day, _time(told))
         # KeyError: a pattern takes İ for an i, the table of names does not.
         except (ValueError, KeyError) as error:
-            raise DateError(f"as {self._name!r} it is a day or time that is none") from error
+            raise DateError(f"as {self._name!r} it is a day or time that does not exist") from error
         if weekday is not None and weekday != day.isoweekday():
             raise DateError(f"as {self._name!r} it is {day}, which is another weekday")
         return Written(at, self._precise)
@@ -275,11 +277,11 @@ def _offset(told: Mapping[str, str]) -> timezone | None:
 def _check(name: str, directives: list[str]) -> None:
     """Raises ``ValueError`` for a format that leaves something open or says it twice."""
     if not directives:
-        raise ValueError(f"{name!r} is no format of dates{suggest(name, tuple(_NAMED))}")
+        raise ValueError(f"{name!r} is not a date format{suggest(name, tuple(_NAMED))}")
     for letter in directives:
         if letter not in _TELLS:
             known = ", ".join(f"%{each}" for each in _TELLS)
-            raise ValueError(f"{name!r}: %{letter} is not understood; there is: {known}")
+            raise ValueError(f"{name!r}: %{letter} is not supported; there are: {known}")
         if letter in _NEEDS and not set(_NEEDS[letter]) & set(directives):
             needed = " or ".join(f"%{each}" for each in _NEEDS[letter])
             raise ValueError(f"{name!r}: %{letter} needs {needed}")

@@ -166,8 +166,8 @@ class _Comparison:
                 else:
                     self._refuse(
                         event,
-                        f"{_summary(event)} is told no more, and an activity is not taken back; "
-                        "if the export tells only the latest, write --gone keep",
+                        f"{_summary(event)} is no longer reported, and an activity is not taken "
+                        "back; if the export has only the latest, write --gone keep",
                     )
             elif STAGES.index(event["stage"]) < WON:
                 self.made.kept.append(event["stage"])
@@ -212,7 +212,7 @@ class _Comparison:
 
     def _say_stage(self) -> None:
         """Have the deal in the stage that the newer export tells last."""
-        target, now = self._target.stage, self._told().stage
+        target, now = self._target.stage, self._reported().stage
         last = _last_stage(self._new)
         if target is None or last is None:
             if now is not None:
@@ -243,15 +243,15 @@ class _Comparison:
 
     def _check_dates(self) -> None:
         """Refuse the dates that did not come about."""
-        now, target = self._told(), self._target
+        now, target = self._reported(), self._target
         for before, after in self._moved:
             rank = STAGES.index(after["stage"])
             if rank >= WON and after is _last_stage(self._new):
-                said = now.closed_at == target.closed_at
+                reported = now.closed_at == target.closed_at
             else:
                 former = micros_of(_at(before))
-                said = former not in now.entered[rank] or former in target.entered[rank]
-            if not said:
+                reported = former not in now.entered[rank] or former in target.entered[rank]
+            if not reported:
                 self._refuse(
                     after,
                     f"{after['stage']} was told of {before['occurred_at']}, and now of "
@@ -285,8 +285,8 @@ class _Comparison:
                 fields |= {name: amount, "currency": currency}
         if cleared:
             fields["cleared"] = [name for name in CLEARABLE if name in cleared]
-        news = any(target.get(name) != now.get(name) for name in changed)
-        self._say("updated" if news else "confirmed", self._update(fields, then))
+        changed_value = any(target.get(name) != now.get(name) for name in changed)
+        self._say("updated" if changed_value else "confirmed", self._update(fields, then))
         if apart:
             amount, currency = money["cost"]
             self._say("confirmed", self._update({"cost": amount, "currency": currency}, then))
@@ -314,7 +314,7 @@ class _Comparison:
     def _all(self) -> list[Said]:
         return [*self._old, *(event for _, event in self.made.events)]
 
-    def _told(self) -> Journey:
+    def _reported(self) -> Journey:
         return _journey(self._all())
 
     def _now(self) -> dict[str, Any]:

@@ -90,7 +90,7 @@ class Report:
     again."""
     backwards_deals: list[str] = field(default_factory=list)
     """The first of these deals."""
-    said: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     """What was found out about how the files are written."""
     swapped: dict[str, Swapped] = field(default_factory=dict)
     """Columns some of whose dates are only read with day and month in each other's place."""

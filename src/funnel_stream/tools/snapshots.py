@@ -39,13 +39,13 @@ _DEAL, _SPEND = "d", "s"
 
 
 @dataclass
-class Changes:
+class ExportChanges:
     """What the newer snapshot says that the older one does not; complete with the lines.
 
     ``events``: lines by kind: ``new`` events, ``updated`` (attributes given or cleared), ``moved``
     (dates), ``reopened``, ``restaged`` (into another stage than the last one known), ``confirmed``
     (what other lines say, once more), ``raised`` spends, ``erased`` deals.
-    ``kept``: what is told no more and stays, by stage or type; ``deals`` among them.
+    ``kept``: what is encoded no more and stays, by stage or type; ``deals`` among them.
     """
 
     deals: int = 0
@@ -66,12 +66,12 @@ class Changes:
 class Snapshots:
     """Compares two imports by one mapping, the older one first.
 
-    ``as_of``: when the newer export was made. What changed without a date of its own is said to
+    ``as_of``: when the newer export was made. What changed without a date of its own is compare to
     have changed then, behind all that either tells.
     """
 
     def __init__(self, as_of: datetime, gone: Gone | None) -> None:
-        self.changes = Changes()
+        self.changes = ExportChanges()
         self._as_of, self._gone = as_of, gone
         # An empty name: a file of its own that is gone when it is closed.
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
@@ -101,7 +101,7 @@ class Snapshots:
             if self._run(same, row).rowcount:
                 self.changes.unchanged += 1
             else:
-                self._run("INSERT INTO new VALUES (?, ?, ?, ?, ?)", (*row, *source.place))
+                self._run("INSERT INTO new VALUES (?, ?, ?, ?, ?)", (*row, *source.position))
         self._reject = source.reject
         self._doubtful = source.unreadable > 0
 
@@ -114,8 +114,8 @@ class Snapshots:
             raise InputError(
                 f"the {which} files tell of {event['occurred_at']}, which is not before --as-of "
                 f"{self._as_of.isoformat()}",
-                hint="--as-of is when the newer export was made, later than all it tells; the "
-                "older files stand behind --since.",
+                hint="--as-of is when the newer export was made, later than every date in it; the "
+                "older files come after --since.",
             )
         return event
 
@@ -126,8 +126,8 @@ class Snapshots:
     # --- deals that are gone ----------------------------------------------------------------------
 
     def ask_for_gone(self) -> None:
-        """Count the deals that are gone. Raises ``UsageError`` where it is not said what that means
-        and ``InputError`` where they may be in rows that cannot be read."""
+        """Count the deals that are gone. Raises ``UsageError`` where it is not compare what that
+        means and ``InputError`` where they may be in rows that cannot be read."""
         changes = self.changes
         deals = f"SELECT DISTINCT owner FROM old WHERE owner GLOB '{_DEAL}*'"
         ((changes.deals,),) = self._run(f"SELECT count(*) FROM ({deals})")
@@ -152,7 +152,7 @@ class Snapshots:
         if self._gone == "erase" and self._doubtful:
             raise InputError(
                 f"{which}; but there are rows that cannot be read at all, and they may be in these",
-                hint="Nothing was written. Mend the newer files (--check --gone keep lists the "
+                hint="Nothing was written. Fix the newer files (--check --gone keep lists the "
                 "rows), or write --gone keep.",
             )
 
@@ -163,17 +163,17 @@ class Snapshots:
         self.ask_for_gone()
         owners = "SELECT owner FROM new UNION SELECT owner FROM old WHERE NOT same ORDER BY 1"
         for (owner,) in self._run(owners):
-            old = self._told("SELECT line, same FROM old WHERE owner = ? ORDER BY id", owner)
-            new = self._told("SELECT line, 0 FROM new WHERE owner = ? ORDER BY id", owner)
+            old = self._lines_of("SELECT line, same FROM old WHERE owner = ? ORDER BY id", owner)
+            new = self._lines_of("SELECT line, 0 FROM new WHERE owner = ? ORDER BY id", owner)
             events = [event for event, _ in old]
             newer = [event for event, same in old if same] + [event for event, _ in new]
-            said = self._spend if owner.startswith(_SPEND) else self._deal
-            for kind, event in said(owner, events, newer):
+            compare = self._spend if owner.startswith(_SPEND) else self._deal
+            for kind, event in compare(owner, events, newer):
                 self.changes.events[kind] += 1
                 self.changes.cleared += len(set(event.get("cleared", ())) - event.keys())
                 yield encode(event)
 
-    def _told(self, query: str, owner: str) -> list[tuple[Said, int]]:
+    def _lines_of(self, query: str, owner: str) -> list[tuple[Said, int]]:
         return [(_decode(line), same) for line, same in self._run(query, (owner,))]
 
     def _deal(self, owner: str, old: list[Said], new: list[Said]) -> Iterator[tuple[str, Said]]:
@@ -208,8 +208,8 @@ class Snapshots:
     def _spend(self, owner: str, old: list[Said], new: list[Said]) -> Iterator[tuple[str, Said]]:
         """What was spent on a channel at one time: new rows, or the difference of the sums."""
         left = {encode(event) for event in old}
-        told = {encode(event) for event in new}
-        if left <= told:
+        encoded = {encode(event) for event in new}
+        if left <= encoded:
             for event in new:
                 if encode(event) not in left:
                     yield "new", self._unmet(event)
@@ -227,7 +227,7 @@ class Snapshots:
                 "money back, and the former sum stays"
             )
             if not new:
-                message += "; if the export tells only the latest spends, write --gone keep"
+                message += "; if the export has only the latest spends, write --gone keep"
             self._refuse(owner, Problem((new or old)[0]["event_id"], "amount", message))
 
     def _unmet(self, event: Said) -> Said:

@@ -355,15 +355,15 @@ FAULTS = (
     Fault(
         "no-horizons-are-the-common-ones",
         _DEFINITION,
-        "return self.horizons if own is None or own.horizons is None else own.horizons",
-        "return self.horizons if own is None or not own.horizons else own.horizons",
+        "return self.horizons if entry is None or entry.horizons is None else entry.horizons",
+        "return self.horizons if entry is None or not entry.horizons else entry.horizons",
         "A pipeline that wants no matured conversions has them.",
     ),
     Fault(
         "own-limits-ignored",
         _DEFINITION,
-        "limits = self.stuck_after if own is None or own.stuck_after is None else own.stuck_after",
-        "limits = self.stuck_after",
+        "self.stuck_after if entry is None or entry.stuck_after is None else entry.stuck_after",
+        "self.stuck_after",
         "All pipelines are stuck by the common limits.",
     ),
     Fault(

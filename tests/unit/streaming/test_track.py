@@ -14,7 +14,7 @@ from faust.types import TP
 
 from funnel_stream.definition import Definition
 from funnel_stream.facts.deals import FENCE_KEY, Deals
-from funnel_stream.replay.compute import Line
+from funnel_stream.replay.compute import LineRecord
 from funnel_stream.reporting import Reporter
 from funnel_stream.settings import Settings
 from funnel_stream.streaming import recovery as recovery_module
@@ -104,7 +104,7 @@ class Reader:
 
     def batch(self, start: int, end: int) -> Batch:
         lines = [
-            Line(n, NOW_MS, b"d%d" % n, json.dumps(stage(f"d{n}", "lead", at())).encode())
+            LineRecord(n, NOW_MS, b"d%d" % n, json.dumps(stage(f"d{n}", "lead", at())).encode())
             for n in range(start, end)
         ]
         return Batch(

@@ -62,9 +62,11 @@ class PageData:
         """A figure's series, named as on ``/metrics``; ``value``: of the dimension."""
         view, kpi = self.view, figure.kpi
         window = None if kpi.of_now else view.window.name
-        place = scope_label_set(view.pipeline, window, view.dimension if value else "", value)
+        scope_labels = scope_label_set(
+            view.pipeline, window, view.dimension if value else "", value
+        )
         name = kpi.metric + ("_breakdown" if value else "")
-        return f"{name}{{{label_text({**place.labels, **figure.labels})}}}"
+        return f"{name}{{{label_text({**scope_labels.labels, **figure.labels})}}}"
 
 
 class Page(ABC):

@@ -26,8 +26,8 @@ _LOOKING_SECONDS: Final = 60.0
 _KEPT_SECONDS: Final = 300.0
 """A trend that nobody looked at for so long is forgotten."""
 
-_Key = tuple[str, tuple[str, ...]]
-_Values = dict[_Key, float | None]
+_SeriesId = tuple[str, tuple[str, ...]]
+_BucketValues = dict[_SeriesId, float | None]
 
 
 _TIMES_FROM: Final = 10
@@ -64,7 +64,7 @@ class _Sized(NamedTuple):
     number: float | None
 
 
-_Whole = dict[_Key, _Sized]
+_Whole = dict[_SeriesId, _Sized]
 
 
 @dataclass(frozen=True)
@@ -78,13 +78,13 @@ class ShownTrend:
 
     starts: tuple[int, ...]
     minutes: int
-    _buckets: list[_Values]
+    _buckets: list[_BucketValues]
     _whole: _Whole
     _before: _Whole | None
     _before_from: int
     _began: int | None
     _cycle: float
-    _summaries: dict[_Key, TrendSummary] = field(default_factory=dict)
+    _summaries: dict[_SeriesId, TrendSummary] = field(default_factory=dict)
 
     def summary(self, figure: Figure) -> TrendSummary:
         """How a figure went. Reckoned once, for all who look at it until there is another trend."""

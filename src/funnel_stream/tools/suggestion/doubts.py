@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from funnel_stream.tools.suggestion.columns import Profile
-from funnel_stream.tools.suggestion.roles import CLOSED, TRUE, Columns, texts
-from funnel_stream.tools.suggestion.rules import Plan
+from funnel_stream.tools.suggestion.roles import CLOSED, TRUE, ColumnRoles, texts
+from funnel_stream.tools.suggestion.rules import TablePlan
 
 _NAMED: Final = 5
 """So many columns are named that may be the missing one."""
 
 
-def doubts(plan: Plan, columns: Columns, outcome: Profile | None) -> Iterator[str]:
+def doubts(plan: TablePlan, columns: ColumnRoles, outcome: Profile | None) -> Iterator[str]:
     """Notes on a table with one row of each deal; ``outcome``: what tells which are closed."""
     if outcome is not None:
         yield from _of_outcomes(columns, outcome)
@@ -20,7 +20,7 @@ def doubts(plan: Plan, columns: Columns, outcome: Profile | None) -> Iterator[st
         yield f"UNSURE: no event tells when a deal began{_other_dates(plan, columns)}"
 
 
-def _other_dates(plan: Plan, columns: Columns) -> str:
+def _other_dates(plan: TablePlan, columns: ColumnRoles) -> str:
     used = plan.used()
     return _named("; other columns with dates: ", [one for one in columns.dates if one not in used])
 
@@ -29,7 +29,7 @@ def _named(before: str, names: Sequence[str]) -> str:
     return before + ", ".join(map(repr, names[:_NAMED])) if names else ""
 
 
-def _of_outcomes(columns: Columns, outcome: Profile) -> Iterator[str]:
+def _of_outcomes(columns: ColumnRoles, outcome: Profile) -> Iterator[str]:
     """Where another column says otherwise which deals are closed."""
     won, lost = columns.closings(outcome)
     for other in columns.outcomes():
@@ -48,7 +48,9 @@ def _of_outcomes(columns: Columns, outcome: Profile) -> Iterator[str]:
         )
 
 
-def _of_closings_without_a_date(plan: Plan, columns: Columns, outcome: Profile) -> Iterator[str]:
+def _of_closings_without_a_date(
+    plan: TablePlan, columns: ColumnRoles, outcome: Profile
+) -> Iterator[str]:
     """Where there are more closings than dates of them."""
     counts = dict(zip(CLOSED, columns.closings(outcome), strict=True))
     closings = [

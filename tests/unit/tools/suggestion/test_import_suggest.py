@@ -333,7 +333,7 @@ def test_a_text_that_may_be_any_stage_is_left_to_the_user(suggesting: Suggesting
 def test_without_a_currency_amounts_wait_for_the_user(suggesting: Suggesting) -> None:
     table = "Deal ID,Created,Closed,Status,Amount\n1,2026-01-05,2026-02-01,Won,5\n"
     found = suggesting({"d.csv": table})
-    assert "\n# currency: EUR # nothing tells" in found.mapping
+    assert "\n# currency: EUR # nothing gives" in found.mapping
     assert "currency_missing" in found.said
     assert all("amount" not in event for event in found.full)
 
@@ -490,7 +490,7 @@ def test_a_mapping_that_is_there_is_not_written_over(tmp_path: Path) -> None:
     assert load(out).sources.keys() == {"t"}
     with pytest.raises(FunnelError) as caught:
         invoke("--suggest", str(table), "--out", str(out))
-    assert "exists already" in caught.value.message
+    assert "already exists" in caught.value.message
     assert out.read_text() == first
 
 
