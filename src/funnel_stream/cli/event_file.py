@@ -35,7 +35,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def watched(file: BinaryIO, show: Callable[[float, int], None]) -> Iterable[bytes]:
-    """The file's lines; ``show`` is told the share that is read, and how many lines.
+    """The file's lines; ``show`` gets the share read so far, and how many lines.
 
     They can be read again where that is possible; those of a pipe are an iterator.
     """

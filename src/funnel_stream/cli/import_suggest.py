@@ -16,7 +16,7 @@ from funnel_stream.tools.mapping import load
 from funnel_stream.tools.suggestion import suggested
 
 _SHOWN: Final = 10
-"""So many kinds of what was left out are told."""
+"""How many kinds of omissions are printed."""
 
 
 def suggest(files: Sequence[Path], out: Path | None, refused: Sequence[str]) -> None:

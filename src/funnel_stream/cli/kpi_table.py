@@ -280,7 +280,7 @@ class _PipelineTables:
         return chain.from_iterable(found.values())
 
     def _name(self, row: _RowKey) -> tuple[str, str]:
-        """What a row is about, and by what it is told from others about the same."""
+        """What a row is about, and what distinguishes it from others about the same."""
         labels = {
             name: self._stages.get(value, value)
             if name in _STAGE_LABELS

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _INK, _MUTED, _GRID = "#1f2933", "#6b7785", "#e4e7eb"
 _BARS: Final = ("#12436d", "#1f5f8b", "#3a7ca5", "#5b9bbf", "#86b8d3", "#b5d3e4")
 _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
-"""Okabe and Ito's palette: told apart with any kind of colour vision."""
+"""Okabe and Ito's palette, distinguishable with any kind of colour vision."""
 _OTHERS_COLOUR = "#8b95a1"
 _STYLE: Final = {
     "font.family": "sans-serif",

@@ -1,7 +1,7 @@
 """A worker that does not report the KPIs lets the one that does answer its readers.
 
-What the other one says is passed on as it comes, piece by piece, be it a page, figures or a stream
-of events without an end. What was passed on once is answered by whom it reaches, so that nothing
+What the other one sends is passed on chunk by chunk as it comes, be it a page, figures or an
+endless stream of events. What was passed on once is answered by whom it reaches, so that nothing
 goes round in circles while two workers have different ideas of who reports.
 """
 
@@ -27,9 +27,9 @@ _CONNECT_SECONDS: Final = 2.0
 _ANSWER_SECONDS: Final = 20.0
 """A worker that is paused takes a connection, but never answers."""
 _IDLE_SECONDS: Final = 60.0
-"""Streams say something more often than that; a machine that has vanished says nothing at all."""
+"""Streams send something more often than this; a machine that has vanished sends nothing."""
 _POLL_SECONDS: Final = 0.5
-"""So often it is seen whether the reader is still there while the other worker says nothing."""
+"""How often to check that the reader is still there while the other worker is silent."""
 
 HELD_BY: Final = "held_by"
 """A parameter of lists of deals: the worker that holds this partition is to answer."""
@@ -196,7 +196,7 @@ def _passed_on(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
 async def _pass_on(
     content: aiohttp.StreamReader, request: web.Request, response: web.StreamResponse
 ) -> None:
-    """Every piece as it comes, until the end of the answer or until nobody listens any more.
+    """Every chunk as it comes, until the end of the answer or until the reader has gone.
 
     Raises what ends the answer too early, on either side.
     """

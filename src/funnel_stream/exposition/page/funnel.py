@@ -48,7 +48,7 @@ class FunnelStage:
     """One stage. ``count``: deals of the view that got there, ``None`` if that is not known;
     ``of_leads`` and ``of_before``: against those. ``stopped``: those of them that got no further,
     ``None`` for the last stage; ``fates``: what became of these, where that is known. In the
-    window, whoever it happened to: ``lost`` from here, with the reasons, and ``back``, moves to
+    window, of any deals: ``lost`` from here, with the reasons, and ``back``, moves to
     earlier stages."""
 
     name: str
@@ -75,7 +75,7 @@ class FunnelStage:
 @dataclass(frozen=True)
 class Funnel:
     """All stages in order; ``reopened``: losses that were taken back. ``of_period``: the counts,
-    too, are of whoever it happened to in the window, so that losses and moves stand beside them;
+    too, are of all deals in the window, so that losses and moves stand beside them;
     else they are of the same deals. ``empty``: why there is nothing to draw."""
 
     stages: list[FunnelStage]

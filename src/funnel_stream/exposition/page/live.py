@@ -18,23 +18,23 @@ from funnel_stream.reporting import Reporter
 from funnel_stream.windows.tables import Snapshot
 
 _POLL_SECONDS: Final = 0.1
-"""So often a stream looks for news."""
+"""How often streams check for changes."""
 _CLOCK_SECONDS: Final = 1.0
-"""After so long a page is told the time and the state of the service."""
+"""How often a page gets the time and the state of the service."""
 _IDLE_REFRESH_SECONDS: Final = 5.0
-"""After so long all is rendered anew, even if nothing has come: ages grow, trends arrive."""
+"""After this time everything is rendered anew, even without events: ages grow, trends arrive."""
 _SHARED_SECONDS: Final = 2.0
-"""So long views that queue up are rendered from the same snapshot."""
+"""For this long, views that queue up are rendered from the same snapshot."""
 _KEEPALIVE_SECONDS: Final = 5.0
-"""After so long without a word a reader is told that the stream is alive."""
+"""After this time without an event a reader gets a sign that the stream is alive."""
 _COOLDOWN: Final = 4
-"""After rendering for a second there is a rest of so many, shared by all views …"""
+"""Seconds of pause per second of rendering, shared by all views …"""
 _COOLDOWN_BEHIND: Final = 99
-"""… and of so many while the stream works off a backlog,"""
+"""… and while the stream works off a backlog,"""
 _BACKLOG: Final = 5_000
-"""which is more than so many records."""
+"""which is more than this many records."""
 _MIN_REFRESH_SECONDS: Final = 0.5
-"""A view is rendered anew after so long at the earliest: nobody reads faster."""
+"""A view is rendered anew after this time at the earliest: nobody reads faster."""
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -75,7 +75,7 @@ class _LiveView:
         self.changed = asyncio.Event()
 
     def event_after(self, sent: Parts) -> BodyChunk | None:
-        """What a reader has to be told to whom these parts were sent last, if anything."""
+        """The event for a reader to whom these parts were sent last, if any."""
         if sent is self.parts:
             return None
         # Encoded once for all readers that keep up.
@@ -140,8 +140,8 @@ class Live:
                     live_view.rendering.cancel()
 
     async def _watch(self) -> None:
-        """Look for news on behalf of all readers: each of them looking would take the stream's time
-        away, little by little."""
+        """Check for changes on behalf of all readers: if each of them checked, that would slow the
+        stream, little by little."""
         while self._views:
             snapshot = self._reporter.snapshot()
             for live_view in self._views.values():
@@ -156,7 +156,7 @@ class Live:
         self._shared_snapshot, self._watching = None, None
 
     def _refresh(self, live_view: _LiveView, snapshot: Snapshot) -> None:
-        """Have the view rendered if there is news; readers see the former parts meanwhile."""
+        """Have the view rendered if something changed; readers keep the former parts meanwhile."""
         rendering = live_view.rendering
         if rendering is not None and rendering.done():
             live_view.rendering, live_view.error = None, rendering.exception()
@@ -190,7 +190,7 @@ class Live:
 
     def _newest(self, snapshot: Snapshot, now: float) -> Snapshot:
         """What to render: the newest snapshot; where views queue up, the same one for some of them,
-        so that its figures are reckoned once."""
+        so that its figures are computed once."""
         queue = sum(view.rendering is not None for view in self._views.values())
         if (
             self._shared_snapshot is not None

@@ -1,4 +1,4 @@
-"""What a reader has to know of a view before he concludes anything from it, in sentences."""
+"""What a reader has to know about a view before drawing conclusions, in sentences."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -34,7 +34,7 @@ Parts = dict[str, str]
 """HTML by the id of its element: what is replaced on a live page when it changes."""
 
 FIRST_WAIT_SECONDS: Final = 0.15
-"""So long a page waits for trends that nobody has reckoned yet; afterwards they come live."""
+"""How long a page waits for trends not computed yet; after that they arrive live."""
 _HELD_SECONDS: Final = 5.0
 _PASSING_SECONDS: Final = 0.3
 

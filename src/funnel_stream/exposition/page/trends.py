@@ -1,4 +1,4 @@
-"""Trends of the figures on the page: reckoned beside the stream, when somebody looks, and not more
+"""Trends of the figures on the page: computed beside the stream, when somebody looks, and not more
 often than their cost allows."""
 
 import asyncio
@@ -18,9 +18,9 @@ from funnel_stream.windows.tables import Cells, Snapshot
 from funnel_stream.windows.trends import Trend
 
 _COOLDOWN: Final = 40
-"""After reckoning for a second there is a rest of so many, shared by all trends."""
+"""Seconds of pause per second of computing, shared by all trends."""
 _FIRST_COOLDOWN: Final = 4
-"""So many before one that nobody has seen yet."""
+"""The same before a trend that nobody has seen yet."""
 _MIN_COOLDOWN_SECONDS: Final = 2.0
 _LOOKING_SECONDS: Final = 60.0
 _KEPT_SECONDS: Final = 300.0
@@ -31,9 +31,9 @@ _BucketValues = dict[_SeriesId, float | None]
 
 
 _TIMES_FROM: Final = 10
-"""From here on a change is told in times, not in per cent."""
+"""From here on a change is a multiple, not a percentage."""
 _LEAST_NUMBER: Final = 10
-"""Of fewer things than that, in either window, a change says nothing."""
+"""With fewer than this in either window a change says nothing."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class ShownTrend:
     _summaries: dict[_SeriesId, TrendSummary] = field(default_factory=dict)
 
     def summary(self, figure: Figure) -> TrendSummary:
-        """How a figure went. Reckoned once, for all who look at it until there is another trend."""
+        """How a figure went. Computed once for all readers, until there is another trend."""
         key = figure.kpi.id, figure.key
         known = self._summaries.get(key)
         if known is None:
@@ -235,7 +235,7 @@ class _CachedTrend:
 
 
 class Trends:
-    """The trends of all views, reckoned one at a time by a thread beside the stream."""
+    """The trends of all views, computed one at a time by a thread beside the stream."""
 
     def __init__(self) -> None:
         self._cached: dict[tuple[str, str], _CachedTrend] = {}
@@ -245,7 +245,7 @@ class Trends:
     async def of(
         self, snapshot: Snapshot, scopes: Scopes, pipeline: str, window: Window, *, wait: float
     ) -> ShownTrend | None:
-        """The last one that was reckoned; if there is none, what can be had in ``wait`` seconds."""
+        """The last one computed; if there is none, what can be had in ``wait`` seconds."""
         now = time.monotonic()
         cached = self._cached.setdefault((pipeline, window.name), _CachedTrend())
         cached.looked_at = now
