@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from bench.whole_path import TimedReporter, ended
+from funnel_stream.contract.partitions import partition_of
 from funnel_stream.definition import Definition
 from funnel_stream.exposition import server
 from funnel_stream.facts.deals import Deals
@@ -17,9 +18,10 @@ from funnel_stream.replay.compute import as_record, compute
 from funnel_stream.reporting import Reporter, monotonic
 from funnel_stream.settings import Settings
 from funnel_stream.streaming.changelog import epoch_header
-from funnel_stream.streaming.recovery import partition_of
-from funnel_stream.streaming.worker import run_worker
-from funnel_stream.streaming.writer import Row, Writer
+from funnel_stream.streaming.kafka.log import KafkaLog
+from funnel_stream.streaming.kafka.process import run_worker
+from funnel_stream.streaming.log import ProducerRecord
+from funnel_stream.streaming.system import OwnProcess
 from funnel_stream.tools.embedded_broker import EmbeddedBroker, standard_topics
 from funnel_stream.tools.simulator import Simulator
 
@@ -101,12 +103,13 @@ def _rows(events: list[bytes]) -> list[tuple[bytes, bytes]]:
 
 
 async def _fill(broker: str, rows: list[tuple[bytes, bytes]]) -> None:
-    parts: list[list[Row]] = [[] for _ in range(_PARTITIONS)]
+    parts: list[list[ProducerRecord]] = [[] for _ in range(_PARTITIONS)]
     for key, row in rows:
         deal_id = key.removeprefix(b"deal/")
-        parts[partition_of(deal_id, _PARTITIONS)].append(Row(key, row, epoch_header(1)))
-    writer = Writer(broker)
-    await writer.start()
+        record = ProducerRecord(key, row, epoch_header(1))
+        parts[partition_of(deal_id, _PARTITIONS)].append(record)
+    log = KafkaLog(broker, OwnProcess())
+    await log.start()
     for partition, part in enumerate(parts):
-        await writer.append("funnel.journeys.changelog", partition, part)
-    await writer.stop()
+        await log.append("funnel.journeys.changelog", partition, part)
+    await log.stop()

@@ -44,7 +44,7 @@ from funnel_stream.kpis.catalogue import KPIS
 from funnel_stream.reporting import Reporter
 from funnel_stream.settings import Settings
 from funnel_stream.streaming import logs
-from funnel_stream.streaming.worker import run_worker
+from funnel_stream.streaming.kafka.process import run_worker
 from funnel_stream.tools.embedded_broker import standard_topics
 from funnel_stream.tools.publisher import publish
 from funnel_stream.tools.simulator import Simulator

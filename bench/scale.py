@@ -28,7 +28,7 @@ from funnel_stream.facts.blocks import FactBlock
 from funnel_stream.facts.deals import Deals
 from funnel_stream.kpis.samples import exported, series
 from funnel_stream.replay.compute import LineRecord
-from funnel_stream.streaming.memory import give_back
+from funnel_stream.streaming.heap import give_back
 from funnel_stream.windows.tables import WindowTables
 
 PARTITIONS = 8

@@ -40,7 +40,7 @@ from funnel_stream.facts.deals import FENCE_KEY, Deals
 from funnel_stream.facts.measures import CELLS, cell_id
 from funnel_stream.kpis.samples import exported, samples, series
 from funnel_stream.replay.compute import LineRecord, as_record
-from funnel_stream.streaming.memory import give_back
+from funnel_stream.streaming.heap import give_back
 from funnel_stream.windows.tables import NOW, Snapshot, WindowTables
 
 HALF_YEAR = 182

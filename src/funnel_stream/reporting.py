@@ -152,10 +152,15 @@ class Reporter:
     """
 
     def __init__(
-        self, *, session_timeout: float = 10.0, clock: Callable[[], float] = monotonic
+        self,
+        *,
+        session_timeout: float = 10.0,
+        clock: Callable[[], float] = monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._session_timeout = session_timeout
         self._clock = clock
+        self._wall = wall
         self._lock = threading.Lock()
         self._reason = "starting"
         self._snapshot: Snapshot | None = None
@@ -163,7 +168,7 @@ class Reporter:
         self._owner = False
         self._owner_reason = ""
         self._confirmed = -session_timeout
-        self._beat = self._progress = clock()
+        self._heartbeat = self._progress = clock()
         self._counts: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
         self._amended: Counter[str] = Counter()
@@ -185,7 +190,7 @@ class Reporter:
         """Whether the stream's loop turns and, where there is work, makes progress."""
         with self._lock:
             now = self._clock()
-            if now - self._beat > STALL_SECONDS:
+            if now - self._heartbeat > STALL_SECONDS:
                 return False
             return not any(self._lag.values()) or now - self._progress <= STALL_SECONDS
 
@@ -226,7 +231,7 @@ class Reporter:
             elif self._event_clock:
                 as_of = max((deals.watermark for deals in self._deals.values()), default=0)
             else:
-                as_of = int(time.time() * 1_000_000)
+                as_of = int(self._wall() * 1_000_000)
             return Held(self._deals, self._partitions, as_of)
 
     def operations(self) -> Operations:
@@ -267,10 +272,10 @@ class Reporter:
 
     # --- written by the stream ------------------------------------------------------------------
 
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         """The stream's loop turns."""
         with self._lock:
-            self._beat = self._clock()
+            self._heartbeat = self._clock()
 
     def confirm_membership(self, at: float) -> None:
         """The broker has accepted a request of this member that was *sent* at ``at``."""

@@ -16,7 +16,7 @@ from funnel_stream import __version__
 from funnel_stream.cli.main import app
 from funnel_stream.config.load import load
 from funnel_stream.settings import Settings
-from funnel_stream.streaming import topics as created_by_workers
+from funnel_stream.streaming.kafka import topics as created_by_workers
 from tests.programs import binary
 
 ROOT = Path(__file__).parents[2]
@@ -247,7 +247,7 @@ def test_the_topics_are_those_that_a_worker_creates(tmp_path: Path) -> None:
     asked = [line.split() for line in noted.read_text().splitlines()]
     assert all(words[:4] == asked[0][:4] for words in asked)
     assert asked[0][:4] == ["--bootstrap-server", "kafka:9092", "--create", "--if-not-exists"]
-    wanted = created_by_workers._wanted(Settings(), Settings().partitions)
+    wanted = created_by_workers._needed(Settings(), Settings().partitions)
     assert [described(words[4:]) for words in asked] == [
         (topic.name, topic.num_partitions, topic.topic_configs or {}) for topic in wanted
     ]

@@ -16,6 +16,9 @@ from funnel_stream.tools.publisher import publish
 from tests.integration.processes import Broker, Figures, Worker, as_figures, run
 from tests.integration.stories import RICH, written
 from tests.oracle import oracle
+from tests.oracle.conftest import counted
+
+__all__ = ["counted"]
 
 pytestmark = pytest.mark.broker
 

@@ -73,7 +73,7 @@ def test_alive_as_long_as_there_is_progress_or_nothing_to_do():
     reporter, clock = reporting()
     clock.now += STALL_SECONDS + 1
     assert not reporter.alive()
-    reporter.beat()
+    reporter.heartbeat()
     assert reporter.alive()
     reporter.observe_partition(0, lag=5, rows=1)
     assert not reporter.alive(), "work is waiting, and nothing has been done for too long"

@@ -74,7 +74,7 @@ def worker(
     from funnel_stream.exposition import server
     from funnel_stream.reporting import Reporter
     from funnel_stream.streaming import logs
-    from funnel_stream.streaming.worker import run_worker
+    from funnel_stream.streaming.kafka.process import run_worker
 
     funnel = load(settings.config)
     logs.set_up(settings.log_level)

@@ -16,7 +16,6 @@ from funnel_stream.windows.tables import NOW
 
 BASES: Final = ("period", "cohort", MATURED)
 MINUTE_MASK: Final = (1 << MINUTE_BITS) - 1
-_MICROS: Final = 1_000_000
 
 
 class WindowStay(NamedTuple):

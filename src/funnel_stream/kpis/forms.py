@@ -132,6 +132,16 @@ class Form(ABC):
         return len(self.suffixes) * prod(free)
 
 
+def additions_of(
+    measure: Measure, suffix: str, labels: tuple[str, ...], cell: Cell
+) -> list[Addition]:
+    """To what a cell adds if it is one of a measure that is listed; its labels are the series'."""
+    if cell[0] != measure.name:
+        return []
+    scale = 10 ** DECIMALS[cell[-1]] if measure.of_money else 1
+    return [Addition(suffix, label_set(labels, cell[1:]).labels, scale=scale)]
+
+
 def open_values(definition: Definition, label: str) -> int:
     """How many values of an open label to allow for."""
     if label == "currency":
@@ -192,7 +202,4 @@ class Listing(Form):
             yield "", label_set(self.labels, values), amount
 
     def additions(self, cell: Cell, horizons: tuple[str, ...]) -> list[Addition]:
-        if cell[0] != self.measure.name:
-            return []
-        scale = 10 ** DECIMALS[cell[-1]] if self.measure.of_money else 1
-        return [Addition("", label_set(self.labels, cell[1:]).labels, scale=scale)]
+        return additions_of(self.measure, "", self.labels, cell)

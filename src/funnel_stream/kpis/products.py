@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from funnel_stream.contract.money import major
+from funnel_stream.definition.time import DAY_US
 from funnel_stream.facts.measures import Cell, DurationMeasure, MoneyMeasure
 from funnel_stream.kpis.forms import Addition, Form, SeriesValue
 from funnel_stream.kpis.scope import CellIds, Scope, label_set
 
 FEWEST_WON: Final = 5
-"""So many won deals it takes for their means to say anything about the open ones."""
-_DAY_US: Final = 86_400_000_000
+"""Won deals that a window needs before their means say anything about the open ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class Velocity(Form):
         now = scope.now
         deals = sum([now.get(cell, 0) for cell in self.open])
         deals -= sum([now.get(cell, 0) for cell in self.stuck])
-        days = spent_us / won / _DAY_US
+        days = spent_us / won / DAY_US
         for (outcome, currency), minor in sorted(scope.of(self.value)):
             if outcome == "won":
                 value = major(minor, currency) / valued

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from funnel_stream.contract.money import DECIMALS, major
+from funnel_stream.contract.money import major
 from funnel_stream.facts.measures import Cell, Measure, MoneyMeasure, cell_id
-from funnel_stream.kpis.forms import MICROS, Addition, Form, SeriesValue
+from funnel_stream.kpis.forms import MICROS, Addition, Form, SeriesValue, additions_of
 from funnel_stream.kpis.scope import CellIds, LabelSet, Part, Scope, label_set
 
 RATIO: Final = ("_numerator", "_denominator")
@@ -195,8 +195,7 @@ class MoneyQuotient(Form):
         if not isinstance(self.divisor, Measure):
             return []  # spent on channels, not on deals
         above, below = self.parts
-        for measure, suffix in ((self.dividend, above), (self.divisor, below)):
-            if cell[0] == measure.name:
-                scale = 10 ** DECIMALS[cell[-1]] if measure.of_money else 1
-                return [Addition(suffix, label_set(self.labels, cell[1:]).labels, scale=scale)]
-        return []
+        return [
+            *additions_of(self.dividend, above, self.labels, cell),
+            *additions_of(self.divisor, below, self.labels, cell),
+        ]

@@ -23,7 +23,8 @@ from funnel_stream.windows.tables import NOW, Cells, Row, Snapshot, Sums
 
 _LEADS: Final = REACHED.cell("lead")
 _NOTHING: Final = Sums([])
-_OPEN_MEASURES: Final = [measure for measure in MEASURES.values() if measure.invented]
+_RANKED_AS: Final = {each: each.ranked_as or each for each in MEASURES.values() if each.invented}
+"""Measures whose first label anybody can invent, and by which its values are ranked."""
 
 
 class Sample(NamedTuple):
@@ -224,7 +225,7 @@ def _shown_rows(snapshot: Snapshot) -> set[Row]:
     found: set[Row] = set()
     for name in sorted(snapshot.totals, key=brief.__contains__):
         sums = snapshot.totals[name]
-        for row in sums.named():
+        for row in sums.candidates():
             if row in found or row not in sums:
                 continue
             if name not in brief or any(CELLS[cell][0] != MATURED for cell in sums[row]):
@@ -286,15 +287,15 @@ class Scopes:
 
     def _top_labels(self, pipeline: str) -> dict[str, frozenset[str]]:
         """By measure: the values shown of its first label, one set for all windows."""
-        counts: dict[str, Counter[str]] = {measure.name: Counter() for measure in _OPEN_MEASURES}
+        counts: dict[str, Counter[str]] = {each.name: Counter() for each in _RANKED_AS.values()}
         for window, totals in self._snapshot.totals.items():
             for cell, weight in totals.get(Row(pipeline), {}).items():
                 key = CELLS[cell]
                 if key[0] in counts and key[1] != NONE:
                     counts[key[0]][key[1]] += weight if window == self._longest else 0
         shown: dict[str, frozenset[str]] = {}
-        for measure in _OPEN_MEASURES:
-            ranked = _ranked(counts[(measure.ranked_as or measure).name])
+        for measure, by in _RANKED_AS.items():
+            ranked = _ranked(counts[by.name])
             shown[measure.name] = frozenset(ranked[: self._definition.top_n_in(measure.labels[0])])
         return shown
 
@@ -353,7 +354,7 @@ class Scopes:
         known = self._others.get(key)
         if known is None:
             totals = self._snapshot.totals.get(window, _NOTHING)
-            known = self._others[key] = totals.together(other_rows)
+            known = self._others[key] = totals.of_rows(other_rows)
         return known
 
 

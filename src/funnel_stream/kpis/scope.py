@@ -156,9 +156,7 @@ _ListKey = str | tuple[str, str]
 _entries_of: Final[list[tuple[_ListKey, Any] | None]] = []
 """By cell: under what it is listed, and as what; ``None`` where it is asked for by its id."""
 _growing: Final = Lock()
-_DURATIONS: Final = {
-    each.sizes: each for each in MEASURES.values() if isinstance(each, DurationMeasure)
-}
+_SIZES: Final = {each.sizes for each in MEASURES.values() if isinstance(each, DurationMeasure)}
 
 
 def _entries() -> list[tuple[_ListKey, Any] | None]:
@@ -166,10 +164,10 @@ def _entries() -> list[tuple[_ListKey, Any] | None]:
     if len(_entries_of) < len(CELLS):
         with _growing:
             for measure, *labels in CELLS[len(_entries_of) :]:
-                if measure in _DURATIONS:
+                if measure in _SIZES:
                     label, index = labels
                     _entries_of.append(((measure, label), histogram_value(index)))
-                elif (entry_of_cell := MEASURES.get(measure)) and entry_of_cell.listed:
+                elif (declared := MEASURES.get(measure)) and declared.listed:
                     _entries_of.append((measure, tuple(labels)))
                 else:
                     _entries_of.append(None)

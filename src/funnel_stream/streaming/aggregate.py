@@ -6,26 +6,23 @@ topic is its own changelog. What it shows is complete or not shown at all.
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
 from funnel_stream.definition import Definition
 from funnel_stream.facts.blocks import FactBlock
-from funnel_stream.reporting import Reporter, monotonic
+from funnel_stream.reporting import Reporter
 from funnel_stream.settings import Settings
-from funnel_stream.streaming.batches import Batch, BatchConsumerThread
-from funnel_stream.streaming.memory import give_back
-from funnel_stream.streaming.pane_log import PARTITION, Contribution, PaneReader
-from funnel_stream.streaming.writer import Row, Writer
+from funnel_stream.streaming.log import Batch, ProducerRecord, World
+from funnel_stream.streaming.pane_log import PARTITION, Completed, PaneReader
 from funnel_stream.windows.tables import WindowTables
 
-log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 _SHOW_SECONDS: Final = 0.5
 _AT_ONCE_SECONDS: Final = 0.1
-"""News are shown at once, but not more often than that."""
+"""What has changed is shown at once, but not more often than that."""
 _ASK_SECONDS: Final = 5.0
 _GIVE_BACK_SECONDS: Final = 600.0
 
@@ -33,17 +30,19 @@ _GIVE_BACK_SECONDS: Final = 600.0
 class _Tables:
     """Everything that is built anew at an assignment."""
 
-    def __init__(self, definition: Definition, sources: int, generation: int, end: int) -> None:
+    def __init__(
+        self, definition: Definition, sources: int, generation: int, *, end: int, ask_at: float
+    ) -> None:
         self.windows = WindowTables(definition)
         self.reader = PaneReader(sources, definition.fingerprint())
         self.generation = generation
         self.end = end
+        self.ask_at = ask_at
         self.caught_up = end == 0
-        self.waiting: list[Contribution] = []
+        self.waiting: list[Completed] = []
         self.watermark = 0
         self.oldest: list[int] = []
         self.changing = False
-        self.ask_at = monotonic() + _ASK_SECONDS
 
     def why_hidden(self) -> str:
         """What is missing, empty if nothing is."""
@@ -73,26 +72,28 @@ class Aggregate:
         *,
         settings: Settings,
         definition: Definition,
-        thread: BatchConsumerThread,
-        writer: Writer,
+        world: World,
         sources: int,
         reporter: Reporter,
         republish: Callable[[Iterable[int]], None],
     ) -> None:
         self._settings = settings
         self._definition = definition
-        self._thread = thread
-        self._writer = writer
+        self._log, self._membership = world.log, world.membership
+        self._clock, self._process = world.clock, world.process
         self._sources = sources
         self._reporter = reporter
         self._republish = republish
         self._tables: _Tables | None = None
         self._shown = 0.0
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
 
     def assign(self, *, group_generation: int, end: int) -> None:
         """Start anew: the topic ends at ``end``, and will be read from its beginning."""
-        self._tables = _Tables(self._definition, self._sources, group_generation, end)
+        ask_at = self._clock.monotonic() + _ASK_SECONDS
+        self._tables = _Tables(
+            self._definition, self._sources, group_generation, end=end, ask_at=ask_at
+        )
 
     def revoke(self) -> None:
         """Another worker reports, or nobody does."""
@@ -109,39 +110,39 @@ class Aggregate:
     async def take(self, batch: Batch) -> None:
         """Read rows; from the end of the log on, apply at once what they complete."""
         tables = self._tables
-        log.debug("rows %d to %d of the panes", batch.start, batch.end)
-        if tables is None or batch.partition != PARTITION or self._thread.is_stale(batch):
+        _logger.debug("rows %d to %d of the panes", batch.start, batch.end)
+        if tables is None or batch.partition != PARTITION or self._membership.is_stale(batch):
             return
         for record in batch.records:
-            contribution = tables.reader.take(record.key, record.value)
-            if contribution:
-                self._keep(tables, contribution)
+            completed = tables.reader.take(record.key, record.value)
+            if completed:
+                self._keep(tables, completed)
         tables.caught_up = tables.caught_up or batch.end >= tables.end
         if tables.caught_up:
             await self._apply(tables)
             await self._clean(tables)
         if batch.end >= batch.highwater:
-            self._news.set()
+            self._changed.set()
 
     async def keep_showing(self) -> None:
         """Show what has come, and let the windows slide with the clock."""
-        give_back_at = monotonic() + _GIVE_BACK_SECONDS
+        give_back_at = self._clock.monotonic() + _GIVE_BACK_SECONDS
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), _SHOW_SECONDS)
-            self._news.clear()
-            await asyncio.sleep(max(0.0, self._shown + _AT_ONCE_SECONDS - monotonic()))
-            if monotonic() >= give_back_at:
-                give_back()
-                give_back_at = monotonic() + _GIVE_BACK_SECONDS
+                await asyncio.wait_for(self._changed.wait(), _SHOW_SECONDS)
+            self._changed.clear()
+            await asyncio.sleep(max(0.0, self._shown + _AT_ONCE_SECONDS - self._clock.monotonic()))
+            if self._clock.monotonic() >= give_back_at:
+                self._process.give_back()
+                give_back_at = self._clock.monotonic() + _GIVE_BACK_SECONDS
             if tables := self._tables:
                 self._show(tables)
                 self._ask(tables)
 
-    def _keep(self, tables: _Tables, contribution: Contribution) -> None:
-        if contribution.replaces:
-            tables.waiting = [c for c in tables.waiting if c.source != contribution.source]
-        tables.waiting.append(contribution)
+    def _keep(self, tables: _Tables, completed: Completed) -> None:
+        if completed.replaces:
+            tables.waiting = [c for c in tables.waiting if c.source != completed.source]
+        tables.waiting.append(completed)
 
     async def _apply(self, tables: _Tables) -> None:
         """Add blocks one by one, so that folding goes on; nothing is shown in between."""
@@ -149,29 +150,29 @@ class Aggregate:
         if not waiting:
             return
         tables.changing = True
-        tables.watermark = max(tables.watermark, *(each.mark.watermark for each in waiting))
+        tables.watermark = max(tables.watermark, *(each.progress.watermark for each in waiting))
         # Time first, so that nothing is taken in that every window has left behind.
         self._advance(tables)
-        for contribution in waiting:
-            source, mark = contribution.source, contribution.mark
-            if contribution.replaces:
+        for completed in waiting:
+            source, progress = completed.source, completed.progress
+            if completed.replaces:
                 tables.windows.replace(source, ())
-            for block in contribution.blocks:
+            for block in completed.blocks:
                 tables.windows.apply(source, [FactBlock.decode(block)])
                 await asyncio.sleep(0)
-            if mark.oldest:
-                tables.oldest.append(mark.oldest)
-        if any(contribution.replaces for contribution in waiting):
+            if progress.oldest:
+                tables.oldest.append(progress.oldest)
+        if any(completed.replaces for completed in waiting):
             tables.ask_at = 0.0
-            give_back()
+            self._process.give_back()
         tables.changing = False
 
     def _ask(self, tables: _Tables) -> None:
         """Have local sources published anew that are still missing although all has been read:
         the log was cut off before it was read, as the embedded broker does. One after the other,
         so that it is not cut off again."""
-        if tables.caught_up and monotonic() >= tables.ask_at:
-            tables.ask_at = monotonic() + _ASK_SECONDS
+        if tables.caught_up and self._clock.monotonic() >= tables.ask_at:
+            tables.ask_at = self._clock.monotonic() + _ASK_SECONDS
             self._republish(tables.reader.missing(tables.generation))
 
     def _show(self, tables: _Tables) -> None:
@@ -182,15 +183,15 @@ class Aggregate:
             return
         self._advance(tables)
         self._reporter.publish(tables.windows.snapshot(), tables.watermark)
-        self._shown = monotonic()
-        now = time.time()
+        self._shown = self._clock.monotonic()
+        now = self._clock.wall()
         for oldest in tables.oldest:
             self._reporter.observe_latency(max(0.0, now - oldest / 1000))
         tables.oldest.clear()
 
     def _advance(self, tables: _Tables) -> None:
         clock_is_event = self._settings.clock == "event"
-        as_of = tables.watermark if clock_is_event else int(time.time() * 1_000_000)
+        as_of = tables.watermark if clock_is_event else int(self._clock.wall() * 1_000_000)
         if as_of:
             tables.windows.advance(as_of)
 
@@ -198,5 +199,5 @@ class Aggregate:
         """Tombstone what was replaced, so that compaction can drop it."""
         keys = tables.reader.take_outdated()
         if keys:
-            rows = [Row(key, None) for key in keys]
-            await self._writer.append(self._settings.panes_topic, PARTITION, rows)
+            tombstones = [ProducerRecord(key, None) for key in keys]
+            await self._log.append(self._settings.panes_topic, PARTITION, tombstones)

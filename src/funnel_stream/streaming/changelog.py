@@ -10,12 +10,17 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
-from aiokafka.structs import ConsumerRecord
 
 from funnel_stream.errors import StateError
-from funnel_stream.facts.deals import FENCE_KEY, STUB_KEY, Deals, Fence
+from funnel_stream.facts.deals import FENCE_KEY, STUB_KEY, Deals, Fence, Record
 from funnel_stream.facts.ledger import DEAL_KEY
-from funnel_stream.streaming.writer import BATCH_BYTES, Headers, Row, Writer
+from funnel_stream.streaming.log import (
+    BATCH_BYTES,
+    Headers,
+    Log,
+    ProducerRecord,
+    TopicPartition,
+)
 
 EPOCH_HEADER: Final = "epoch"
 CLAIM_KEY: Final = b"claim/"
@@ -32,7 +37,7 @@ class Claim(msgspec.Struct, array_like=True):
     definition: str
 
 
-class Held(NamedTuple):
+class AppendedClaim(NamedTuple):
     """A claim that was appended: its epoch, and its offset in the log."""
 
     epoch: int
@@ -59,14 +64,15 @@ def encoded_fence(deals: Deals) -> bytes | None:
     return msgspec.msgpack.encode(Fence(deals.fence, deals.watermark))
 
 
-class Replay:
+class ChangelogReplay:
     """A partition's state while its changelog is being read.
 
     ``stale``: keys whose last row is by an outdated epoch; the new owner writes them again, so that
     compaction cannot drop the valid row before the outdated one.
     """
 
-    def __init__(self, deals: Deals, *, partitions: int) -> None:
+    def __init__(self, deals: Deals, tp: TopicPartition, *, partitions: int) -> None:
+        self.tp = tp
         self.deals = deals
         self.epoch = 0
         self.end = 0
@@ -74,25 +80,36 @@ class Replay:
         self._partitions = partitions
         self._claims: dict[int, int] = {}
 
-    def take(self, record: ConsumerRecord) -> None:
+    def take(self, record: Record) -> None:
         """Apply one row of the log. Raises ``StateError`` if it does not fit this version."""
         self.end = record.offset + 1
-        epoch = _epoch(record)
+        key = record.key or b""
+        epoch = self._epoch(record)
         if epoch < self.epoch:
-            self.stale.add(record.key)
+            self.stale.add(key)
             return
         self.epoch = epoch
-        self.stale.discard(record.key)
-        if record.key.startswith(CLAIM_KEY):
+        self.stale.discard(key)
+        if key.startswith(CLAIM_KEY):
             self._claims.setdefault(epoch, record.offset)
-            self._check(msgspec.msgpack.decode(record.value, type=Claim))
+            self._check(msgspec.msgpack.decode(record.value or b"", type=Claim))
         else:
-            self.deals.restore(record.key, record.value)
+            self.deals.restore(key, record.value)
 
     def holds(self, epoch: int, offset: int) -> bool:
         """Whether that claim is the first of the newest epoch. Two who read equally far claim the
         same epoch; the later one has to claim again."""
         return epoch == self.epoch and self._claims.get(epoch) == offset
+
+    def _epoch(self, record: Record) -> int:
+        for name, value in record.headers:
+            if name == EPOCH_HEADER:
+                return int(value)
+        raise StateError(
+            f"Row {record.offset} of {self.tp} has no epoch; this is not a changelog of "
+            "funnel-stream.",
+            hint="Is the changelog topic's name right?",
+        )
 
     def _check(self, claim: Claim) -> None:
         if claim.partitions != self._partitions:
@@ -103,25 +120,13 @@ class Replay:
             )
 
 
-def _epoch(record: ConsumerRecord) -> int:
-    for name, value in record.headers:
-        if name == EPOCH_HEADER:
-            return int(value)
-    raise StateError(
-        f"Row {record.offset} of {record.topic}/{record.partition} has no epoch; "
-        "this is not a changelog of funnel-stream.",
-        hint="Is the changelog topic's name right?",
-    )
-
-
 class Changelog:
     """The end of a claimed partition of the changelog. ``end`` is where the next batch must lie."""
 
-    def __init__(self, writer: Writer, topic: str, partition: int, *, epoch: int, end: int) -> None:
+    def __init__(self, log: Log, tp: TopicPartition, *, epoch: int, end: int) -> None:
         self.epoch = epoch
         self.end = end
-        self._writer = writer
-        self._topic, self._partition = topic, partition
+        self._log, self._tp = log, tp
         self._headers = epoch_header(epoch)
         self._fence: bytes | None = None
 
@@ -145,12 +150,12 @@ class Changelog:
         pieces = list(_cut(changes))
         for piece in pieces:
             position = fence if piece is pieces[-1] else self._fence
-            rows = [Row(FENCE_KEY, position, self._headers)]
-            rows += [Row(key, value, self._headers) for key, value in piece.items()]
-            [appended] = await self._writer.append(self._topic, self._partition, rows)
+            records = [ProducerRecord(FENCE_KEY, position, self._headers)]
+            records += [ProducerRecord(key, value, self._headers) for key, value in piece.items()]
+            [appended] = await self._log.append(*self._tp, records)
             if appended.offset != self.end:
                 raise ForeignWriteError(f"expected offset {self.end}, got {appended.offset}")
-            self.end += appended.rows
+            self.end += appended.records
         self._fence = fence
 
 

@@ -1,7 +1,8 @@
-"""Records that cannot be counted here: bad ones to the dead letters, stray ones to their place.
+"""Records that cannot be counted here: to the dead letters, or to the partition they belong to.
 
 Both are acknowledged before the changelog batch whose fence passes them, so none is ever lost. A
-kill in between repeats them: a dead letter names its source offset, a stray event its ``event_id``.
+kill in between repeats them: a dead letter names its source offset, a misrouted event its
+``event_id``.
 """
 
 import logging
@@ -10,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from funnel_stream.contract import Rejection
+from funnel_stream.contract.partitions import partition_of
 from funnel_stream.facts.deals import MISROUTED_HEADER, Record
 from funnel_stream.settings import Settings
-from funnel_stream.streaming.recovery import partition_of
-from funnel_stream.streaming.writer import BATCH_BYTES, Row, TooLargeError, Writer
+from funnel_stream.streaming.log import BATCH_BYTES, Log, ProducerRecord, TooLargeError
 
-log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 REASON_HEADER: Final = "funnel.error.reason"
 FIELD_HEADER: Final = "funnel.error.field"
@@ -24,18 +25,18 @@ _CONNECT: Final = "__connect.errors."
 _BIG: Final = BATCH_BYTES // 2
 
 Rejected = tuple[Record, Rejection]
-Stray = tuple[Record, bytes]
+Misrouted = tuple[Record, bytes]
 
 
 class DeadLetters:
     """Where one partition's records go that are not counted in it."""
 
-    def __init__(self, writer: Writer, settings: Settings, partition: int, partitions: int) -> None:
-        self._writer = writer
+    def __init__(self, log: Log, settings: Settings, partition: int, partitions: int) -> None:
+        self._log = log
         self._events, self._dead_letters = settings.events_topic, settings.dead_letters_topic
         self._partition, self._partitions = partition, partitions
 
-    async def send(self, rejected: Sequence[Rejected], strays: Sequence[Stray]) -> None:
+    async def send(self, rejected: Sequence[Rejected], misrouted: Sequence[Misrouted]) -> None:
         """Returns when the broker has acknowledged all of them."""
         small = []
         for record, rejection in rejected:
@@ -44,12 +45,12 @@ class DeadLetters:
                 small.append(letter)
             else:
                 await self._send_big(letter)
-        await self._writer.append(self._dead_letters, self._partition, small)
-        for partition, rows in self._by_partition(strays).items():
-            await self._writer.append(self._events, partition, rows)
+        await self._log.append(self._dead_letters, self._partition, small)
+        for partition, records in self._by_partition(misrouted).items():
+            await self._log.append(self._events, partition, records)
         if rejected:
             reasons = Counter(str(rejection.reason) for _, rejection in rejected)
-            log.warning(
+            _logger.warning(
                 "%s/%d: %d records rejected: %s",
                 self._events,
                 self._partition,
@@ -57,17 +58,17 @@ class DeadLetters:
                 ", ".join(f"{count} {reason}" for reason, count in reasons.most_common()),
             )
 
-    async def _send_big(self, letter: Row) -> None:
+    async def _send_big(self, letter: ProducerRecord) -> None:
         """A value at the broker's limit has no room for our headers: then keep what fits."""
         try:
-            await self._writer.append(self._dead_letters, self._partition, [letter])
+            await self._log.append(self._dead_letters, self._partition, [letter])
         except TooLargeError:
             value = letter.value or b""
             headers = [*letter.headers, (TRUNCATED_HEADER, b"%d" % len(value))]
             cut = letter._replace(value=value[:_BIG], headers=headers)
-            await self._writer.append(self._dead_letters, self._partition, [cut])
+            await self._log.append(self._dead_letters, self._partition, [cut])
 
-    def _letter(self, record: Record, rejection: Rejection) -> Row:
+    def _letter(self, record: Record, rejection: Rejection) -> ProducerRecord:
         about = (
             (_CONNECT + "topic", self._events.encode()),
             (_CONNECT + "partition", b"%d" % self._partition),
@@ -78,15 +79,15 @@ class DeadLetters:
             (FIELD_HEADER, _text(rejection.field)),
         )
         headers = [*(record.headers or ()), *about]
-        return Row(record.key, record.value, headers, record.timestamp)
+        return ProducerRecord(record.key, record.value, headers, record.timestamp)
 
-    def _by_partition(self, strays: Iterable[Stray]) -> dict[int, list[Row]]:
-        found: dict[int, list[Row]] = {}
-        for record, key in strays:
+    def _by_partition(self, misrouted: Iterable[Misrouted]) -> dict[int, list[ProducerRecord]]:
+        found: dict[int, list[ProducerRecord]] = {}
+        for record, key in misrouted:
             came_from = b"%s/%d/%d" % (self._events.encode(), self._partition, record.offset)
             headers = [*(record.headers or ()), (MISROUTED_HEADER, came_from)]
-            row = Row(key, record.value, headers, record.timestamp)
-            found.setdefault(partition_of(key, self._partitions), []).append(row)
+            again = ProducerRecord(key, record.value, headers, record.timestamp)
+            found.setdefault(partition_of(key, self._partitions), []).append(again)
         return found
 
 

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from funnel_stream.facts.blocks import FactBlock
-from funnel_stream.streaming.writer import Row, Writer
+from funnel_stream.streaming.log import Log, ProducerRecord
 
 PARTITION: Final = 0
 _SEND_BYTES: Final = 400_000
@@ -21,7 +21,7 @@ _MIN_EDITION_BYTES: Final = 4 << 20
 _EDITION_GROWTH: Final = 4
 
 
-class Mark(msgspec.Struct, array_like=True, frozen=True):
+class Progress(msgspec.Struct, array_like=True, frozen=True):
     """How far a source was when it published: ``watermark`` in µs, ``oldest`` is the Kafka
     timestamp (ms) of the oldest record that is new in it, 0 if there is none."""
 
@@ -40,20 +40,20 @@ class Begin(msgspec.Struct, array_like=True, tag="begin"):
     fingerprint: str = ""
 
 
-class Block(msgspec.Struct, array_like=True, tag="block"):
+class BlockRow(msgspec.Struct, array_like=True, tag="block"):
     facts: bytes
 
 
 class End(msgspec.Struct, array_like=True, tag="end"):
-    mark: Mark
+    progress: Progress
 
 
 class Tick(msgspec.Struct, array_like=True, tag="tick"):
-    mark: Mark
+    progress: Progress
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Begin | Block | End | Tick).decode
+_decode = msgspec.msgpack.Decoder(Begin | BlockRow | End | Tick).decode
 _KEY: Final = re.compile(rb"(\d+)/(\d+)\.(\d+)/(\d+)")
 
 
@@ -69,7 +69,7 @@ class PaneWriter:
 
     def __init__(
         self,
-        writer: Writer,
+        log: Log,
         topic: str,
         source: int,
         *,
@@ -77,7 +77,7 @@ class PaneWriter:
         generation: int,
         fingerprint: str,
     ) -> None:
-        self._writer = writer
+        self._log = log
         self._topic = topic
         self._source = source
         self._version = Version(epoch, 0)
@@ -91,15 +91,15 @@ class PaneWriter:
         limit = max(_EDITION_GROWTH * self._snapshot_bytes, _MIN_EDITION_BYTES)
         return self._tick_bytes > limit
 
-    async def snapshot(self, blocks: Iterator[FactBlock], mark: Mark) -> None:
+    async def snapshot(self, blocks: Iterator[FactBlock], progress: Progress) -> None:
         """Start a new edition with everything there is."""
         self._version = Version(self._version.epoch, self._version.edition + 1)
         self._number = self._tick_bytes = 0
-        self._snapshot_bytes = await self._send(self._begin, blocks, End(mark))
+        self._snapshot_bytes = await self._send(self._begin, blocks, End(progress))
 
-    async def tick(self, blocks: Iterable[FactBlock], mark: Mark) -> None:
+    async def tick(self, blocks: Iterable[FactBlock], progress: Progress) -> None:
         """Publish differences; one atomic batch, where they fit into one."""
-        self._tick_bytes += await self._send(None, blocks, Tick(mark))
+        self._tick_bytes += await self._send(None, blocks, Tick(progress))
 
     async def _send(
         self, first: Begin | None, blocks: Iterable[FactBlock], last: End | Tick
@@ -109,34 +109,34 @@ class PaneWriter:
         for block in blocks:
             facts = block.encode()
             if rows and size + len(facts) > _SEND_BYTES:
-                await self._writer.append(self._topic, PARTITION, rows)
+                await self._log.append(self._topic, PARTITION, rows)
                 rows, size = [], 0
-            rows.append(self._row(Block(facts)))
+            rows.append(self._row(BlockRow(facts)))
             size += len(facts)
             total += len(facts)
-        await self._writer.append(self._topic, PARTITION, [*rows, self._row(last)])
+        await self._log.append(self._topic, PARTITION, [*rows, self._row(last)])
         return total
 
-    def _row(self, value: Begin | Block | End | Tick) -> Row:
+    def _row(self, value: Begin | BlockRow | End | Tick) -> ProducerRecord:
         key = _key(self._source, self._version, self._number)
         self._number += 1
-        return Row(key, _encode(value))
+        return ProducerRecord(key, _encode(value))
 
 
 def _key(source: int, version: Version, number: int) -> bytes:
     return b"%d/%d.%d/%d" % (source, version.epoch, version.edition, number)
 
 
-class Contribution(NamedTuple):
+class Completed(NamedTuple):
     """What a marker completed: a source's whole content (``replaces``) or a difference."""
 
     source: int
     replaces: bool
     blocks: list[bytes]
-    mark: Mark
+    progress: Progress
 
 
-class _Source:
+class _PaneSource:
     """What a reader knows of one source partition."""
 
     def __init__(self) -> None:
@@ -157,13 +157,15 @@ class PaneReader:
 
     def __init__(self, sources: int, fingerprint: str) -> None:
         self._fingerprint = fingerprint
-        self._sources = [_Source() for _ in range(sources)]
+        self._sources = [_PaneSource() for _ in range(sources)]
         self._outdated: list[bytes] = []
 
-    def take(self, key: bytes, value: bytes | None) -> Contribution | None:
+    def take(self, key: bytes | None, value: bytes | None) -> Completed | None:
         """Read one row; gives what it completes. Tombstones and foreign keys are skipped."""
-        match = _KEY.fullmatch(key or b"")
-        if match is None or value is None:
+        if key is None or value is None:
+            return None
+        match = _KEY.fullmatch(key)
+        if match is None:
             return None
         number, epoch, edition, row = map(int, match.groups())
         if number >= len(self._sources):
@@ -183,13 +185,13 @@ class PaneReader:
         return self._complete(number, source, _decode(value))
 
     def _complete(
-        self, number: int, source: _Source, row: Begin | Block | End | Tick
-    ) -> Contribution | None:
+        self, number: int, source: _PaneSource, row: Begin | BlockRow | End | Tick
+    ) -> Completed | None:
         if isinstance(row, Begin):
             source.new_begin = row
             return None
         ours = source.new_begin.fingerprint == self._fingerprint
-        if isinstance(row, Block):
+        if isinstance(row, BlockRow):
             if ours:
                 source.blocks.append(row.facts)
             return None
@@ -198,9 +200,9 @@ class PaneReader:
         if replaces:
             source.complete, source.begin = ours, source.new_begin
             self._drop_former(number, source)
-        return Contribution(number, replaces, blocks, row.mark) if ours else None
+        return Completed(number, replaces, blocks, row.progress) if ours else None
 
-    def _drop_former(self, number: int, source: _Source) -> None:
+    def _drop_former(self, number: int, source: _PaneSource) -> None:
         for version in [v for v in source.last_numbers if v < source.version]:
             last = source.last_numbers.pop(version)
             self._outdated += [_key(number, version, row) for row in range(last + 1)]

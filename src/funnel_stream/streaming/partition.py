@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,12 +10,12 @@ from typing import Final
 from funnel_stream.contract import Amendment
 from funnel_stream.facts.blocks import FactBlock
 from funnel_stream.facts.deals import Fold
-from funnel_stream.reporting import Reporter, monotonic
-from funnel_stream.streaming.batches import Batch
+from funnel_stream.reporting import Reporter
 from funnel_stream.streaming.changelog import ForeignWriteError, row_bytes
-from funnel_stream.streaming.deadletters import DeadLetters, Rejected, Stray
-from funnel_stream.streaming.failure import die, die_of_errors
-from funnel_stream.streaming.pane_log import Mark, PaneWriter
+from funnel_stream.streaming.deadletters import DeadLetters, Misrouted, Rejected
+from funnel_stream.streaming.failure import dies_of_errors
+from funnel_stream.streaming.log import Batch, Clock, World
+from funnel_stream.streaming.pane_log import PaneWriter, Progress
 from funnel_stream.streaming.recovery import Recovered
 
 log = logging.getLogger(__name__)
@@ -24,7 +23,7 @@ log = logging.getLogger(__name__)
 SLICE: Final = 512
 """Records that are folded at a time; a changelog batch ends between two slices."""
 
-GROUP_BYTES: Final = 600_000
+CHANGELOG_BATCH_BYTES: Final = 600_000
 """Rows of one changelog batch, about: the next slice must still fit into it."""
 
 TICK_SECONDS: Final = 1.0
@@ -42,22 +41,28 @@ class Pace:
     worked off, would have every turn of the loop but the reader's, and leave him far behind.
     """
 
-    def __init__(self) -> None:
-        self.free_at = 0.0
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._free_at = 0.0
         self.publishing = asyncio.Lock()
 
     def spent(self, seconds: float) -> None:
-        self.free_at = monotonic() + _DUTY * seconds
+        """So much has been computed for publishing."""
+        self._free_at = self._clock.monotonic() + _DUTY * seconds
+
+    def is_free(self) -> bool:
+        """Whether publishing is due again, while there is a backlog."""
+        return self._clock.monotonic() >= self._free_at
 
 
 @dataclass(slots=True)
-class _Group:
+class _Pending:
     """What several folds did: the content of one changelog batch."""
 
     changed: dict[bytes, bytes | None] = field(default_factory=dict)
     fence: bytes = b""
     rejected: list[Rejected] = field(default_factory=list)
-    strays: list[Stray] = field(default_factory=list)
+    misrouted: list[Misrouted] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     amended: Counter[Amendment] = field(default_factory=Counter)
     records: int = 0
@@ -74,7 +79,7 @@ class _Group:
             changed[key] = row
         self.fence = fold.fence
         self.rejected += fold.rejected
-        self.strays += fold.misrouted
+        self.misrouted += fold.misrouted
         self.counts.update(fold.counts)
         self.amended.update(fold.amended)
         self.records += records
@@ -92,7 +97,8 @@ class Partition:
         self,
         recovered: Recovered,
         *,
-        letters: DeadLetters,
+        world: World,
+        dead_letters: DeadLetters,
         panes: PaneWriter,
         pace: Pace,
         reporter: Reporter,
@@ -102,9 +108,11 @@ class Partition:
         self.deals = recovered.deals
         self.position = self.acknowledged = recovered.position
         self._changelog = recovered.changelog
-        self._letters = letters
+        self._process, self._clock = world.process, world.clock
+        self._dead_letters = dead_letters
         self._panes = panes
         self._pace = pace
+        self._dies_of_errors = dies_of_errors(world.process)
         self._reporter = reporter
         self._on_foreign_write = on_foreign_write
         self._batches: asyncio.Queue[Batch] = asyncio.Queue(maxsize=1)
@@ -113,7 +121,7 @@ class Partition:
         self._writing: asyncio.Task[None] | None = None
         self._highwater = self.position
         self._oldest = 0
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._republish = True
         self._snapshotting = False
         self._last_tick = 0.0
@@ -125,7 +133,7 @@ class Partition:
         work = asyncio.create_task(self._work(), name=f"fold {self.number}")
         publish = asyncio.create_task(self._publish(), name=f"publish {self.number}")
         for task in (work, publish):
-            task.add_done_callback(die_of_errors)
+            task.add_done_callback(self._dies_of_errors)
         self._tasks = [work, publish]
 
     async def stop(self) -> None:
@@ -161,7 +169,7 @@ class Partition:
         if self._stopping:
             return
         if batch.start != self.position:
-            die(
+            self._process.die(
                 f"{batch.topic}/{batch.partition}: records from {self.position} to {batch.start} "
                 "were not delivered"
             )
@@ -172,7 +180,7 @@ class Partition:
         """Publish a whole snapshot next, unless one is under way."""
         if not self._snapshotting:
             self._republish = True
-            self._news.set()
+            self._changed.set()
 
     # --- fold, write, acknowledge ---------------------------------------------------------------
 
@@ -184,55 +192,58 @@ class Partition:
             self._folding = False
 
     async def _fold(self, batch: Batch) -> None:
-        group = _Group()
+        pending = _Pending()
         records = batch.records
         for start in range(0, len(records), SLICE):
             some = records[start : start + SLICE]
             oldest = min(record.timestamp for record in some)
             self._oldest = min(self._oldest, oldest) if self._oldest else oldest
-            group.add(self.deals.fold(some), len(some), some[-1].offset + 1)
-            self._news.set()
-            if group.bytes >= GROUP_BYTES:
-                await self._flush(group)
-                group = _Group()
+            # Behind the last record there may be transaction markers, which are not waited for.
+            is_last = start + SLICE >= len(records)
+            position = batch.end if is_last else some[-1].offset + 1
+            pending.add(self.deals.fold(some), len(some), position)
+            self._changed.set()
+            if pending.bytes >= CHANGELOG_BATCH_BYTES:
+                await self._flush(pending)
+                pending = _Pending()
                 if self._stopping:
                     return
             await asyncio.sleep(0)
-        if group.records:
-            await self._flush(group)
+        if pending.records:
+            await self._flush(pending)
 
-    async def _flush(self, group: _Group) -> None:
-        """Write in the background; the next group is folded meanwhile, but written after it."""
+    async def _flush(self, pending: _Pending) -> None:
+        """Write in the background; the next one is folded meanwhile, but written after it."""
         await self._written()
         if not self._abandoned:
-            self._writing = asyncio.create_task(self._write(group), name=f"write {self.number}")
-            self._writing.add_done_callback(die_of_errors)
+            self._writing = asyncio.create_task(self._write(pending), name=f"write {self.number}")
+            self._writing.add_done_callback(self._dies_of_errors)
 
     async def _written(self) -> None:
         if self._writing:
             await asyncio.wait({self._writing})  # unlike a plain await, never cancels it
 
-    async def _write(self, group: _Group) -> None:
-        await self._letters.send(group.rejected, group.strays)
+    async def _write(self, pending: _Pending) -> None:
+        await self._dead_letters.send(pending.rejected, pending.misrouted)
         try:
-            await self._changelog.append(group.changed, group.fence)
+            await self._changelog.append(pending.changed, pending.fence)
         except ForeignWriteError as error:
             log.warning("partition %d: %s", self.number, error)
             self.abandon()
             self._on_foreign_write(self)
             return
-        self.acknowledged = group.position
-        counts = {**group.counts, "misrouted": len(group.strays)}
-        if group.counts["stubs_evicted"] and not self._warned:
+        self.acknowledged = pending.position
+        counts = {**pending.counts, "misrouted": len(pending.misrouted)}
+        if pending.counts["stubs_evicted"] and not self._warned:
             self._warned = True
             log.warning(
                 "partition %d: more deals have left than are remembered (FUNNEL_MAX_STUBS); a late "
                 "event of one that is forgotten counts as a new deal",
                 self.number,
             )
-        reasons = Counter(str(rejection.reason) for _, rejection in group.rejected)
-        amended = {str(reason): number for reason, number in group.amended.items()}
-        self._reporter.count_batch(group.records, counts, reasons, amended)
+        reasons = Counter(str(rejection.reason) for _, rejection in pending.rejected)
+        amended = {str(reason): number for reason, number in pending.amended.items()}
+        self._reporter.count_batch(pending.records, counts, reasons, amended)
 
     # --- publish --------------------------------------------------------------------------------
 
@@ -241,15 +252,15 @@ class Partition:
             if self._republish or self._panes.outgrown:
                 self._republish, self._snapshotting = False, True
                 async with self._pace.publishing:
-                    await self._panes.snapshot(self.deals.snapshot(), self._mark())
+                    await self._panes.snapshot(self.deals.snapshot(), self._progress())
                 self._snapshotting = False
             else:
                 await self._due()
                 async with self._pace.publishing:
-                    self._news.clear()
-                    mark = self._mark()
-                    await self._panes.tick(await self._changes(), mark)
-            self._last_tick = monotonic()
+                    self._changed.clear()
+                    progress = self._progress()
+                    await self._panes.tick(await self._changes(), progress)
+            self._last_tick = self._clock.monotonic()
             self._reporter.count_tick()
 
     async def _changes(self) -> list[FactBlock]:
@@ -258,9 +269,9 @@ class Partition:
         blocks: list[FactBlock] = []
         spent = 0.0
         while True:
-            began = time.thread_time()
+            began = self._clock.cpu()
             block = next(changes, None)
-            spent += time.thread_time() - began
+            spent += self._clock.cpu() - began
             if block is None:
                 self._pace.spent(spent)
                 return blocks
@@ -269,15 +280,15 @@ class Partition:
 
     async def _due(self) -> None:
         """At most once a second; with a backlog only when publishing has been cheap enough."""
-        await self._news.wait()
+        await self._changed.wait()
         while not self._republish:
-            now = monotonic()
+            now = self._clock.monotonic()
             behind = self._folding or self.acknowledged < self._highwater
             due = self._last_tick + (BACKLOG_TICK_SECONDS if behind else TICK_SECONDS)
-            if now >= due and not (behind and now < self._pace.free_at):
+            if now >= due and not (behind and not self._pace.is_free()):
                 return
             await asyncio.sleep(_POLL_SECONDS)
 
-    def _mark(self) -> Mark:
+    def _progress(self) -> Progress:
         oldest, self._oldest = self._oldest, 0
-        return Mark(self.deals.watermark, oldest)
+        return Progress(self.deals.watermark, oldest)

@@ -7,34 +7,27 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
-from aiokafka import TopicPartition
-from aiokafka.partitioner import murmur2
 
+from funnel_stream.contract.partitions import partition_of
 from funnel_stream.definition import Definition
 from funnel_stream.errors import StateError
 from funnel_stream.facts.deals import Deals
 from funnel_stream.settings import Settings
 from funnel_stream.streaming.changelog import (
     CLAIM_KEY,
+    AppendedClaim,
     Changelog,
+    ChangelogReplay,
     Claim,
-    Held,
-    Replay,
     epoch_header,
 )
-from funnel_stream.streaming.log_reader import Bounds, LogReader
-from funnel_stream.streaming.writer import Row, Writer
+from funnel_stream.streaming.log import Bounds, Log, LogReader, ProducerRecord, TopicPartition
 
-log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 _START_ANEW: Final = (
     "To count anew from the events that are left, delete the topics of the changelog and the panes."
 )
-
-
-def partition_of(key: bytes, partitions: int) -> int:
-    """The partition that Kafka's default partitioner (Java's murmur2) gives a key."""
-    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
 
 
 @dataclass(slots=True)
@@ -55,25 +48,27 @@ class Recovery:
     """
 
     def __init__(
-        self, settings: Settings, definition: Definition, writer: Writer, partitions: int
+        self, settings: Settings, definition: Definition, log: Log, partitions: int
     ) -> None:
         self._settings = settings
         self._definition = definition
         self.fingerprint = definition.fingerprint()
-        self._writer = writer
+        self._log = log
         self._partitions = partitions
 
-    async def recover(self, numbers: Iterable[int], wanted: Callable[[], bool]) -> list[Recovered]:
+    async def recover(
+        self, numbers: Iterable[int], is_needed: Callable[[], bool]
+    ) -> list[Recovered]:
         """State of these partitions as of claims of our own.
 
-        Raises ``SupersededError`` if they are not wanted any more, ``StateError`` if changelog and
+        Raises ``SupersededError`` if they are not needed any more, ``StateError`` if changelog and
         events no longer fit together.
         """
         replays = {number: self._replay(number) for number in numbers}
         if not replays:
             return []
         logs = {self._changelog_tp(number): replay for number, replay in replays.items()}
-        async with LogReader(self._settings.broker, wanted) as reader:
+        async with self._log.reader(is_needed) as reader:
             bounds = await reader.bounds(logs)
             for tp, bound in bounds.items():
                 _refuse_truncated(tp, bound)
@@ -93,18 +88,18 @@ class Recovery:
             for number, replay in replays.items()
         ]
 
-    def _replay(self, number: int) -> Replay:
+    def _replay(self, number: int) -> ChangelogReplay:
         def belongs(key: bytes) -> bool:
             return partition_of(key, self._partitions) == number
 
         deals = Deals(self._definition, belongs=belongs, max_stubs=self._settings.max_stubs)
-        return Replay(deals, partitions=self._partitions)
+        return ChangelogReplay(deals, self._changelog_tp(number), partitions=self._partitions)
 
     async def _read(
         self,
         reader: LogReader,
         spans: Mapping[TopicPartition, Bounds],
-        logs: Mapping[TopicPartition, Replay],
+        logs: Mapping[TopicPartition, ChangelogReplay],
     ) -> None:
         async for tp, records in reader.read(spans):
             take = logs[tp].take
@@ -112,21 +107,23 @@ class Recovery:
                 take(record)
             await asyncio.sleep(0)
 
-    async def _claim(self, tp: TopicPartition, replay: Replay) -> Held:
+    async def _claim(self, tp: TopicPartition, replay: ChangelogReplay) -> AppendedClaim:
         epoch = replay.epoch + 1
         claim = Claim(self._partitions, self.fingerprint)
-        row = Row(CLAIM_KEY + b"%d" % epoch, msgspec.msgpack.encode(claim), epoch_header(epoch))
-        [appended] = await self._writer.append(tp.topic, tp.partition, [row])
-        return Held(epoch, appended.offset)
+        record = ProducerRecord(
+            CLAIM_KEY + b"%d" % epoch, msgspec.msgpack.encode(claim), epoch_header(epoch)
+        )
+        [appended] = await self._log.append(*tp, [record])
+        return AppendedClaim(epoch, appended.offset)
 
-    async def _recovered(self, number: int, replay: Replay, events: Bounds) -> Recovered:
+    async def _recovered(self, number: int, replay: ChangelogReplay, events: Bounds) -> Recovered:
         deals = replay.deals
         for _ in deals.settle():
             await asyncio.sleep(0)
-        tp = self._changelog_tp(number)
-        changelog = Changelog(self._writer, tp.topic, number, epoch=replay.epoch, end=replay.end)
+        tp = replay.tp
+        changelog = Changelog(self._log, tp, epoch=replay.epoch, end=replay.end)
         if replay.stale:
-            log.warning("%s: writing %d outdated rows again", _name(tp), len(replay.stale))
+            _logger.warning("%s: writing %d outdated rows again", tp, len(replay.stale))
         await changelog.rewrite(deals, replay.stale)
         if deals.fence is None:
             return Recovered(number, deals, changelog, events.begin)
@@ -141,14 +138,10 @@ class Recovery:
         return TopicPartition(self._settings.events_topic, number)
 
 
-def _name(tp: TopicPartition) -> str:
-    return f"{tp.topic}/{tp.partition}"
-
-
 def _refuse_truncated(tp: TopicPartition, bounds: Bounds) -> None:
     if bounds.begin > 0:
         raise StateError(
-            f"The beginning of {_name(tp)} is gone (it starts at offset {bounds.begin}): journeys "
+            f"The beginning of {tp} is gone (it starts at offset {bounds.begin}): journeys "
             "were deleted, and the figures would be wrong.",
             hint="The changelog must have cleanup.policy=compact and no retention. " + _START_ANEW,
         )
@@ -157,13 +150,13 @@ def _refuse_truncated(tp: TopicPartition, bounds: Bounds) -> None:
 def _refuse_lost(tp: TopicPartition, position: int, events: Bounds) -> None:
     if position < events.begin:
         raise StateError(
-            f"{events.begin - position} events of {_name(tp)} were deleted before they were read: "
+            f"{events.begin - position} events of {tp} were deleted before they were read: "
             f"the state ends before offset {position}, the topic begins at {events.begin}.",
             hint="Give the events a longer retention. " + _START_ANEW,
         )
     if position > events.end:
         raise StateError(
-            f"{_name(tp)} ends at offset {events.end}, but the state has read up to {position}: "
+            f"{tp} ends at offset {events.end}, but the state has read up to {position}: "
             "the topic was created anew or lost records.",
             hint=_START_ANEW,
         )

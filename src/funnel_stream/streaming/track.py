@@ -6,21 +6,22 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from aiokafka.errors import KafkaError
-from faust.types import TP
-
 from funnel_stream.errors import FunnelError, StateError
-from funnel_stream.reporting import Reporter, monotonic
+from funnel_stream.reporting import Reporter
 from funnel_stream.settings import Settings
-from funnel_stream.streaming.batches import Batch, BatchConsumerThread
 from funnel_stream.streaming.changelog import ForeignWriteError
 from funnel_stream.streaming.deadletters import DeadLetters
-from funnel_stream.streaming.failure import Halt, die_of_errors
-from funnel_stream.streaming.log_reader import SupersededError
+from funnel_stream.streaming.failure import Halt, dies_of_errors
+from funnel_stream.streaming.log import (
+    Batch,
+    SupersededError,
+    TopicPartition,
+    UnavailableError,
+    World,
+)
 from funnel_stream.streaming.pane_log import PaneWriter
 from funnel_stream.streaming.partition import Pace, Partition
 from funnel_stream.streaming.recovery import Recovered, Recovery
-from funnel_stream.streaming.writer import Writer
 
 log = logging.getLogger(__name__)
 
@@ -38,24 +39,23 @@ class Track:
         self,
         *,
         settings: Settings,
-        thread: BatchConsumerThread,
-        writer: Writer,
+        world: World,
         recovery: Recovery,
         partitions: int,
         reporter: Reporter,
         halt: Halt,
     ) -> None:
         self._settings = settings
-        self._thread = thread
-        self._writer = writer
+        self._world = world
+        self._membership = world.membership
         self._recovery = recovery
         self._partitions = partitions
         self._reporter = reporter
         self._halt = halt
-        self._pace = Pace()
+        self._pace = Pace(world.clock)
         self._owned: dict[int, Partition] = {}
         self._group_generation = -1
-        self._committed: dict[TP, int] = {}
+        self._committed: dict[TopicPartition, int] = {}
         self._reclaims: deque[float] = deque(maxlen=_RECLAIMS)
         self._background: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -64,7 +64,7 @@ class Track:
 
     async def assign(
         self, numbers: Iterable[int], *, generation: int, group_generation: int
-    ) -> dict[TP, int] | None:
+    ) -> dict[TopicPartition, int] | None:
         """Recover and install partitions; gives where to read each, or ``None`` if superseded."""
         recovered = await self._recover(numbers, generation)
         if recovered is None:
@@ -88,26 +88,26 @@ class Track:
         await self.revoke()
 
     async def _recover(self, numbers: Iterable[int], generation: int) -> list[Recovered] | None:
-        wanted = list(numbers)
+        needed = list(numbers)
 
-        def is_wanted() -> bool:
-            return not self._closing and self._thread.generation == generation
+        def is_needed() -> bool:
+            return not self._closing and self._membership.generation == generation
 
-        while is_wanted():
+        while is_needed():
             try:
-                recovered = await self._recovery.recover(wanted, is_wanted)
+                recovered = await self._recovery.recover(needed, is_needed)
             except SupersededError:
                 break
             except ForeignWriteError as error:
                 log.warning("somebody wrote after our claim, claiming again: %s", error)
-            except KafkaError as error:
+            except UnavailableError as error:
                 log.warning("recovery is interrupted, trying again: %s", error)
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
-                return recovered if is_wanted() else None
+                return recovered if is_needed() else None
         return None
 
-    def _install(self, recovered: list[Recovered]) -> dict[TP, int]:
+    def _install(self, recovered: list[Recovered]) -> dict[TopicPartition, int]:
         positions = {}
         for each in recovered:
             partition = self._partition(each)
@@ -129,9 +129,10 @@ class Track:
         number = recovered.partition
         return Partition(
             recovered,
-            letters=DeadLetters(self._writer, self._settings, number, self._partitions),
+            world=self._world,
+            dead_letters=DeadLetters(self._world.log, self._settings, number, self._partitions),
             panes=PaneWriter(
-                self._writer,
+                self._world.log,
                 self._settings.panes_topic,
                 number,
                 epoch=recovered.changelog.epoch,
@@ -143,15 +144,15 @@ class Track:
             on_foreign_write=self._foreign_write,
         )
 
-    def _tp(self, number: int) -> TP:
-        return TP(self._settings.events_topic, number)
+    def _tp(self, number: int) -> TopicPartition:
+        return TopicPartition(self._settings.events_topic, number)
 
     # --- events ---------------------------------------------------------------------------------
 
     async def take(self, batch: Batch) -> None:
         """Hand a batch to its partition; what was fetched before a seek is dropped."""
         partition = self._owned.get(batch.partition)
-        if partition is not None and not self._thread.is_stale(batch):
+        if partition is not None and not self._membership.is_stale(batch):
             await partition.take(batch)
 
     def republish(self, numbers: Iterable[int]) -> None:
@@ -168,13 +169,13 @@ class Track:
     async def _commit(self, partitions: Mapping[int, Partition]) -> None:
         ends = {self._tp(number): part.acknowledged for number, part in partitions.items()}
         offsets = {tp: end for tp, end in ends.items() if end != self._committed.get(tp)}
-        if offsets and await self._thread.commit_offsets(offsets):
+        if offsets and await self._membership.commit_offsets(offsets):
             self._committed.update(offsets)
 
     def observe(self) -> None:
         """Report lag and size of every partition."""
         for number, partition in self._owned.items():
-            end = self._thread.end_of(self._tp(number)) or partition.acknowledged
+            end = self._membership.end_of(self._tp(number)) or partition.acknowledged
             lag = max(0, end - partition.acknowledged)
             deals = partition.deals
             self._reporter.observe_partition(
@@ -187,20 +188,20 @@ class Track:
         task = asyncio.create_task(self._reclaim(partition), name=f"claim {partition.number}")
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-        task.add_done_callback(die_of_errors)
+        task.add_done_callback(dies_of_errors(self._world.process))
 
     async def _reclaim(self, partition: Partition) -> None:
         """Still a member? Then claim again: a retried write of our own, or a worker that was
         paused, has appended to the log. If not, the assignment that follows settles it."""
-        number, generation = partition.number, self._thread.generation
+        number, generation = partition.number, self._membership.generation
         tp = self._tp(number)
-        if not await self._thread.commit_offsets({tp: partition.acknowledged}):
+        if not await self._membership.commit_offsets({tp: partition.acknowledged}):
             log.warning("partition %d belongs to another worker now", number)
             return
         try:
             self._limit_reclaims()
             # First of all: what is fetched from where we were would not join the state to come.
-            if not await self._thread.close_partition(tp, generation):
+            if not await self._membership.close_partition(tp, generation):
                 return
             recovered = await self._recover([number], generation)
         except FunnelError as error:
@@ -209,12 +210,13 @@ class Track:
         if recovered is None or self._owned.get(number) is not partition:
             return
         log.info("partition %d is claimed again", number)
-        await self._thread.open_partitions(self._install(recovered), generation)
+        await self._membership.open_partitions(self._install(recovered), generation)
 
     def _limit_reclaims(self) -> None:
-        self._reclaims.append(monotonic())
+        now = self._world.clock.monotonic()
+        self._reclaims.append(now)
         first, full = self._reclaims[0], len(self._reclaims) == _RECLAIMS
-        if full and monotonic() - first < _RECLAIM_SECONDS:
+        if full and now - first < _RECLAIM_SECONDS:
             raise StateError(
                 f"Somebody else keeps writing to {self._settings.changelog_topic}.",
                 hint="Does another consumer group (FUNNEL_GROUP) use the same changelog topic?",

@@ -225,8 +225,8 @@ FAULTS = (
     Fault(
         "velocity-with-all-closed-times",
         _PRODUCTS,
-        "days = spent_us / won / _DAY_US",
-        "days = spent_us / closed / _DAY_US",
+        "days = spent_us / won / DAY_US",
+        "days = spent_us / closed / DAY_US",
         "Losses make the sales cycle shorter.",
         _NOW,
     ),
@@ -437,8 +437,8 @@ FAULTS = (
     Fault(
         "lost-value-shows-other-reasons",
         _SAMPLES,
-        "counts[(measure.ranked_as or measure).name]",
-        "counts[measure.name]",
+        "{each: each.ranked_as or each for each",
+        "{each: each for each",
         "Deals and their value are shown under different reasons.",
     ),
     Fault(

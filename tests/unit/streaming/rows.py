@@ -5,17 +5,19 @@ from dataclasses import dataclass, field
 
 from aiokafka.structs import ConsumerRecord
 
-from funnel_stream.streaming.writer import Appended, Row
+from funnel_stream.streaming.log import Appended, ProducerRecord
 
 
 @dataclass
 class MemoryLog:
-    """Takes the place of ``Writer``: one partition, every batch whole."""
+    """A ``Log`` of partition, every batch whole."""
 
     records: list[ConsumerRecord] = field(default_factory=list)
-    batches: list[list[Row]] = field(default_factory=list)
+    batches: list[list[ProducerRecord]] = field(default_factory=list)
 
-    async def append(self, topic: str, partition: int, rows: Iterable[Row]) -> list[Appended]:
+    async def append(
+        self, topic: str, partition: int, rows: Iterable[ProducerRecord]
+    ) -> list[Appended]:
         batch = list(rows)
         self.batches.append(batch)
         begin = len(self.records)

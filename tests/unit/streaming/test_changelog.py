@@ -11,14 +11,15 @@ from funnel_stream.facts.journey import new_row
 from funnel_stream.streaming.changelog import (
     CLAIM_KEY,
     Changelog,
+    ChangelogReplay,
     Claim,
     ForeignWriteError,
-    Replay,
     epoch_header,
 )
-from funnel_stream.streaming.writer import BATCH_BYTES, Row
+from funnel_stream.streaming.log import BATCH_BYTES, ProducerRecord, TopicPartition
 from tests.unit.streaming.rows import MemoryLog
 
+LOG = TopicPartition("changelog", 0)
 A, B = b"deal/a", b"deal/b"
 OLD, NEW = (new_row(Event(at, "e", 0)) for at in (1_000_000, 2_000_000))
 
@@ -27,21 +28,21 @@ def fence(offset: int) -> bytes:
     return msgspec.msgpack.encode(Fence(offset, 5))
 
 
-def claim(log: MemoryLog, epoch: int, partitions: int = 4) -> Row:
+def claim(log: MemoryLog, epoch: int, partitions: int = 4) -> ProducerRecord:
     value = msgspec.msgpack.encode(Claim(partitions, "definition"))
-    return Row(CLAIM_KEY + b"%d" % epoch, value, epoch_header(epoch))
+    return ProducerRecord(CLAIM_KEY + b"%d" % epoch, value, epoch_header(epoch))
 
 
-def replayed(log: MemoryLog, partitions: int = 4) -> Replay:
-    replay = Replay(Deals(Definition()), partitions=partitions)
+def replayed(log: MemoryLog, partitions: int = 4) -> ChangelogReplay:
+    replay = ChangelogReplay(Deals(Definition()), LOG, partitions=partitions)
     for record in log.records:
         replay.take(record)
     return replay
 
 
 async def owner(log: MemoryLog, epoch: int) -> Changelog:
-    await log.append("changelog", 0, [claim(log, epoch)])
-    return Changelog(log, "changelog", 0, epoch=epoch, end=len(log.records))  # type: ignore[arg-type]
+    await log.append(*LOG, [claim(log, epoch)])
+    return Changelog(log, LOG, epoch=epoch, end=len(log.records))  # type: ignore[arg-type]
 
 
 async def test_state_and_position_lie_in_one_batch():
@@ -59,7 +60,7 @@ async def test_a_foreign_write_is_noticed_at_the_next_acknowledgement():
     log = MemoryLog()
     changelog = await owner(log, 1)
     await changelog.append({A: OLD}, fence(1))
-    await log.append("changelog", 0, [claim(log, 2)])
+    await log.append(*LOG, [claim(log, 2)])
     with pytest.raises(ForeignWriteError):
         await changelog.append({A: NEW}, fence(2))
 
@@ -85,19 +86,19 @@ async def test_rows_of_an_outdated_epoch_are_skipped_and_written_again():
     assert not replayed(log).stale, "a compacted log may now drop the outdated rows"
 
 
-def replay_fence(replay: Replay) -> bytes:
+def replay_fence(replay: ChangelogReplay) -> bytes:
     assert replay.deals.fence is not None
     return msgspec.msgpack.encode(Fence(replay.deals.fence, replay.deals.watermark))
 
 
 async def test_the_second_of_two_equal_claims_does_not_hold():
     log = MemoryLog()
-    await log.append("changelog", 0, [claim(log, 7)])
-    await log.append("changelog", 0, [claim(log, 7)])
+    await log.append(*LOG, [claim(log, 7)])
+    await log.append(*LOG, [claim(log, 7)])
     replay = replayed(log)
     assert replay.holds(7, 0)
     assert not replay.holds(7, 1)
-    await log.append("changelog", 0, [claim(log, 8)])
+    await log.append(*LOG, [claim(log, 8)])
     assert not replayed(log).holds(7, 0)
 
 
@@ -115,13 +116,13 @@ async def test_rows_that_do_not_fit_into_one_batch_move_the_fence_last():
 
 async def test_another_number_of_partitions_is_refused():
     log = MemoryLog()
-    await log.append("changelog", 0, [claim(log, 1, partitions=4)])
+    await log.append(*LOG, [claim(log, 1, partitions=4)])
     with pytest.raises(StateError, match="4 partitions"):
         replayed(log, partitions=8)
 
 
 async def test_a_foreign_topic_is_refused():
     log = MemoryLog()
-    await log.append("changelog", 0, [Row(b"key", b"value")])
-    with pytest.raises(StateError, match="no epoch"):
+    await log.append(*LOG, [ProducerRecord(b"key", b"value")])
+    with pytest.raises(StateError, match="Row 0 of changelog/0 has no epoch"):
         replayed(log)

@@ -8,7 +8,7 @@ from funnel_stream.facts.blocks import FactBlock, FactBlockBuilder
 from funnel_stream.facts.rules import MINUTE_BITS
 from funnel_stream.facts.spend import Spend
 from funnel_stream.streaming.aggregate import _Tables
-from funnel_stream.streaming.pane_log import Contribution, Mark, PaneReader, PaneWriter
+from funnel_stream.streaming.pane_log import Completed, PaneReader, PaneWriter, Progress
 from tests.unit.streaming.rows import MemoryLog
 
 GENERATION = 5
@@ -36,40 +36,40 @@ def writer(
     )
 
 
-def weights(contribution: Contribution) -> list[int]:
-    return [int(w) for b in contribution.blocks for w in FactBlock.decode(b).weight]
+def weights(completed: Completed) -> list[int]:
+    return [int(w) for b in completed.blocks for w in FactBlock.decode(b).weight]
 
 
-def read(reader: PaneReader, log: MemoryLog, *, without: int | None = None) -> list[Contribution]:
+def read(reader: PaneReader, log: MemoryLog, *, without: int | None = None) -> list[Completed]:
     taken = [
         reader.take(record.key, record.value) for record in log.records if record.offset != without
     ]
-    return [contribution for contribution in taken if contribution]
+    return [completed for completed in taken if completed]
 
 
 async def test_a_snapshot_replaces_and_ticks_add():
     log = MemoryLog()
     source = writer(log)
-    await source.snapshot(iter([block(3)]), Mark(10))
-    await source.tick([block(1), block(-2)], Mark(20, 7))
+    await source.snapshot(iter([block(3)]), Progress(10))
+    await source.tick([block(1), block(-2)], Progress(20, 7))
     reader = PaneReader(1, OURS)
     first, second = read(reader, log)
     assert (first.replaces, weights(first)) == (True, [3])
-    assert (second.replaces, weights(second), second.mark) == (False, [1, -2], Mark(20, 7))
+    assert (second.replaces, weights(second), second.progress) == (False, [1, -2], Progress(20, 7))
     assert reader.missing(GENERATION) == []
 
 
 async def test_a_tick_is_one_batch():
     log = MemoryLog()
     source = writer(log)
-    await source.snapshot(iter([]), Mark(0))
-    await source.tick([block(1), block(2)], Mark(1))
+    await source.snapshot(iter([]), Progress(0))
+    await source.tick([block(1), block(2)], Progress(1))
     assert len(log.batches) == 2
 
 
 async def test_nothing_counts_before_its_end_marker():
     log = MemoryLog()
-    await writer(log).snapshot(iter([block(3)]), Mark(10))
+    await writer(log).snapshot(iter([block(3)]), Progress(10))
     reader = PaneReader(1, OURS)
     for record in log.records[:-1]:
         assert reader.take(record.key, record.value) is None
@@ -80,16 +80,16 @@ async def test_nothing_counts_before_its_end_marker():
 async def test_a_gap_makes_the_source_incomplete_until_its_next_snapshot(lost):
     log = MemoryLog()
     source = writer(log)
-    await source.snapshot(iter([block(3)]), Mark(10))
-    await source.tick([block(1)], Mark(20))
-    await source.tick([block(1)], Mark(30))
+    await source.snapshot(iter([block(3)]), Progress(10))
+    await source.tick([block(1)], Progress(20))
+    await source.tick([block(1)], Progress(30))
     reader = PaneReader(1, OURS)
     read(reader, log, without=lost)
     assert reader.missing(GENERATION) == [0]
 
     again = MemoryLog()
-    source._writer = again  # type: ignore[assignment]
-    await source.snapshot(iter([block(5)]), Mark(40))
+    source._log = again  # type: ignore[assignment]
+    await source.snapshot(iter([block(5)]), Progress(40))
     [whole] = read(reader, again)
     assert (whole.replaces, weights(whole)) == (True, [5])
     assert reader.missing(GENERATION) == []
@@ -100,19 +100,19 @@ async def test_after_rows_were_deleted_unread_every_source_has_to_begin_anew():
     log = MemoryLog()
     one, other = writer(log), writer(log, source=1)
     for source in (one, other):
-        await source.snapshot(iter([block(3)]), Mark(10))
+        await source.snapshot(iter([block(3)]), Progress(10))
     reader = PaneReader(2, OURS)
     read(reader, log)
-    await one.tick([block(1)], Mark(20))
+    await one.tick([block(1)], Progress(20))
     lost = len(log.records)
-    await other.tick([block(1)], Mark(20))
+    await other.tick([block(1)], Progress(20))
     reader.skip()
     assert reader.missing(GENERATION) == [0, 1]
     assert [reader.take(record.key, record.value) for record in log.records[lost:]] == [None, None]
     assert reader.missing(GENERATION) == [0, 1]
 
     again = len(log.records)
-    await one.snapshot(iter([block(4)]), Mark(30))
+    await one.snapshot(iter([block(4)]), Progress(30))
     [whole] = [c for r in log.records[again:] if (c := reader.take(r.key, r.value))]
     assert (whole.replaces, weights(whole)) == (True, [4])
     assert reader.missing(GENERATION) == [1]
@@ -121,18 +121,18 @@ async def test_after_rows_were_deleted_unread_every_source_has_to_begin_anew():
 async def test_an_outdated_owner_is_not_heard_and_its_rows_are_given_up():
     log = MemoryLog()
     paused, owner = writer(log, epoch=1), writer(log, epoch=2)
-    await paused.snapshot(iter([block(1)]), Mark(1))
-    await owner.snapshot(iter([block(2)]), Mark(2))
-    await paused.tick([block(100)], Mark(3))
+    await paused.snapshot(iter([block(1)]), Progress(1))
+    await owner.snapshot(iter([block(2)]), Progress(2))
+    await paused.tick([block(100)], Progress(3))
     reader = PaneReader(1, OURS)
-    assert [weights(contribution) for contribution in read(reader, log)] == [[1], [2]]
+    assert [weights(completed) for completed in read(reader, log)] == [[1], [2]]
     assert sorted(reader.take_outdated()) == [b"0/1.1/%d" % number for number in range(5)]
     assert reader.take_outdated() == []
 
 
 async def test_complete_means_claimed_in_this_generation_of_the_group():
     log = MemoryLog()
-    await writer(log, source=0).snapshot(iter([]), Mark(0))
+    await writer(log, source=0).snapshot(iter([]), Progress(0))
     reader = PaneReader(3, OURS)
     read(reader, log)
     assert reader.missing(GENERATION) == [1, 2]
@@ -142,8 +142,8 @@ async def test_complete_means_claimed_in_this_generation_of_the_group():
 async def test_the_former_snapshot_stands_until_the_next_one_is_whole():
     log = MemoryLog()
     source = writer(log)
-    await source.snapshot(iter([block(1)]), Mark(1))
-    await source.snapshot(iter([block(2)]), Mark(2))
+    await source.snapshot(iter([block(1)]), Progress(1))
+    await source.snapshot(iter([block(2)]), Progress(2))
     reader = PaneReader(1, OURS)
     for record in log.records[:-1]:
         reader.take(record.key, record.value)
@@ -159,19 +159,19 @@ async def test_tombstones_and_foreign_rows_are_skipped():
 
 async def test_an_edition_of_another_definition_never_counts():
     log = MemoryLog()
-    await writer(log, epoch=1).snapshot(iter([block(1)]), Mark(1))
+    await writer(log, epoch=1).snapshot(iter([block(1)]), Progress(1))
     other = writer(log, epoch=2, fingerprint="another")
     reader = PaneReader(1, OURS)
-    assert [weights(contribution) for contribution in read(reader, log)] == [[1]]
+    assert [weights(completed) for completed in read(reader, log)] == [[1]]
     assert (reader.missing(GENERATION), reader.foreign()) == ([], [])
     log.records.clear()
-    await other.snapshot(iter([block(2)]), Mark(2))
-    await other.tick([block(3)], Mark(3))
+    await other.snapshot(iter([block(2)]), Progress(2))
+    await other.tick([block(3)], Progress(3))
     assert read(reader, log) == []
     assert (reader.missing(GENERATION), reader.foreign()) == ([0], [0])
     assert reader.take_outdated() == [b"0/1.1/%d" % number for number in range(3)]
     log.records.clear()
-    await writer(log, epoch=3).snapshot(iter([block(4)]), Mark(4))
+    await writer(log, epoch=3).snapshot(iter([block(4)]), Progress(4))
     [whole] = read(reader, log)
     assert (whole.replaces, weights(whole)) == (True, [4])
     assert (reader.missing(GENERATION), reader.foreign()) == ([], [])
@@ -196,7 +196,7 @@ async def test_spends_travel_with_the_facts():
     spend = Spend("default", "tv", 10**15, "EUR", 5, 1 << 52)
     builder.add_spend(spend)
     builder.add_spend(spend, -1)
-    await writer(log).snapshot(iter([builder.take()]), Mark(1))  # type: ignore[list-item]
+    await writer(log).snapshot(iter([builder.take()]), Progress(1))  # type: ignore[list-item]
     [whole] = read(PaneReader(1, OURS), log)
     [made] = [FactBlock.decode(each) for each in whole.blocks]
     assert made.spends == [(spend, 1), (spend, -1)]
@@ -206,9 +206,9 @@ async def test_spends_travel_with_the_facts():
 async def test_ticks_outgrow_a_small_snapshot_by_megabytes_only():
     log = MemoryLog()
     source = writer(log)
-    await source.snapshot(iter([block(1)]), Mark(1))
+    await source.snapshot(iter([block(1)]), Progress(1))
     for _ in range(20):
-        await source.tick([block(1)], Mark(2))
+        await source.tick([block(1)], Progress(2))
     assert not source.outgrown
     source._tick_bytes += 5 << 20
     assert source.outgrown
@@ -216,12 +216,12 @@ async def test_ticks_outgrow_a_small_snapshot_by_megabytes_only():
 
 async def test_what_hides_the_figures_is_said():
     log = MemoryLog()
-    tables = _Tables(Definition(), 5, GENERATION, 0)
+    tables = _Tables(Definition(), 5, GENERATION, end=0, ask_at=0.0)
     assert tables.why_hidden() == "waiting for the facts of partitions 0, 1, 2, 3, 4"
-    await writer(log, source=3, fingerprint="another").snapshot(iter([]), Mark(1))
+    await writer(log, source=3, fingerprint="another").snapshot(iter([]), Progress(1))
     read(tables.reader, log)
     assert tables.why_hidden() == "partition 3 is published by a worker with another definition"
-    await writer(log, source=1, fingerprint="another").snapshot(iter([]), Mark(1))
+    await writer(log, source=1, fingerprint="another").snapshot(iter([]), Progress(1))
     read(tables.reader, log)
     reason = "partitions 1, 3 are published by a worker with another definition"
     assert tables.why_hidden() == reason

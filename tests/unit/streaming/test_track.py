@@ -7,34 +7,39 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import aiokafka
 import pytest
-from aiokafka import TopicPartition
 from aiokafka.structs import ConsumerRecord
-from faust.types import TP
 
 from funnel_stream.definition import Definition
 from funnel_stream.facts.deals import FENCE_KEY, Deals
 from funnel_stream.replay.compute import LineRecord
 from funnel_stream.reporting import Reporter
 from funnel_stream.settings import Settings
-from funnel_stream.streaming import recovery as recovery_module
-from funnel_stream.streaming.app import build_app
-from funnel_stream.streaming.batches import Batch, BatchConsumerThread
-from funnel_stream.streaming.log_reader import Bounds
+from funnel_stream.streaming.kafka.app import build_app
+from funnel_stream.streaming.kafka.consumer import BatchConsumerThread
+from funnel_stream.streaming.log import (
+    Appended,
+    Batch,
+    Bounds,
+    ProducerRecord,
+    TopicPartition,
+    World,
+)
 from funnel_stream.streaming.recovery import Recovery
+from funnel_stream.streaming.system import OwnProcess, SystemClock
 from funnel_stream.streaming.track import Track
-from funnel_stream.streaming.writer import Appended, Row
 from tests.funnels import at, stage
 from tests.unit.streaming.rows import MemoryLog
 
 SETTINGS = Settings()
 DEFINITION = Definition()
-EVENTS = TP(SETTINGS.events_topic, 0)
+EVENTS = TopicPartition(SETTINGS.events_topic, 0)
 NOW_MS = int(datetime(2027, 6, 1, tzinfo=UTC).timestamp() * 1000)
 
 
 class Logs:
-    """Takes the place of ``Writer``: a log in memory for every topic."""
+    """A log in memory for every topic."""
 
     def __init__(self) -> None:
         self._logs: defaultdict[str, MemoryLog] = defaultdict(MemoryLog)
@@ -43,12 +48,17 @@ class Logs:
     def changelog(self) -> MemoryLog:
         return self._logs[SETTINGS.changelog_topic]
 
-    async def append(self, topic: str, partition: int, rows: Iterable[Row]) -> list[Appended]:
+    async def append(
+        self, topic: str, partition: int, rows: Iterable[ProducerRecord]
+    ) -> list[Appended]:
         return await self._logs[topic].append(topic, partition, rows)
+
+    def reader(self, is_needed: Callable[[], bool]) -> "LogsReader":
+        return LogsReader(self)
 
 
 class LogsReader:
-    """Takes the place of ``LogReader``: what was appended to the logs. There are six events."""
+    """Reads what was appended to the logs. There are six events."""
 
     def __init__(self, logs: Logs) -> None:
         self._logs = logs
@@ -71,35 +81,35 @@ class LogsReader:
             yield tp, self._logs.changelog.records[begin:end]
 
 
-class Membership:
+class Seeking:
     """The part of aiokafka's consumer that seeks and commits; the group takes every commit."""
 
     def __init__(self) -> None:
-        self.paused: set[TopicPartition] = set()
-        self.positions: dict[TopicPartition, int] = {}
+        self.paused: set[aiokafka.TopicPartition] = set()
+        self.positions: dict[aiokafka.TopicPartition, int] = {}
 
-    def assignment(self) -> set[TopicPartition]:
-        return {TopicPartition(*EVENTS)}
+    def assignment(self) -> set[aiokafka.TopicPartition]:
+        return {aiokafka.TopicPartition(*EVENTS)}
 
-    def seek(self, tp: TopicPartition, offset: int) -> None:
+    def seek(self, tp: aiokafka.TopicPartition, offset: int) -> None:
         self.positions[tp] = offset
 
-    def pause(self, *tps: TopicPartition) -> None:
+    def pause(self, *tps: aiokafka.TopicPartition) -> None:
         self.paused.update(tps)
 
-    def resume(self, *tps: TopicPartition) -> None:
+    def resume(self, *tps: aiokafka.TopicPartition) -> None:
         self.paused.difference_update(tps)
 
-    async def commit(self, offsets: Mapping[TopicPartition, Any]) -> None: ...
+    async def commit(self, offsets: Mapping[aiokafka.TopicPartition, Any]) -> None: ...
 
 
 class Reader:
     """The consumer's thread, run in the test's own loop; ``batch`` is what it fetches next."""
 
     def __init__(self, reporter: Reporter) -> None:
-        self.thread: BatchConsumerThread = build_app(SETTINGS, reporter).thread
+        self.thread: BatchConsumerThread = build_app(SETTINGS, reporter, OwnProcess()).thread
         self.thread.thread_loop = asyncio.get_running_loop()
-        self.membership = Membership()
+        self.membership = Seeking()
         self.thread._consumer = self.membership
 
     def batch(self, start: int, end: int) -> Batch:
@@ -129,14 +139,12 @@ async def test_what_was_fetched_before_a_second_claim_is_dropped(
     exits: list[int] = []
     monkeypatch.setattr("os._exit", exits.append)
     logs, reporter = Logs(), Reporter()
-    monkeypatch.setattr(recovery_module, "LogReader", lambda broker, wanted: LogsReader(logs))
-    recovery = Recovery(SETTINGS, DEFINITION, cast("Any", logs), 1)
+    recovery = Recovery(SETTINGS, DEFINITION, logs, 1)
     reader = Reader(reporter)
     thread = reader.thread
     track = Track(
         settings=SETTINGS,
-        thread=thread,
-        writer=cast("Any", logs),
+        world=World(logs, thread, SystemClock(), OwnProcess()),
         recovery=recovery,
         partitions=1,
         reporter=reporter,
@@ -156,7 +164,9 @@ async def test_what_was_fetched_before_a_second_claim_is_dropped(
     opened = asyncio.Event()
     reopen = thread.open_partitions
 
-    async def reopen_while_a_batch_arrives(at: Mapping[TP, int], generation: int) -> bool:
+    async def reopen_while_a_batch_arrives(
+        at: Mapping[TopicPartition, int], generation: int
+    ) -> bool:
         await track.take(late)
         assert exits == []
         accepted = await reopen(at, generation)
@@ -167,7 +177,7 @@ async def test_what_was_fetched_before_a_second_claim_is_dropped(
     await track.take(refused)
     await until(lambda: opened.is_set() or bool(exits))
     assert exits == []
-    assert reader.membership.positions == {TopicPartition(*EVENTS): 5}
+    assert reader.membership.positions == {aiokafka.TopicPartition(*EVENTS): 5}
     assert not reader.membership.paused
     await track.take(late)
     await track.take(reader.batch(5, 6))

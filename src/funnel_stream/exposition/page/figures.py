@@ -177,7 +177,7 @@ def _matching(found: list[Figure], name: str, selected: Mapping[str, str]) -> li
 
 def ranked(found: list[Figure]) -> list[Figure]:
     """Where anybody can invent labels, or most are nothing: the largest first, the rest last."""
-    if len(found) <= _MANY and not any(figure.kpi.form.largest_first for figure in found[:1]):
+    if len(found) <= _MANY and not (found and found[0].kpi.form.largest_first):
         return found
     filled = [figure for figure in found if figure.value]
     return sorted(filled, key=lambda figure: (OTHER in figure.key, -(figure.value or 0)))

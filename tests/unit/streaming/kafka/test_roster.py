@@ -7,7 +7,7 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 from aiokafka.coordinator.protocol import ConsumerProtocol
 
 from funnel_stream.settings import Settings
-from funnel_stream.streaming.roster import Roster
+from funnel_stream.streaming.kafka.roster import Roster
 
 TOPICS = {"funnel.events": 4, "funnel.panes": 1}
 A, B = "http://10.0.0.1:6066", "http://10.0.0.2:6066"

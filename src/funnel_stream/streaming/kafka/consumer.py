@@ -1,4 +1,4 @@
-"""Batch transport: Faust hands an agent whole fetched partition batches, one event each.
+"""The batch consumer: Faust hands an agent whole fetched partition batches, one event each.
 
 Faust's own path makes two asyncio tasks per record (6,000 records/s with an empty agent); this one
 costs them per batch. What an agent gets are ``Batch`` objects. A partition is fetched only between
@@ -13,7 +13,6 @@ from typing import Any, Final, TypeVar, cast
 
 import aiokafka
 import faust
-from aiokafka import TopicPartition
 from aiokafka.errors import (
     AuthenticationFailedError,
     CommitFailedError,
@@ -23,12 +22,13 @@ from aiokafka.errors import (
     OffsetOutOfRangeError,
     TopicAuthorizationFailedError,
 )
-from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
+from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as stock
 from faust.types import TP, ConsumerMessage
 from mode import Service, ServiceT
 
-from funnel_stream.reporting import Reporter, monotonic
+from funnel_stream.reporting import Peers, Reporter, monotonic
+from funnel_stream.streaming.log import Batch, Bounds, TopicPartition
 
 log = logging.getLogger(__name__)
 
@@ -51,33 +51,6 @@ _HOUR_MS: Final = 3_600_000
 T = TypeVar("T")
 
 
-class Batch:
-    """Records that were fetched at once from one partition.
-
-    ``start`` and ``end`` are positions: where the last batch ended, and where the next one begins.
-    Offsets that are missing inside belong to transaction markers or aborted records, so batches
-    join without a gap. ``highwater`` is the partition's end at the time of the fetch.
-    """
-
-    __slots__ = ("end", "highwater", "partition", "records", "stamp", "start", "topic")
-
-    def __init__(
-        self,
-        tp: TP,
-        records: list[ConsumerRecord],
-        *,
-        start: int,
-        end: int,
-        highwater: int,
-        stamp: int,
-    ) -> None:
-        self.topic, self.partition = tp.topic, tp.partition
-        self.records = records
-        self.start, self.end = start, end
-        self.highwater = highwater
-        self.stamp = stamp
-
-
 class BatchSchema(faust.Schema[Any, Any]):
     """Lets a ``Batch`` pass through Faust's decoding untouched."""
 
@@ -90,7 +63,7 @@ class BatchSchema(faust.Schema[Any, Any]):
         return decode
 
 
-class _Open(dict[TP, int]):
+class _Open(dict[TopicPartition, int]):
     """Positions of open partitions. Never falsy: to aiokafka, no partitions means all of them."""
 
     def __bool__(self) -> bool:
@@ -125,25 +98,41 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
         self.generation = 0
         """Bumped whenever an assignment begins or ends."""
         self._next = _Open()
-        self._stamps: dict[TP, int] = {}
+        self._stamps: dict[TopicPartition, int] = {}
 
     # --- called from the main thread ------------------------------------------------------------
+
+    @property
+    def group_generation(self) -> int:
+        """The generation of the whole group."""
+        return self.app.consumer_generation_id
+
+    def assigned(self) -> set[TopicPartition]:
+        """What this worker has been given."""
+        return {TopicPartition(*tp) for tp in self.assignment()}
+
+    def peers(self) -> Peers:
+        """Who has what, as of the last assignment."""
+        peers: Peers = cast("Any", self.app).roster.peers()
+        return peers
 
     async def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run in the consumer's thread; unlike ``call_thread`` it never waits for a free worker."""
         future = asyncio.run_coroutine_threadsafe(coroutine, self.thread_loop)
         return await asyncio.wrap_future(future)
 
-    async def open_partitions(self, positions: Mapping[TP, int], generation: int) -> bool:
+    async def open_partitions(
+        self, positions: Mapping[TopicPartition, int], generation: int
+    ) -> bool:
         """Seek and fetch from there; refused (``False``) if the assignment is another by now."""
         return await self.run(self._open(positions, generation))
 
-    async def close_partition(self, tp: TP, generation: int) -> bool:
+    async def close_partition(self, tp: TopicPartition, generation: int) -> bool:
         """Fetch nothing more of it until it is opened again, and make stale what is under way;
         refused (``False``) if the assignment is another by now."""
         return await self.run(self._close(tp, generation))
 
-    async def commit_offsets(self, offsets: Mapping[TP, int]) -> bool:
+    async def commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> bool:
         """Commit input offsets; ``False`` if the group does not take them from this member."""
         return await self.run(self._commit_positions(dict(offsets)))
 
@@ -151,25 +140,25 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
         """Ask the broker now whether this is still a member."""
         await self.run(self._ensure_consumer()._coordinator._do_heartbeat())
 
-    async def bounds(self, tp: TP) -> tuple[int, int]:
-        """First offset there is, and the one that the next record will get."""
-        return await self.run(self._bounds(TopicPartition(*tp)))
+    async def bounds(self, tp: TopicPartition) -> Bounds:
+        """Where the partition begins and ends now."""
+        return await self.run(self._bounds(aiokafka.TopicPartition(*tp)))
 
     def is_stale(self, batch: Batch) -> bool:
         """Whether its partition was closed or sought since the batch was fetched."""
-        return self._stamps.get(TP(batch.topic, batch.partition)) != batch.stamp
+        return self._stamps.get(TopicPartition(batch.topic, batch.partition)) != batch.stamp
 
-    def end_of(self, tp: TP) -> int | None:
+    def end_of(self, tp: TopicPartition) -> int | None:
         """The partition's end as of the last fetch."""
         try:
-            end: int | None = self._ensure_consumer().highwater(TopicPartition(*tp))
+            end: int | None = self._ensure_consumer().highwater(aiokafka.TopicPartition(*tp))
         except (AssertionError, AttributeError, KeyError):
             return None  # being reassigned just now
         return end
 
     # --- runs in the consumer's thread ----------------------------------------------------------
 
-    def close_partitions(self, assigned: Iterable[TopicPartition]) -> None:
+    def close_partitions(self, assigned: Iterable[aiokafka.TopicPartition]) -> None:
         """Forget all positions; newly assigned partitions wait until they are opened."""
         self.generation += 1
         self._next.clear()
@@ -178,27 +167,27 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
         self._ensure_consumer().pause(*assigned)
         self._reporter.hide("the group is assigning partitions")
 
-    async def _close(self, tp: TP, generation: int) -> bool:
+    async def _close(self, tp: TopicPartition, generation: int) -> bool:
         if generation != self.generation:
             return False
         self._next.pop(tp, None)
         self._stamps[tp] += 1
-        self._ensure_consumer().pause(TopicPartition(*tp))
+        self._ensure_consumer().pause(aiokafka.TopicPartition(*tp))
         return True
 
-    async def _open(self, positions: Mapping[TP, int], generation: int) -> bool:
+    async def _open(self, positions: Mapping[TopicPartition, int], generation: int) -> bool:
         consumer = self._ensure_consumer()
         if generation != self.generation or not positions.keys() <= self.assignment():
             return False
         await self._seek_wait(consumer, positions)
         return True
 
-    async def _seek_wait(
-        self, consumer: aiokafka.AIOKafkaConsumer, partitions: Mapping[TP, int]
+    async def _seek_wait(  # type: ignore[override]
+        self, consumer: aiokafka.AIOKafkaConsumer, partitions: Mapping[TopicPartition, int]
     ) -> None:
         for tp, offset in partitions.items():
-            consumer.seek(TopicPartition(*tp), offset)
-            consumer.resume(TopicPartition(*tp))
+            consumer.seek(aiokafka.TopicPartition(*tp), offset)
+            consumer.resume(aiokafka.TopicPartition(*tp))
             self._stamps[tp] = self._stamps.get(tp, 0) + 1
             self._next[tp] = offset
 
@@ -208,7 +197,7 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
         active_partitions: Any,
         timeout: float | None = None,
         max_records: int | None = None,
-    ) -> dict[TP, Batch]:
+    ) -> dict[TopicPartition, Batch]:
         """What has arrived on open partitions: at most one batch of each."""
         subscriptions = consumer._subscription
         if len(self._next) == 0:
@@ -224,7 +213,7 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
             )
         batches = {}
         for aiokafka_tp, records in fetched.items():
-            tp = TP(*aiokafka_tp)
+            tp = TopicPartition(*aiokafka_tp)
             state = subscriptions.subscription.assignment.state_value(aiokafka_tp)
             start, self._next[tp] = self._next[tp], state.position
             batches[tp] = Batch(
@@ -237,11 +226,11 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
             )
         return batches
 
-    async def _bounds(self, tp: TopicPartition) -> tuple[int, int]:
+    async def _bounds(self, tp: aiokafka.TopicPartition) -> Bounds:
         consumer = self._ensure_consumer()
         begins = await consumer.beginning_offsets([tp])
         ends = await consumer.end_offsets([tp])
-        return begins[tp], ends[tp]
+        return Bounds(begins[tp], ends[tp])
 
     @Service.task
     async def _watch_group(self) -> None:
@@ -258,13 +247,16 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
                     raise
                 log.warning("the group refuses this member, trying again: %s", error)
 
-    async def _commit_positions(self, offsets: dict[TP, int]) -> bool:
+    async def _commit_positions(self, offsets: dict[TopicPartition, int]) -> bool:
         if not offsets:
             return True
         sent = monotonic()
         try:
             await self._ensure_consumer().commit(
-                {TopicPartition(*tp): OffsetAndMetadata(at, "") for tp, at in offsets.items()}
+                {
+                    aiokafka.TopicPartition(*tp): OffsetAndMetadata(at, "")
+                    for tp, at in offsets.items()
+                }
             )
         except (CommitFailedError, IllegalStateError):
             return False
@@ -274,7 +266,7 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         await super().on_start()
         coordinator = self._ensure_consumer()._coordinator
-        beat, assign = coordinator._do_heartbeat, coordinator._perform_assignment
+        heartbeat, assign = coordinator._do_heartbeat, coordinator._perform_assignment
 
         async def after_the_followers(response: Any) -> Any:
             # The embedded broker refuses a follower that asks later than the leader answers, and
@@ -286,7 +278,7 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
 
         async def confirmed() -> bool:
             sent = monotonic()
-            accepted: bool = await beat()
+            accepted: bool = await heartbeat()
             if accepted and not coordinator._rejoin_needed_fut.done():
                 self._reporter.confirm_membership(sent)
             return accepted
@@ -357,8 +349,8 @@ class BatchConsumer(stock.Consumer):
             # Faust throws away what arrives before it lets the flow go on.
             while not (self.flow_active or self.should_stop or fetcher.should_stop):
                 await self.wait(self.can_resume_flow.wait())
-            for tp, batch in cast("dict[TP, Batch]", fetched).items():
-                message = self._message(tp, batch)
+            for tp, batch in cast("dict[TopicPartition, Batch]", fetched).items():
+                message = self._message(TP(*tp), batch)
                 await self.wait_first(self.callback(message), self.suspend_flow.wait())
 
     def _message(self, tp: TP, batch: Batch) -> ConsumerMessage:
@@ -377,9 +369,9 @@ class BatchConsumer(stock.Consumer):
         )
 
 
-def _first(error: OffsetOutOfRangeError) -> tuple[TP, int]:
+def _first(error: OffsetOutOfRangeError) -> tuple[TopicPartition, int]:
     aiokafka_tp, offset = next(iter(error.args[0].items()))
-    return TP(*aiokafka_tp), offset
+    return TopicPartition(*aiokafka_tp), offset
 
 
 class BatchTransport(stock.Transport):

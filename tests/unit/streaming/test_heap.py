@@ -1,6 +1,6 @@
 """Memory is given back without harm, whatever the C library."""
 
-from funnel_stream.streaming.memory import give_back
+from funnel_stream.streaming.heap import give_back
 
 
 def test_giving_back_harms_nothing() -> None:

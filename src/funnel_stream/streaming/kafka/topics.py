@@ -37,7 +37,7 @@ async def prepare_topics(settings: Settings) -> int:
             ) from error
         found = await _partition_counts(admin)
         partitions = found.get(settings.events_topic, settings.partitions)
-        missing = [topic for topic in _wanted(settings, partitions) if topic.name not in found]
+        missing = [topic for topic in _needed(settings, partitions) if topic.name not in found]
         if missing:
             await _create(admin, missing)
             found = await _wait_for(admin, [topic.name for topic in missing])
@@ -49,7 +49,7 @@ async def prepare_topics(settings: Settings) -> int:
     return partitions
 
 
-def _wanted(settings: Settings, partitions: int) -> list[NewTopic]:
+def _needed(settings: Settings, partitions: int) -> list[NewTopic]:
     def topic(name: str, count: int, config: dict[str, str] | None = None) -> NewTopic:
         # An empty assignment lets -1 stand for the broker's default replication.
         free: dict[int, list[int]] | None = {} if settings.replication == -1 else None

@@ -2,39 +2,27 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 import faust
 from faust.app.base import BootStrategy
 from faust.tables.manager import TableManager
-from faust.types import TP
 
 from funnel_stream.reporting import Reporter
 from funnel_stream.settings import Settings
-from funnel_stream.streaming.batches import (
-    Batch,
+from funnel_stream.streaming.kafka.consumer import (
     BatchConsumer,
     BatchConsumerThread,
     BatchSchema,
     BatchTransport,
 )
-from funnel_stream.streaming.failure import die
-from funnel_stream.streaming.roster import Roster
+from funnel_stream.streaming.kafka.roster import Roster
+from funnel_stream.streaming.log import Batch, Process, TopicPartition
+from funnel_stream.streaming.worker import Worker
 
 log = logging.getLogger(__name__)
 
 _QUEUED_BATCHES: Final = 4
-
-
-class Duties(Protocol):
-    """What the application does at the moments that Faust knows of."""
-
-    async def track(self, batch: Batch) -> None: ...
-    async def aggregate(self, batch: Batch) -> None: ...
-    async def assigned(self) -> None: ...
-    async def revoked(self) -> None: ...
-    async def closing(self) -> None: ...
-    async def out_of_range(self, tp: TP, offset: int) -> None: ...
 
 
 class _Boot(BootStrategy):
@@ -75,15 +63,15 @@ class FunnelApp(faust.App):
         )
         self.reporter = reporter
         self.roster = Roster(settings)
-        self.duties: Duties
+        self.worker: Worker
 
     @property
     def thread(self) -> BatchConsumerThread:
         """The thread that fetches and commits."""
         return cast(BatchConsumer, self.consumer).thread
 
-    async def out_of_range(self, tp: TP, offset: int) -> None:
-        await self.duties.out_of_range(tp, offset)
+    async def out_of_range(self, tp: TopicPartition, offset: int) -> None:
+        await self.worker.out_of_range(tp, offset)
 
     def _new_transport(self) -> BatchTransport:
         return BatchTransport(self.conf.broker_consumer, self)
@@ -102,8 +90,8 @@ class FunnelApp(faust.App):
         """There is nothing to keep in files."""
 
 
-def build_app(settings: Settings, reporter: Reporter) -> FunnelApp:
-    """The application with its agents and hooks; ``duties`` must be set before it starts."""
+def build_app(settings: Settings, reporter: Reporter, process: Process) -> FunnelApp:
+    """The application with its agents and hooks; ``worker`` must be set before it starts."""
     app = FunnelApp(settings, reporter)
 
     def agent(name: str, topic: str, take: Callable[[Batch], Awaitable[None]]) -> None:
@@ -114,25 +102,25 @@ def build_app(settings: Settings, reporter: Reporter) -> FunnelApp:
             except Exception as error:
                 # Faust would restart the agent and go on behind the batch that it lost.
                 log.exception("agent %s failed", name)
-                die(f"Agent {name} failed", error)
+                process.die(f"Agent {name} failed", error)
 
         channel = app.topic(topic, acks=False, schema=BatchSchema())
         app.agent(channel, name=name, concurrency=1)(run)
 
-    agent("track", settings.events_topic, lambda batch: app.duties.track(batch))
-    agent("aggregate", settings.panes_topic, lambda batch: app.duties.aggregate(batch))
+    agent("track", settings.events_topic, lambda batch: app.worker.track(batch))
+    agent("aggregate", settings.panes_topic, lambda batch: app.worker.aggregate(batch))
 
     # Awaited while heartbeats run; on_partitions_assigned is not.
     @app.on_rebalance_complete.connect(weak=False)
     async def assigned(*_: Any, **__: Any) -> None:
-        await app.duties.assigned()
+        await app.worker.assigned()
 
     @app.on_partitions_revoked.connect(weak=False)
     async def revoked(*_: Any, **__: Any) -> None:
-        await app.duties.revoked()
+        await app.worker.revoked()
 
     @app.on_before_shutdown.connect(weak=False)
     async def closing(*_: Any, **__: Any) -> None:
-        await app.duties.closing()
+        await app.worker.closing()
 
     return app
