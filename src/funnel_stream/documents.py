@@ -193,7 +193,7 @@ def _value(node: yaml.Node, key_path: KeyPath, document: Document, within: tuple
                 continue
             if key in found:
                 first = document.lines[inner]
-                message = f"stands there twice, first in line {first}; keep one of them"
+                message = f"occurs twice, first in line {first}; keep one of them"
                 document.mistakes.append(Mistake(line, inner, message))
                 continue
             document.lines[inner] = line

@@ -80,7 +80,7 @@ class Settings(BaseSettings):
     max_stubs: int = Field(
         default=1_000_000,
         ge=0,
-        description="Deals that left the state and are remembered, at most this many a partition.",
+        description="At most this many deals per partition are remembered after leaving the state.",
     )
     session_timeout: float = Field(
         default=10.0,

@@ -165,7 +165,7 @@ def _target(target: Target, definition: Definition, left_out: set[str]) -> Itera
 def _window(window: str | None, kpi: Kpi, definition: Definition) -> Iterator[_Found]:
     known = ", ".join(definition.windows)
     if kpi.of_now and window is not None:
-        yield _Found(("window",), f"{kpi.id} is a figure of now and has no window; remove it")
+        yield _Found(("window",), f"{kpi.id} describes the present and has no window; remove it")
     elif not kpi.of_now and window is None:
         yield _Found(("window",), f"is missing: {kpi.id} has one; write one of {known}")
     elif window is not None and window not in definition.windows:

@@ -90,7 +90,7 @@ def _bad_type(found: object) -> Rejection:
     if found == "deal_erased":
         right = (
             "on the topic, an erasure is a null value under the deal's key; in a file its "
-            "occurred_at, if it has one, is a time with an offset that has come"
+            "occurred_at, if it has one, is a past time with an offset"
         )
     else:
         right = f"the types are {', '.join(_TYPES)}"

@@ -23,7 +23,7 @@ class Value(Model):
     constant: str | list[str] | None = None
     split: str | None = Field(default=None, min_length=1)
     combine: Literal["sum"] | None = Field(
-        default=None, description="Of an amount or a cost: what rows of one event say is added up."
+        default=None, description="For an amount or a cost: the rows of one event are added up."
     )
 
     @model_validator(mode="after")
@@ -68,7 +68,7 @@ Zone = Annotated[str, AfterValidator(_zone)]
 class Column(Model):
     """How the texts of one column are to be understood."""
 
-    values: dict[str, str | None] = Field(default={}, description="Found text → text instead.")
+    values: dict[str, str | None] = Field(default={}, description="Text in the file → replacement.")
     otherwise: str | None = Field(default=None, description="For texts not among the values.")
     default: str | None = Field(default=None, description="Where the text is missing.")
     dates: Annotated[tuple[str, ...], BeforeValidator(_alternatives)] = Field(

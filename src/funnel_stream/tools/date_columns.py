@@ -27,7 +27,7 @@ class Ambiguity(NamedTuple):
     def _evidence(self) -> str:
         fits = " and ".join(f"{text!r} fits only {name!r}" for text, name in self.only)
         if not fits:
-            return "nothing in the file tells which is meant: keep only that one in dates"
+            return "nothing in the file says which is meant: keep only that one in dates"
         if len(self.only) > 1:
             return f"{fits}: the column mixes both, and has to be corrected in the file"
         other = next(name for name, _ in self.readings if name != self.only[0][1])

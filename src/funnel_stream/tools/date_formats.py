@@ -151,8 +151,8 @@ _LETTERS: Final = {
     "fraction": "f",
     "offset": "zZ",
 }
-_TELLS: Final = {letter: told for told, letters in _LETTERS.items() for letter in letters}
-"""What a directive tells; a format may tell each but once."""
+_UNIT_OF: Final = {letter: unit for unit, letters in _LETTERS.items() for letter in letters}
+"""What a directive stands for; a format may contain each only once."""
 _MONTH: Final = {"year", "month"}
 _DAYS: Final = (
     {"year", "month", "day"},
@@ -189,9 +189,9 @@ class _Pattern:
         tokens = _TOKENS.findall(name)
         directives = [token[1:] for token in tokens if token[0] == "%" and token != "%%"]
         _check(name, directives)
-        told = {_TELLS[each] for each in directives}
-        self._precise = "hour" in told
-        self.names_month = told == _MONTH
+        units = {_UNIT_OF[each] for each in directives}
+        self._precise = "hour" in units
+        self.names_month = units == _MONTH
         around = zip(["", *tokens], tokens, [*tokens[1:], ""], strict=False)
         parts = [self._part(token, before, after) for before, token, after in around]
         self._pattern = re.compile("".join(parts), re.IGNORECASE)
@@ -218,11 +218,11 @@ class _Pattern:
         found = self._pattern.fullmatch(text)
         if found is None:
             raise DateError(f"it is not like {self._name!r}")
-        told = found.groupdict()
+        fields = found.groupdict()
         try:
-            weekday = self._weekday(told)
-            day = self._day(told, weekday)
-            at = datetime.combine(day, _time(told))
+            weekday = self._weekday(fields)
+            day = self._day(fields, weekday)
+            at = datetime.combine(day, _time(fields))
         # KeyError: a pattern takes İ for an i, the table of names does not.
         except (ValueError, KeyError) as error:
             raise DateError(f"as {self._name!r} it is a day or time that does not exist") from error
@@ -230,44 +230,44 @@ class _Pattern:
             raise DateError(f"as {self._name!r} it is {day}, which is another weekday")
         return Written(at, self._precise)
 
-    def _number(self, told: Mapping[str, str], letter: str) -> int:
-        name = told[letter].removesuffix(".").casefold()
+    def _number(self, fields: Mapping[str, str], letter: str) -> int:
+        name = fields[letter].removesuffix(".").casefold()
         return _numbers(self._locale, _NAMES[letter])[name]
 
-    def _weekday(self, told: Mapping[str, str]) -> int | None:
-        if "u" in told:
-            return int(told["u"])
-        return next((self._number(told, letter) for letter in "aA" if letter in told), None)
+    def _weekday(self, fields: Mapping[str, str]) -> int | None:
+        if "u" in fields:
+            return int(fields["u"])
+        return next((self._number(fields, letter) for letter in "aA" if letter in fields), None)
 
-    def _day(self, told: Mapping[str, str], weekday: int | None) -> date:
-        if "G" in told:
-            return date.fromisocalendar(int(told["G"]), int(told["V"]), weekday or 0)
-        year = int(told["Y"]) if "Y" in told else 1969 + (int(told["y"]) - 69) % 100
-        if "j" in told:
+    def _day(self, fields: Mapping[str, str], weekday: int | None) -> date:
+        if "G" in fields:
+            return date.fromisocalendar(int(fields["G"]), int(fields["V"]), weekday or 0)
+        year = int(fields["Y"]) if "Y" in fields else 1969 + (int(fields["y"]) - 69) % 100
+        if "j" in fields:
             length = date(year, 12, 31).timetuple().tm_yday
-            if not 1 <= int(told["j"]) <= length:
+            if not 1 <= int(fields["j"]) <= length:
                 raise ValueError
-            return date(year, 1, 1) + timedelta(days=int(told["j"]) - 1)
-        named = next((self._number(told, letter) for letter in "bB" if letter in told), None)
-        return date(year, named or int(told["m"]), int(told.get("d", 1)))
+            return date(year, 1, 1) + timedelta(days=int(fields["j"]) - 1)
+        named = next((self._number(fields, letter) for letter in "bB" if letter in fields), None)
+        return date(year, named or int(fields["m"]), int(fields.get("d", 1)))
 
 
-def _time(told: Mapping[str, str]) -> time:
-    hour = int(told.get("H", 0))
-    if "I" in told:
-        if not 1 <= int(told["I"]) <= 12:
+def _time(fields: Mapping[str, str]) -> time:
+    hour = int(fields.get("H", 0))
+    if "I" in fields:
+        if not 1 <= int(fields["I"]) <= 12:
             raise ValueError
-        hour = int(told["I"]) % 12 + 12 * (told["p"][0] in "pP")
-    minute, second = int(told.get("M", 0)), int(told.get("S", 0))
-    return time(hour, minute, second, int(told.get("f", "").ljust(6, "0")), _offset(told))
+        hour = int(fields["I"]) % 12 + 12 * (fields["p"][0] in "pP")
+    minute, second = int(fields.get("M", 0)), int(fields.get("S", 0))
+    return time(hour, minute, second, int(fields.get("f", "").ljust(6, "0")), _offset(fields))
 
 
-def _offset(told: Mapping[str, str]) -> timezone | None:
-    if "Z" in told or told.get("z", "") in ("Z", "z"):
+def _offset(fields: Mapping[str, str]) -> timezone | None:
+    if "Z" in fields or fields.get("z", "") in ("Z", "z"):
         return UTC
-    if "z" not in told:
+    if "z" not in fields:
         return None
-    sign, digits = told["z"][0], told["z"][1:].replace(":", "").ljust(4, "0")
+    sign, digits = fields["z"][0], fields["z"][1:].replace(":", "").ljust(4, "0")
     if int(digits[2:]) > 59:
         raise ValueError
     size = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
@@ -279,20 +279,20 @@ def _check(name: str, directives: list[str]) -> None:
     if not directives:
         raise ValueError(f"{name!r} is not a date format{suggest(name, tuple(_NAMED))}")
     for letter in directives:
-        if letter not in _TELLS:
-            known = ", ".join(f"%{each}" for each in _TELLS)
+        if letter not in _UNIT_OF:
+            known = ", ".join(f"%{each}" for each in _UNIT_OF)
             raise ValueError(f"{name!r}: %{letter} is not supported; there are: {known}")
         if letter in _NEEDS and not set(_NEEDS[letter]) & set(directives):
             needed = " or ".join(f"%{each}" for each in _NEEDS[letter])
             raise ValueError(f"{name!r}: %{letter} needs {needed}")
-    told = [_TELLS[letter] for letter in directives]
-    twice = next((each for each in told if told.count(each) > 1), None)
+    units = [_UNIT_OF[letter] for letter in directives]
+    twice = next((each for each in units if units.count(each) > 1), None)
     if twice:
-        raise ValueError(f"{name!r} tells the {twice} twice")
+        raise ValueError(f"{name!r} contains the {twice} twice")
     of_date = {each for day in _DAYS for each in day}
-    given = {each for each in told if each in of_date}
-    if set(told) != _MONTH and not any(given in (day, day | {"weekday"}) for day in _DAYS):
-        raise ValueError(f"{name!r} does not tell a day; write one like %d/%m/%Y")
+    given = {each for each in units if each in of_date}
+    if set(units) != _MONTH and not any(given in (day, day | {"weekday"}) for day in _DAYS):
+        raise ValueError(f"{name!r} has no day; write one like %d/%m/%Y")
 
 
 def _is_number(token: str) -> bool:

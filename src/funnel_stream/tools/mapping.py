@@ -90,7 +90,7 @@ class CsvFile(Model):
     )
     delimiter: (
         Annotated[str, Field(min_length=1, max_length=1), AfterValidator(_delimiter)] | None
-    ) = Field(default=None, description="By default found out from the header.")
+    ) = Field(default=None, description="By default detected from the header.")
     sheet: str | None = Field(default=None, description="Of a workbook; by default the first.")
     skip_rows: int = Field(default=0, ge=0, description="Rows before the header.")
     footer_rows: int = Field(
@@ -193,7 +193,7 @@ class EventRule(Model):
         ):
             value = getattr(self, key)
             if value and value.split is not None:
-                raise ValueError(f"{key} is one value, no list; leave out split")
+                raise ValueError(f"{key} is one value, not a list; leave out split")
             if value and value.constant is not None and value.constant not in known:
                 raise ValueError(
                     f"{value.constant!r} is not a valid {key}{suggest(str(value.constant), known)}"
@@ -204,7 +204,7 @@ class EventRule(Model):
     @model_validator(mode="after")
     def _gathers_what_it_can(self) -> Self:
         if self.only and (self.stage is None or self.stage.column is None):
-            raise ValueError("only: changes is for events whose stage stands in a column")
+            raise ValueError("only: changes is for events whose stage comes from a column")
         for name in self.added_up:
             if name not in ("amount", "cost"):
                 raise ValueError(f"attributes: {name} cannot be added up; amount and cost can")
@@ -265,7 +265,7 @@ class Source(CsvFile):
     file: str = Field(default="*", description="Pattern of the file's name; any, by default.")
     deal_id: str | None = None
     id_columns: tuple[str, ...] = Field(
-        default=(), description="What tells events of one deal and name apart, if more than one."
+        default=(), description="Columns that distinguish events with the same deal and name."
     )
     columns: dict[str, Column] = Field(default={})
     lookups: tuple[Lookup, ...] = ()
@@ -350,7 +350,7 @@ class Mapping(Model):
     timezone: Zone = "UTC"
     locale: Literal[LOCALES] = "en"  # type: ignore[valid-type]
     currency: Annotated[str, AfterValidator(_currency)] | None = Field(
-        default=None, description="Of amounts and costs that name none."
+        default=None, description="For amounts and costs without one."
     )
     missing: tuple[str, ...] = Field(default=("",), description="Texts that mean no value.")
     sources: dict[str, Source] = Field(min_length=1)
@@ -367,8 +367,8 @@ class Mapping(Model):
                         raise ValueError(f"{where}: {error}") from None
                     if names_month and column not in source.months():
                         raise ValueError(
-                            f"{where}: {form!r} tells no day; only spends with period: month may "
-                            "be dated so"
+                            f"{where}: {form!r} has no day; only spends with period: month may "
+                            "be dated like that"
                         )
         return self
 

@@ -221,7 +221,9 @@ def _surroundings(text: str, before: str, after: str) -> tuple[bool, str]:
     currencies = [token for token in left + right if token not in "-−+()"]
     for token in currencies:
         if token.startswith("%"):
-            raise _refused(text, 'a per cent is not a number; if it is meant, write `remove: "%"`')
+            raise _refused(
+                text, 'a percentage is not a number; if the number is meant, write `remove: "%"`'
+            )
         if not _is_currency(token):
             raise _refused(text, f"{shown(token)} is neither part of a number nor a currency")
     if len(currencies) > 1:
@@ -273,7 +275,7 @@ def _mistake(digits: str, form: NumberFormat) -> str:
         problem = f"it has more than one decimal mark {form.decimal!r}"
     else:
         problem = (
-            f"marks {form.thousands!r} part groups of three digits, "
+            f"marks {form.thousands!r} separate groups of three digits, "
             "after a first one of one to three that does not begin with 0"
         )
     remedies = " or ".join(_remedies(digits, form))

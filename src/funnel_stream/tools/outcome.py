@@ -95,7 +95,7 @@ class Report:
     swapped: dict[str, Swapped] = field(default_factory=dict)
     """Columns some of whose dates are only read with day and month in each other's place."""
     times_of_day: dict[str, str] = field(default_factory=dict)
-    """Columns of which every date bears the same time: they look like dates without one."""
+    """Columns of which every date has the same time: they look like dates without one."""
 
     def leave_out(self, one: Reject) -> None:
         """Count something that is left out."""

@@ -23,7 +23,7 @@ FAULTS: Final[dict[str, str]] = {
     UNCALCULATED: (
         "a formula without a value: open and save the workbook in a spreadsheet program"
     ),
-    MERGED: "part of a merged cell, and may mean what stands there, or nothing: unmerge it",
+    MERGED: "part of a merged cell, which may have its value or none: unmerge it",
 }
 """Text of a cell → what it is, and what to do. Errors stand in CSV files, too."""
 

@@ -112,8 +112,8 @@ class Snapshots:
             self._latest[which] = at
         if at >= self._as_of:
             raise InputError(
-                f"the {which} files tell of {event['occurred_at']}, which is not before --as-of "
-                f"{self._as_of.isoformat()}",
+                f"the {which} files have the date {event['occurred_at']}, which is not before "
+                f"--as-of {self._as_of.isoformat()}",
                 hint="--as-of is when the newer export was made, later than every date in it; the "
                 "older files come after --since.",
             )
@@ -126,8 +126,8 @@ class Snapshots:
     # --- deals that are gone ----------------------------------------------------------------------
 
     def ask_for_gone(self) -> None:
-        """Count the deals that are gone. Raises ``UsageError`` where it is not compare what that
-        means and ``InputError`` where they may be in rows that cannot be read."""
+        """Count the deals that are gone. Raises ``UsageError`` where it was not said what that
+        means, and ``InputError`` where they may be in rows that cannot be read."""
         changes = self.changes
         deals = f"SELECT DISTINCT owner FROM old WHERE owner GLOB '{_DEAL}*'"
         ((changes.deals,),) = self._run(f"SELECT count(*) FROM ({deals})")
@@ -151,7 +151,7 @@ class Snapshots:
             )
         if self._gone == "erase" and self._doubtful:
             raise InputError(
-                f"{which}; but there are rows that cannot be read at all, and they may be in these",
+                f"{which}; but some rows cannot be read at all, and may belong to these deals",
                 hint="Nothing was written. Fix the newer files (--check --gone keep lists the "
                 "rows), or write --gone keep.",
             )
@@ -223,8 +223,8 @@ class Snapshots:
             one = old[0]
             what = f"{one['channel']} at {one['occurred_at']}"
             message = (
-                f"{was:f} {one['currency']} was spent on {what}, and now {now:f}; no event takes "
-                "money back, and the former sum stays"
+                f"{was:f} {one['currency']} was spent on {what}, and is now {now:f}; no event can "
+                "reduce it, so the former sum stays"
             )
             if not new:
                 message += "; if the export has only the latest spends, write --gone keep"

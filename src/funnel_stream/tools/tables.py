@@ -164,9 +164,9 @@ class Table:
                 raise RowError(
                     Reason.INVALID_VALUE,
                     self.header[index],
-                    f"{record[index].strip()!r} is what a spreadsheet saves of a longer "
-                    "number, "
-                    "and perhaps of several; export the file again, and do not save it there",
+                    f"{record[index].strip()!r} is how a spreadsheet saves a longer number, and "
+                    "perhaps several different ones; export the file again, and do not save it "
+                    "there",
                 )
 
     def explained(self, record: list[str], refused: RowError) -> RowError:
@@ -300,7 +300,7 @@ class LookupTable:
                     raise RowError(
                         Reason.CONFLICTING_DUPLICATE,
                         lookup.equals,
-                        f"{key!r} says something else in an earlier row, which counts",
+                        f"{key!r} has another value in an earlier row, which counts",
                     )
             except RowError as refused:
                 self.problems.append(_RowProblem(path, number, table.explained(record, refused)))

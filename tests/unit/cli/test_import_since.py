@@ -87,7 +87,7 @@ def test_what_cannot_be_said_is_left_out_and_strict_fails(files: list[str], tmp_
     assert checked.exit_code == 1
     assert "1 changes that no event can express" in checked.stdout
     [_, left_out] = rejects.read_text(encoding="utf-8").splitlines()
-    assert left_out.startswith('new.csv,2,cannot_be_said,lead,"1: lead was told of 2026-01-05')
+    assert left_out.startswith('new.csv,2,cannot_be_said,lead,"1: lead was dated 2026-01-05')
     assert run(*files, *AS_OF, "--check").exit_code == 0
 
 

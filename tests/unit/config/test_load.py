@@ -207,7 +207,7 @@ def test_anchors_may_be_used(tmp_path: Path) -> None:
         ),
         (
             "windows: [1h]\ntop_n: 5\nwindows: [2h]",
-            "3: windows: stands there twice, first in line 1; keep one of them",
+            "3: windows: occurs twice, first in line 1; keep one of them",
         ),
         ("- a list", "1: should be a mapping (key: value), not a list"),
         ("a: &a [*a]", "1: unknown key 'a'"),
@@ -251,7 +251,7 @@ TARGET = (
         ),
         (
             "{kpi: open_deals, value: 1, window: 30d, labels: {stage: offer}}",
-            ".window: open_deals is a figure of now and has no window; remove it",
+            ".window: open_deals describes the present and has no window; remove it",
         ),
         (
             "{kpi: leads, value: 1, window: 30d, pipeline: partners}",

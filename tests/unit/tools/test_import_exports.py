@@ -138,7 +138,7 @@ def test_only_lists_are_split_or_given_as_lists(
 
 def test_a_stage_is_no_list(importing: Importing) -> None:
     mapping = DEALS.replace("stage: lead", 'stage: {column: state, split: ","}')
-    assert "stage is one value, no list" in importing(mapping, deals=HEADER).refused
+    assert "stage is one value, not a list" in importing(mapping, deals=HEADER).refused
 
 
 LOOKUPS: Final = """

@@ -17,7 +17,7 @@ def doubts(plan: TablePlan, columns: ColumnRoles, outcome: Profile | None) -> It
         yield from _of_outcomes(columns, outcome)
         yield from _of_closings_without_a_date(plan, columns, outcome)
     if all(event.stage != "lead" for event in plan.events):
-        yield f"UNSURE: no event tells when a deal began{_other_dates(plan, columns)}"
+        yield f"UNSURE: no event says when a deal began{_other_dates(plan, columns)}"
 
 
 def _other_dates(plan: TablePlan, columns: ColumnRoles) -> str:
@@ -36,15 +36,15 @@ def _of_outcomes(columns: ColumnRoles, outcome: Profile) -> Iterator[str]:
         won_there, lost_there = columns.closings(other)
         if (won, lost) != (won_there, lost_there):
             yield (
-                f"UNSURE: that {outcome.name!r} tells which deals are closed: {won:,} won, "
+                f"UNSURE: whether {outcome.name!r} says which deals are closed: {won:,} won, "
                 f"{lost:,} lost; by {other.name!r} it would be {won_there:,} and {lost_there:,}"
             )
     flag = columns.flag("is_closed")
     closed = sum(flag.kept[text] for text in texts(flag, TRUE)) if flag else won + lost
     if flag and closed != won + lost:
         yield (
-            f"UNSURE: {closed:,} rows are closed by {flag.name!r}, {won + lost:,} by "
-            f"{outcome.name!r}: texts of it may still stand for won or lost"
+            f"UNSURE: {closed:,} rows are closed according to {flag.name!r}, {won + lost:,} to "
+            f"{outcome.name!r}: more of its texts may stand for won or lost"
         )
 
 

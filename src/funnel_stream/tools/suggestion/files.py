@@ -41,8 +41,8 @@ def source_files(
     for plan, pattern in zip(plans, patterns, strict=True):
         if pattern is not None and _meets(pattern, plan.table, [one.table for one in plans]):
             raise UsageError(
-                "files of different tables are called alike, so that no pattern tells them apart",
-                hint="Rename them, or ask for one mapping each.",
+                "the files of different tables have names that no pattern can distinguish",
+                hint="Rename them, or suggest a mapping for each table.",
             )
     taken: set[str] = set()
     for index, (plan, pattern) in enumerate(zip(plans, patterns, strict=True), start=1):

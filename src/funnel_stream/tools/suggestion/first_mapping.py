@@ -52,8 +52,8 @@ def _lines(
     used: Sequence[TablePlan], others: Sequence[TablePlan], joined: Mapping[int, Sequence[str]]
 ) -> Iterator[str]:
     yield "# A first mapping, suggested from the contents of the files. UNSURE marks what may be"
-    yield "# wrong. It is yours to correct; docs/importing.md explains every key,"
-    yield "# docs/import_recipes.md the exports of well-known CRMs."
+    yield "# wrong: please check it. docs/importing.md explains every key, docs/import_recipes.md"
+    yield "# the exports of well-known CRMs."
     yield ""
     yield f"name: {name_of(used[0].table, 'crm')} # part of every event's id: keep it"
     yield from _timezone(used)
@@ -73,7 +73,7 @@ def _lines(
 
 def _timezone(plans: Sequence[TablePlan]) -> Iterator[str]:
     if any(choice.local for plan in plans for choice in plan.dates.values()):
-        yield "timezone: UTC # UNSURE: of dates without an offset; write yours, like Europe/Warsaw"
+        yield "timezone: UTC # UNSURE: for dates without an offset; set yours, like Europe/Warsaw"
 
 
 def _currency(plans: Sequence[TablePlan]) -> Iterator[str]:
@@ -81,8 +81,8 @@ def _currency(plans: Sequence[TablePlan]) -> Iterator[str]:
     if any(plan.money for plan in plans) or len(hints) > 1:
         named_too = f" (columns name {', '.join(sorted(hints))})" if hints else ""
         yield (
-            f"# currency: EUR # nothing gives that of the amounts{named_too}: until you write it "
-            "they are left out"
+            f"# currency: EUR # no column gives the currency of the amounts{named_too}; until you "
+            "set it, they are left out"
         )
     elif hints:
         yield f"currency: {hints.pop()} # as a column's name says"

@@ -54,7 +54,7 @@ def _leave_guesses(plans: Sequence[TablePlan]) -> None:
     if any(plan.events and plan.deal_id and not plan.guessed for plan in plans):
         for plan in plans:
             if plan.events and plan.guessed:
-                _leave(plan, f"{plan.deal_id!r} may be an id of something else than deals")
+                _leave(plan, f"{plan.deal_id!r} may be the id of something other than deals")
 
 
 def _leave_referred(plan: TablePlan, plans: Sequence[TablePlan]) -> None:
@@ -68,7 +68,7 @@ def _leave_referred(plan: TablePlan, plans: Sequence[TablePlan]) -> None:
         for one in other.table.usable():
             if one.name != other.deal_id and _refers(one, key) and _joins(one, key):
                 refers = f"{one.name!r} of {files_of(other.table)}"
-                _leave(plan, f"its rows are what {refers} refers to, no deals")
+                _leave(plan, f"its rows are not deals, but what {refers} refers to")
                 return
 
 
@@ -103,8 +103,8 @@ def _settle_two(plan: TablePlan, other: TablePlan) -> Iterator[Left]:
         yield Left(other, two.name, other.attributes())
         by_history = plan.is_history() and not other.is_history()
         reason = (
-            f"{count} of its deals stand in {files_of(plan.table)}, too"
-            f"{', with their history' if by_history else ''}: told by both, deals would count twice"
+            f"{count} of its deals are also in {files_of(plan.table)}"
+            f"{', with their history' if by_history else ''}: with both, deals would count twice"
         )
         if shared < total:
             reason += "; the others are left out"
@@ -112,12 +112,12 @@ def _settle_two(plan: TablePlan, other: TablePlan) -> Iterator[Left]:
         _leave(other, reason if sure else f"UNSURE: {reason}")
     elif both:
         plan.notes.append(
-            f"UNSURE: {count} of {files_of(other.table)} stand here, too; both tell "
-            f"{' and '.join(sorted(both))} of them: take it away from one"
+            f"UNSURE: {count} of {files_of(other.table)} are also here, and both have events "
+            f"for {' and '.join(sorted(both))}: remove these from one"
         )
     else:
         plan.notes.append(
-            f"{count} of {files_of(other.table)} stand here, too: both tell of the same deals"
+            f"{count} of {files_of(other.table)} are also here: both describe the same deals"
         )
 
 
@@ -151,12 +151,12 @@ def lookups(plan: TablePlan, plans: Sequence[TablePlan], left: Sequence[Left]) -
     attributes = {name: one for hint in hints for name, one in hint.attributes.items()}
     if attributes:
         listed = ", ".join(f"{name}: {quoted(one)}" for name, one in attributes.items())
-        yield f"    # and to the attributes of an event: {{{listed}}}"
+        yield f"    # and then in the attributes of an event: {{{listed}}}"
     owner = plan.attributes().get("owner")
     if owner is not None and "owner" not in attributes and words(owner)[-1:] == ("id",):
         yield (
-            f"    # {printable(repr(owner))} holds ids of owners; given a file of users, too, a "
-            "lookup would tell their names"
+            f"    # {printable(repr(owner))} holds ids of owners; with a file of users, a "
+            "lookup could add their names"
         )
 
 

@@ -70,8 +70,9 @@ def _tell_currency(found: MoneyColumns, one: Profile, currency: Profile | None) 
         others = [text for text, _ in currency.common(MANY_STAGES) if _code(text) != found.hint]
         if others:
             found.notes.append(
-                f"UNSURE: that {one.name!r} is in {found.hint}, as its name says; {currency.name!r}"
-                f" ({', '.join(map(example_of, others[:3]))}) is taken for that of another amount"
+                f"UNSURE: whether {one.name!r} is in {found.hint}, as its name says; "
+                f"{currency.name!r} ({', '.join(map(example_of, others[:3]))}) is taken to "
+                "belong to another amount"
             )
 
 

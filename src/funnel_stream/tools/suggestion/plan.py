@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from funnel_stream.contract.event import STAGES
+from funnel_stream.human import number_of
 from funnel_stream.tools.suggestion.columns import Profile
 from funnel_stream.tools.suggestion.doubts import doubts
 from funnel_stream.tools.suggestion.money import money_of
@@ -46,7 +47,7 @@ class _TablePlanner:
     def plan(self) -> TablePlan:
         plan, columns = self._plan, self._columns
         if not self._table.rows or not columns.all:
-            plan.reason = "it has no rows" if columns.all else "no column has a name of its own"
+            plan.reason = "it has no rows" if columns.all else "no column has a unique name"
             return plan
         stage = next(
             iter(columns.stage_columns(lambda guess: guess.stage not in (*CLOSED, OPEN))), None
@@ -61,10 +62,9 @@ class _TablePlanner:
         key, sure = (history, True) if history is not None else columns.snapshot_id()
         if key is None:
             plan.reason = (
-                "no column looks like the id of a deal: it would have a name like Record ID, Deal "
-                "ID "
-                "or Opportunity ID, or a different text in every row; without any, add a column "
-                "that numbers the rows, and keep the numbers"
+                "no column looks like the id of a deal: it should have a name like Record ID, "
+                "Deal ID or Opportunity ID, or a different text in every row; if there is none, "
+                "add a column that numbers the rows, and keep the numbers"
             )
             return plan
         plan.deal_id = key.name
@@ -75,23 +75,24 @@ class _TablePlanner:
             self._history(history, stage_column)
         elif key.repeats >= HISTORY:
             plan.reason = (
-                f"rows of one {key.name!r} repeat, {key.repeats:.1f} on average, and no column of "
-                "stages with a date makes a history of them"
+                f"there are {key.repeats:.1f} rows per {key.name!r} on average, but no column of "
+                "stages with a date that would make them a history"
             )
         elif (own_column := columns.own_id(key)) is not None and rank(
             own_column.name, "id"
         ) is None:
             plan.reason = (
-                f"its rows are those of {own_column.name!r}; {key.name!r} only refers to a deal"
+                f"its rows are identified by {own_column.name!r}; {key.name!r} only refers to a "
+                "deal"
             )
         else:
             if own_column is not None and rank(key.name, "id") is None:
-                plan.id_note = f"UNSURE: this, or {own_column.name!r}"
+                plan.id_note = f"UNSURE: this column, or {own_column.name!r}"
             self._snapshot(stage, outcome)
         if not plan.events and not plan.reason:
             seen = ", ".join(repr(name) for name in self._columns.dates) or "none"
             plan.reason = (
-                "no date was found at which a deal entered a stage: it would have a name like "
+                "no column says when a deal entered a stage: it should have a name like "
                 f"Create Date, Close Date or Date entered …; columns with dates: {seen}"
             )
             plan.reason = "; ".join([plan.reason, *plan.notes])
@@ -166,8 +167,8 @@ class _TablePlanner:
             return False
         if columns.dated("closed") or any(map(columns.number, columns.ranked("amount"))):
             return False
-        named = f"columns like {', '.join(map(repr, signs[:3]))}" if signs else "its name"
-        self._plan.reason = f"its rows are people, not deals, as {named} and no stages tell"
+        sign = f"columns like {', '.join(map(repr, signs[:3]))}" if signs else "such a name"
+        self._plan.reason = f"its rows are people, not deals: it has {sign}, and no stages"
         return True
 
     def _history(self, key: Profile, stage: Profile) -> None:
@@ -193,7 +194,7 @@ class _TablePlanner:
         other_dates = [name for name in dict.fromkeys(names) if name != event.at]
         if other_dates and rank(event.at, "moved") is None:
             others = ", ".join(other_dates[:3])
-            event.notes.append(f"UNSURE: this date, or {others}")
+            event.notes.append(f"UNSURE: this date column, or {others}")
         self._plan.events = [event]
 
     def _snapshot(self, stage: Profile | None, outcome: Profile | None) -> None:
@@ -224,7 +225,7 @@ class _TablePlanner:
         events += closings
         if not events and (only := self._columns.dated("history")) is not None:
             events.append(SuggestedEvent(self._use_date(only), stage="lead"))
-            events[0].notes.append("UNSURE: that its date is when a deal began")
+            events[0].notes.append("UNSURE: whether this date is when the deal began")
         plan.events = events
         if events:
             self._tell_attributes(events)
@@ -254,8 +255,9 @@ class _TablePlanner:
         if moved is None:
             if set(open_stages) - {"lead"}:
                 self._plan.notes.append(
-                    f"{stage.name!r} tells the present stage of open deals, but no column since "
-                    "when; a history of stages, or dates of entering them, would make events of it"
+                    f"{stage.name!r} gives the current stage of open deals, but no column says "
+                    "since when; a history of stages, or dates of entering them, would make "
+                    "events of them"
                 )
             return []
         if "" in guesses:
@@ -272,8 +274,8 @@ class _TablePlanner:
         missing = self._columns.named(moved).missing
         if missing and not event.fallback:
             event.notes.append(
-                f"UNSURE: {missing:,} of all rows, closed ones included, have no such date: the "
-                "stage of open deals among them is not told"
+                f"UNSURE: {number_of(missing, 'row')}, including closed ones, without this "
+                "date: open deals among them get no event for their stage"
             )
         if outcome is not None and outcome.name != stage.name:
             still_open = [
@@ -305,13 +307,13 @@ class _TablePlanner:
         closings = {event.stage for event in events}
         if outcome is not None and not closings:
             self._plan.notes.append(
-                f"UNSURE: {outcome.name!r} tells which deals are closed, but no column when: it "
-                "would have a name like Close Date"
+                f"UNSURE: {outcome.name!r} says which deals are closed, but no column says when: "
+                "it should have a name like Close Date"
             )
         elif closed is not None and not closings:
             self._plan.notes.append(
-                f"UNSURE: {closed!r} tells when a deal is closed, but no column whether it was "
-                "won or lost"
+                f"UNSURE: {closed!r} says when a deal was closed, but no column says whether it "
+                "was won or lost"
             )
         return events
 
@@ -350,8 +352,8 @@ class _TablePlanner:
                 event.attributes |= lost
         if offers and money:
             plan.notes.append(
-                "the amount is told of closed deals only: as the amount of an offer it would be "
-                "that of the end, not the one offered then"
+                "only closings take the amount: for an offer it would be the final amount, not the "
+                "one offered then"
             )
 
     def _tell_of_gaps(self, events: Sequence[SuggestedEvent]) -> None:
@@ -360,5 +362,5 @@ class _TablePlanner:
             if one.missing and not event.optional and not event.when:
                 event.notes.append(
                     f"{one.missing:,} of {one.rows:,} rows have no date and are left out; "
-                    "optional: true passes over them"
+                    "with optional: true they are only counted"
                 )

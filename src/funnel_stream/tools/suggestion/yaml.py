@@ -28,12 +28,12 @@ def source(
     if pattern is not None:
         yield f"    file: {quoted(pattern)}"
     if table.encoding:
-        foreign = f", so that there is {example_of(table.foreign)}" if table.foreign else ""
+        foreign = f", which gives {example_of(table.foreign)}" if table.foreign else ""
         yield f"    encoding: {table.encoding} # UNSURE: it is not UTF-8; perhaps this{foreign}"
     if table.skip_rows:
         yield f"    skip_rows: {table.skip_rows} # above the header"
     if table.footer_rows:
-        yield f"    footer_rows: {table.footer_rows} # no data below them"
+        yield f"    footer_rows: {table.footer_rows} # below the data"
     if table.misfits:
         yield f"    # {number_of(table.misfits, 'row')} with more or fewer columns than the header"
     by_name = {one.name: one for one in table.usable()}
@@ -53,7 +53,7 @@ def source(
 
 
 def _deal_id(plan: TablePlan, one: Profile) -> Iterator[str]:
-    many = "all different" if one.repeats == 1 else f"{one.repeats:.1f} rows of each"
+    many = "all different" if one.repeats == 1 else f"{one.repeats:.1f} rows each"
     note = f"; {printable(plan.id_note)}" if plan.id_note else ""
     yield f"    deal_id: {quoted(one.name)} # like {_like(one)}; {many}{note}"
     if one.missing:
@@ -103,15 +103,16 @@ def _date(choice: DateChoice, one: Profile) -> Iterator[str]:
         text, reading, other = choice.doubt
         yield (
             f"        # UNSURE: {example_of(text)} is {_day(reading)}; "
-            f"with {quoted(choice.rival)} it would be {_day(other)}. Nothing says which is meant"
+            f"with {quoted(choice.rival)} it would be {_day(other)}. Nothing in "
+            "the file says which is meant"
         )
     if choice.locale and choice.locale != "en":
         yield f"        locale: {choice.locale}"
     if choice.same_time:
-        yield "        precision: day # every date bears the same time"
+        yield "        precision: day # every date has the same time"
     if choice.unread:
         yield (
-            f"        # {number_of(choice.unread, 'row')} not so written, like "
+            f"        # {number_of(choice.unread, 'row')} in another format, like "
             f"{example_of(choice.unread_text)}"
         )
 
@@ -133,21 +134,21 @@ def _number(choice: NumberChoice, one: Profile) -> Iterator[str]:
         text, reading, other = choice.doubt
         yield (
             f"        # UNSURE: {example_of(text)} is {reading}; with {_keys(choice.rival)} it "
-            f"would be {other}. Nothing says which is meant"
+            f"would be {other}. Nothing in the file says which is meant"
         )
         if choice.form == USUAL[0]:
             yield '        decimal: "."'
     if choice.unread:
         yield (
-            f"        # {number_of(choice.unread, 'row')} not so written, like "
+            f"        # {number_of(choice.unread, 'row')} in another format, like "
             f"{example_of(choice.unread_text)}"
         )
     if choice.negative:
-        yield f"        # {number_of(choice.negative, 'row')} less than zero: these are left out"
+        yield f"        # {number_of(choice.negative, 'row')} below zero, left out"
     unclear = [mark for mark in choice.marks if currency_of(mark) is None]
     if unclear:
         marks = ", ".join(map(example_of, unclear))
-        yield f"        # which currency {marks} is, currency: above has to say"
+        yield f"        # currency: above has to say which currency {marks} is"
 
 
 def _keys(form: NumberFormat) -> str:
@@ -163,7 +164,7 @@ def _stages(texts: Sequence[tuple[str, int, Guess | None]], one: Profile) -> Ite
         if guess is None:
             yield f"          # {quoted(text)}: # UNSURE: {rows}, which stage?"
         elif guess.stage == OPEN:
-            yield f"          # {quoted(text)}: no stage, only not closed; {rows}"
+            yield f"          # {quoted(text)}: not a stage, only not closed; {rows}"
         else:
             sure = True
             doubt = "UNSURE: " if not guess.sure else ""
@@ -200,7 +201,7 @@ def _event(event: SuggestedEvent) -> Iterator[str]:
     if event.optional:
         keys.append("optional: true # without a date there is no such event")
     if event.only_changes:
-        keys.append("only: changes # a row whose stage is the one before makes no event")
+        keys.append("only: changes # a row that repeats the previous stage makes no event")
     if event.period:
         keys.append(f"period: {event.period} # over which each spend is spread")
     for index, key in enumerate(keys):
@@ -238,7 +239,7 @@ def unused(plan: TablePlan) -> Iterator[str]:
         texts = _examples(one, _EXAMPLES) if one.filled else "empty"
         shown = _cut(texts)
         name = example_of(one.name) if one.name else "a column without a name"
-        twice = " (its name stands there twice)" if one.name and id(one) not in usable else ""
+        twice = " (its name occurs twice)" if one.name and id(one) not in usable else ""
         yield f"    #   {name}{twice}: {shown}"
     if len(unused) > _LISTED:
         yield f"    #   … and {len(unused) - _LISTED:,} more"
