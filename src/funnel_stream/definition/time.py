@@ -9,8 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple, overload
 
-import numpy as np
-import numpy.typing as npt
+from funnel_stream.arrays import Ints, Mask
 
 MINUTE: Final = 1
 HOUR: Final = 60
@@ -35,10 +34,6 @@ def minutes_of(length: str) -> int:
             f"{length!r} is not a length; write a whole number and m, h or d, like 24h or 30d"
         )
     return int(match[1]) * _UNIT_MINUTES[match[2]]
-
-
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 
 @overload
@@ -101,7 +96,7 @@ def latest(panes: int, size: int, minute: int) -> Span:
     return Span(size, last - panes + 1, last)
 
 
-class Course(NamedTuple):
+class TrendSpans(NamedTuple):
     """What is looked at to see how a window came about, all in panes of one size.
 
     ``buckets``: the window in parts, oldest first; the last has not ended yet. ``whole``: those of
@@ -175,13 +170,13 @@ class Window(NamedTuple):
         size = max(coarser, default=self.pane)
         return size, self.minutes // size
 
-    def course(self, minute: int, most_buckets: int) -> Course:
+    def trend_spans(self, minute: int, most_buckets: int) -> TrendSpans:
         """How it came about as of a minute, in so many buckets at most."""
         size, number = self.grain
         last = minute // size
         together = -(-number // most_buckets)
         starts = range(last - number // together * together + 1, last + 1, together)
-        return Course(
+        return TrendSpans(
             tuple(Span(size, start, start + together - 1) for start in starts),
             Span(size, last - number + 1, last - 1),
             Span(size, last - 2 * number + 1, last - 1 - number),

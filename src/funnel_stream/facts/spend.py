@@ -8,9 +8,10 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from funnel_stream.arrays import Ints
 from funnel_stream.contract.event import Event
 from funnel_stream.definition import Definition
-from funnel_stream.definition.time import DAY_US, MINUTE_US, Ints, Span
+from funnel_stream.definition.time import DAY_US, MINUTE_US, Span
 from funnel_stream.definition.values import LABEL_LENGTH
 from funnel_stream.facts.measures import SPEND
 from funnel_stream.facts.rates import Money, Rates
