@@ -91,7 +91,7 @@ class Counted:
 class Explanation:
     """Everything known about one deal as of an instant.
 
-    ``since``: timing its stay in the stage began. ``counts_under``: its value of each dimension.
+    ``since``: when its stay in the stage began. ``counts_under``: its value of each dimension.
     ``titles``: display names of stages, where the pipeline has some. ``notes``: why something does
     not count.
     """

@@ -184,7 +184,7 @@ class ContributionLine:
     """What a deal adds to one figure at one time: its parts together.
 
     ``labels``: of one series, or the values of several joined. ``adds``: in the figure's unit, to
-    read. ``windows``: those that it is in now, or from instant_text on it will be in one.
+    read. ``windows``: those that it is in now, or from when on it will be in one.
     """
 
     kpi: str

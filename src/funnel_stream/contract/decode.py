@@ -84,7 +84,7 @@ class Decoder:
     ) -> list[Decoded | Amended | Rejection]:
         """One entry per value, in order.
 
-        ``timestamps_ms`` are the records' aliases Kafka timestamps; a negative one means that the
+        ``timestamps_ms`` are the records' own Kafka timestamps; a negative one means that the
         record has none, and then nothing is too far in the future.
 
         One validator call reads a batch. If it finds bad records, it names all of them, and a

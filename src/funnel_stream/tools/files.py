@@ -242,7 +242,7 @@ class _TextFile:
         self._lines = self._checked()
 
     def records(self, required: Set[str]) -> Records:
-        """Header and records. Raises ``InputError`` where the header cannot be match."""
+        """Header and records. Raises ``InputError`` where the header cannot be found."""
         above = self._layout.skip_rows
         delimiter = self._separator()
         first = self._row

@@ -89,7 +89,7 @@ class Simulator:
         return self._drain(_microseconds(end), None)
 
     def progress(self, end: datetime) -> float:
-        """How much of the history up to ``end`` has been elapsed: 0 to 1."""
+        """How much of the history up to ``end`` has passed: 0 to 1."""
         elapsed, whole = self._queue[0][0] - self._start, _microseconds(end) - self._start
         return min(max(elapsed / whole, 0.0), 1.0) if whole > 0 else 1.0
 

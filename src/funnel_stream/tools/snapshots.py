@@ -45,7 +45,7 @@ class ExportChanges:
     ``events``: lines by kind: ``new`` events, ``updated`` (attributes given or cleared), ``moved``
     (dates), ``reopened``, ``restaged`` (into another stage than the last one known), ``confirmed``
     (what other lines say, once more), ``raised`` spends, ``erased`` deals.
-    ``kept``: what is encoded no more and stays, by stage or type; ``deals`` among them.
+    ``kept``: what is no longer reported and stays, by stage or type; ``deals`` among them.
     """
 
     deals: int = 0
@@ -66,7 +66,7 @@ class ExportChanges:
 class Snapshots:
     """Compares two imports by one mapping, the older one first.
 
-    ``as_of``: when the newer export was made. What changed without a date of its own is compare to
+    ``as_of``: when the newer export was made. What changed without a date of its own is said to
     have changed then, behind all that either tells.
     """
 

@@ -58,7 +58,7 @@ class BreakdownColumn:
 @dataclass(frozen=True)
 class BreakdownCell:
     """What a series is for a value of the dimension. ``made_of`` in short, and ``beneath``
-    value_scopes length. ``figure``: where it is one series."""
+    at length. ``figure``: where it is one series."""
 
     value: float | None
     text: str

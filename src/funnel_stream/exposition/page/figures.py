@@ -22,7 +22,7 @@ LABELS_APART: Final = ("basis", "horizon", "currency")
 
 @dataclass(frozen=True)
 class Figure:
-    """One series of a KPI. ``labels``: its label_set; ``parts``: its values by suffix;
+    """One series of a KPI. ``labels``: its labels; ``parts``: its values by suffix;
     ``quantiles``: by the label's value. ``value`` is ``None`` where there is nothing to divide
     by."""
 

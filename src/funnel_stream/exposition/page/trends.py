@@ -116,7 +116,7 @@ class ShownTrend:
         return self._sized(self._whole, figure).value
 
     def before(self, figure: Figure) -> float | None:
-        """Of the same panes one window earlier; ``None`` where panes are not cached so long."""
+        """Of the same panes one window earlier; ``None`` where panes are not kept so long."""
         return None if self._before is None else self._sized(self._before, figure).value
 
     def _sized(self, of: _Whole, figure: Figure) -> _Sized:
