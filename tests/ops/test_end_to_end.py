@@ -49,8 +49,8 @@ def test_it_says_what_the_events_say(seen: Scene) -> None:
     assert first["labels"]["window"] == "24h"
     said = re.search(
         r"in channel (\w+) and became 1d old in the last 24h, ([\d.]+)% got to qualified within "
-        r"1d; in the same hours of the weeks before ([\d.]+)% did\.\n"
-        r"(\d+) deals now, (\d+) before; ([\d.]+) deviations",
+        r"1d; in the same hours of the previous weeks it was ([\d.]+)%\.\n"
+        r"(\d+) deals now, (\d+) before; ([\d.]+) standard deviations",
         first["annotations"]["description"],
     )
     assert said, first["annotations"]["description"]

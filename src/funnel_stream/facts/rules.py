@@ -319,8 +319,8 @@ class FactRules:
         original = journey.offers[0].amount if journey.offers else None
         value, currency = self._rates.convert(*final, at)
         if original and original[0] > 0 and original[1] == final[1]:
-            whole, rest = divmod(original[0] - final[0], original[0])
-            parts = (2 * rest * DISCOUNT_PARTS + original[0]) // (2 * original[0])
+            whole, remainder = divmod(original[0] - final[0], original[0])
+            parts = (2 * remainder * DISCOUNT_PARTS + original[0]) // (2 * original[0])
             found[_DISCOUNTS | minute] = 1
             found[_DISCOUNT_WHOLE | minute] = whole
             found[_DISCOUNT_PARTS | minute] = parts

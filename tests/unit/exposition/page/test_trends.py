@@ -11,15 +11,15 @@ from funnel_stream.definition.time import Window
 from funnel_stream.exposition.page import trends
 from funnel_stream.exposition.page.trends import ShownTrend, Trends
 from funnel_stream.kpis.catalogue import KPIS
-from funnel_stream.kpis.samples import Places
+from funnel_stream.kpis.samples import Scopes
 from funnel_stream.windows.tables import Snapshot
 from tests.funnels import at, computed, micros, stage
-from tests.unit.exposition.page.looks import NOW, Look, defined, funnel_of_six, look
+from tests.unit.exposition.page.looks import NOW, PageData, defined, funnel_of_six, look
 
 MONTH, DAY = Window.named("30d"), Window.named("24h")
 
 
-def values(seen: Look, kpi: str, *key: str) -> list[float | None]:
+def values(seen: PageData, kpi: str, *key: str) -> list[float | None]:
     [figure] = [each for each in seen.by_kpi[kpi] if each.key == key]
     assert seen.trend is not None
     return list(seen.trend.values(figure))
@@ -46,13 +46,13 @@ def test_the_course_of_a_figure_is_reckoned_once() -> None:
     seen = look([*funnel_of_six(), *old])
     [leads] = seen.by_kpi["leads"]
     assert seen.trend is not None
-    first = seen.trend.course(leads)
+    first = seen.trend.summary(leads)
     assert first.text == "between 0 and 15, 0 at the end"
     assert first.change is not None
     assert first.change.text == "+36.4 %", "15 after 11"
-    assert seen.trend.course(leads) is first
+    assert seen.trend.summary(leads) is first
     [wins] = seen.by_kpi["win_ratio"]
-    assert seen.trend.course(wins).text == "between 0.0 % and 100.0 %, 100.0 % at the end"
+    assert seen.trend.summary(wins).text == "between 0.0 % and 100.0 %, 100.0 % at the end"
 
 
 @pytest.mark.parametrize("window", ["1h", "24h", "7d"])
@@ -101,7 +101,7 @@ def test_the_present_has_no_past(kpi: str) -> None:
         assert seen.trend.before(figure) is None
     others = {each.id for each in KPIS if not each.of_now and each.unit != "money a day"}
     assert all(
-        len(seen.trend.values(each)) == (0 if each.ripens else 30)
+        len(seen.trend.values(each)) == (0 if each.is_maturing else 30)
         for other in others
         for each in seen.by_kpi[other]
     )
@@ -145,10 +145,10 @@ class Clock:
         self.gate = threading.Event()
         self.gate.set()
         monkeypatch.setattr(trends, "time", SimpleNamespace(monotonic=lambda: self.now))
-        monkeypatch.setattr(trends, "_reckoned", self._reckoned)
+        monkeypatch.setattr(trends, "_computed", self._computed)
 
-    def _reckoned(
-        self, snapshot: Snapshot, places: Places, pipeline: str, window: Window
+    def _computed(
+        self, snapshot: Snapshot, places: Scopes, pipeline: str, window: Window
     ) -> ShownTrend:
         assert self.gate.wait(10)
         self.now += self.takes
@@ -179,7 +179,7 @@ def asking() -> Asking:
     async def ask(
         snapshot: Snapshot, window: Window = MONTH, pipeline: str = "default", wait: float = 0.0
     ) -> ShownTrend | None:
-        return await kept.of(snapshot, Places(snapshot), pipeline, window, wait=wait)
+        return await kept.of(snapshot, Scopes(snapshot), pipeline, window, wait=wait)
 
     return ask
 
@@ -352,6 +352,6 @@ async def test_a_reckoning_that_fails_is_tried_again(
         raise RuntimeError("no luck")
 
     with monkeypatch.context() as broken:
-        broken.setattr(trends, "_reckoned", fails)
+        broken.setattr(trends, "_computed", fails)
         assert await ask(version(1), wait=5.0) is None
     assert await ask(version(1), wait=5.0) is not None
