@@ -1,4 +1,4 @@
-"""YAML files whose mistakes are reported with their lines: funnel.yaml and the mappings of imports."""
+"""YAML files whose mistakes are reported with their lines: funnel.yaml, mappings of imports."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
