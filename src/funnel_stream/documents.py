@@ -1,4 +1,4 @@
-"""YAML files whose mistakes are told with their lines: funnel.yaml and the mappings of imports."""
+"""YAML files whose mistakes are reported with their lines: funnel.yaml, mappings of imports."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -55,7 +55,7 @@ class Document:
     lines: dict[KeyPath, int] = field(default_factory=dict)
 
     def mistake(self, key_path: KeyPath, message: str) -> Mistake:
-        """A mistake at a place, or what is missing there."""
+        """A mistake at a key path, or what is missing there."""
         known = key_path
         while known and known not in self.lines:
             known = known[:-1]
@@ -222,7 +222,7 @@ def _scalar(node: yaml.Node, key_path: KeyPath, document: Document) -> Any:
 
 
 def _model_at(model: type[BaseModel], key_path: Iterable[str | int]) -> type[BaseModel]:
-    """The model of the mapping at a place."""
+    """The model of the mapping at a key path."""
     for part in key_path:
         if isinstance(part, str) and part in model.model_fields:
             model = _model_in(model.model_fields[part].annotation) or model
@@ -236,7 +236,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 
 _SHOWN: Final = 60
-"""So many characters of a wrong value are told."""
+"""So many characters of a wrong value are quoted."""
 
 
 def shown(value: object) -> str:

@@ -15,7 +15,7 @@ class FigureRequest(NamedTuple):
     """A selection. ``window`` and ``dimension`` as in ``samples``; ``kpis`` in the order of the
     catalogue (all, where none was named: ``named`` is false).
 
-    ``definition`` has no other dimensions than those that are wanted.
+    ``definition`` has no other dimensions than those requested.
     """
 
     definition: Definition
@@ -37,7 +37,7 @@ class FigureRequest(NamedTuple):
         return self.definition.windows if self.window is None else (self.window,)
 
     def samples(self, snapshot: Snapshot) -> list[Sample]:
-        """The figures of a snapshot that are wanted; all dimensions where none was named."""
+        """The requested figures of a snapshot; all dimensions where none was named."""
         found = samples(snapshot, window=self.window, dimension=self.dimension)
         if not self.named:
             return found

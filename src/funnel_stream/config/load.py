@@ -1,4 +1,4 @@
-"""``funnel.yaml``: read, checked, and its mistakes told with their lines."""
+"""``funnel.yaml``: read, checked, and its mistakes reported with their lines."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -56,7 +56,7 @@ def _checked(document: Document) -> tuple[Definition, list[Mistake]]:
 
 
 def _as_written(key_path: KeyPath, document: Document) -> KeyPath:
-    """The place by the keys of the file, where ``channel × product`` may stand."""
+    """The key path with the keys of the file, where ``channel × product`` may stand."""
     if key_path[0] == "top_n_of":
         for key in document.value["top_n_of"]:
             if "".join(key.split()).replace("×", "+") == key_path[1]:
@@ -81,7 +81,7 @@ def _what_is_right(value: dict[str, Any]) -> tuple[Definition, set[str]]:
 
 
 def _leave_out(value: Any, key_path: KeyPath) -> None:
-    """Take out the last key of a mapping on the way to a place."""
+    """Take out the last key of a mapping on the way along a key path."""
     owner, key = None, None
     for part in key_path:
         if isinstance(value, dict) and part in value:

@@ -315,7 +315,7 @@ def _score(score: object) -> int:
             "score",
             f"{shown(score)} is not between {-MAX_SCORE:,.0f} and {MAX_SCORE:,.0f}",
         )
-    # Decimals of up to 15 digits are told apart by floats, so that this is the only one it can be.
+    # Floats distinguish decimals of up to 15 digits, so that this is the only one it can be.
     millionths = round(score * 1e6)
     if millionths / 1e6 == score and abs(millionths) < _FLOAT_TELLS_APART:
         return millionths

@@ -41,7 +41,7 @@ class Values(BaseModel):
     )
 
     def compared(self, text: str) -> str:
-        """The text by which spellings are told apart."""
+        """The text by which spellings are distinguished."""
         text = cleaned(text)
         return text.casefold() if self.fold_case else text
 

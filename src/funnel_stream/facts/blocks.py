@@ -30,7 +30,7 @@ _decode_wire = msgspec.msgpack.Decoder(_WireBlock).decode
 class FactBlock:
     """Facts of many deals, in columns: what "track" tells "aggregate".
 
-    ``cell``: ids of this process (uint32). ``combination``: places in ``combinations`` (uint32).
+    ``cell``: ids of this process (uint32). ``combination``: indices into ``combinations`` (uint32).
     ``minute``: since the epoch, UTC (int64). ``weight``: int64, negative for a retraction.
     ``spends``: added (1) or taken back (−1); they have no combination and lie in no minute.
     """

@@ -1,4 +1,4 @@
-"""What the windows have been told of a partition's rows, and what has changed since."""
+"""What the windows know of a partition's rows, and what has changed since."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final

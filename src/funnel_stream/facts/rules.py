@@ -80,7 +80,7 @@ ATTRIBUTES: Final = ("pipeline", *DIMENSIONS)
 
 MINUTE_BITS: Final = 32
 DISCOUNT_PARTS: Final = 10**12
-"""A discount is kept as whole units and a rest in these parts: exact enough, and never too big."""
+"""A discount is kept as whole units and a remainder in these parts: exact enough, never too big."""
 
 FATES: Final = ("lost", "moved_back", "still_there")
 """Fates of a deal that reached a stage and no later one; else it moved on."""

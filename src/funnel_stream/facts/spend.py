@@ -61,7 +61,7 @@ Shares = dict[tuple[str, str], dict[int, int]]
 
 
 class _Columns(NamedTuple):
-    """Spends in columns: ``label`` is a place among the labels, ``times`` how often each counts."""
+    """Spends in columns: ``label`` is an index into the labels, ``times`` how often each counts."""
 
     start: Ints
     end: Ints

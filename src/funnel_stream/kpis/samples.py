@@ -24,7 +24,7 @@ from funnel_stream.windows.tables import NOW, Cells, Row, Snapshot, Sums
 _LEADS: Final = REACHED.cell("lead")
 _NOTHING: Final = Sums([])
 _RANKED_AS: Final = {each: each.ranked_as or each for each in MEASURES.values() if each.invented}
-"""Measures whose first label anybody can invent, and by which its values are ranked."""
+"""Measures whose first label is open, and by which its values are ranked."""
 
 
 class Sample(NamedTuple):
@@ -163,7 +163,7 @@ def series(snapshot: Snapshot, selection: Selection) -> dict[str, list[Series]]:
 def _families(
     kpis: Iterable[Kpi], dimension: str, *, of_now: bool
 ) -> list[tuple[Kpi, dict[str, str]]]:
-    """The KPIs of a place, with the names of their series by suffix."""
+    """The KPIs of a scope, with the names of their series by suffix."""
     breakdown = "_breakdown" if dimension else ""
     return [
         (kpi, {suffix: kpi.metric + breakdown + suffix for suffix in kpi.form.suffixes})

@@ -118,7 +118,7 @@ class Figure:
 
 
 def figures(kpi: Kpi, scope: Scope) -> list[Figure]:
-    """All series of a KPI at a place, in the catalogue's order."""
+    """All series of a KPI in a scope, in the catalogue's order."""
     found: dict[tuple[str, ...], Figure] = {}
     for suffix, label_set, value in kpi.form.figures(scope):
         labels = label_set.labels
@@ -176,7 +176,7 @@ def _matching(found: list[Figure], name: str, selected: Mapping[str, str]) -> li
 
 
 def ranked(found: list[Figure]) -> list[Figure]:
-    """Where anybody can invent labels, or most are nothing: the largest first, the rest last."""
+    """Where labels are open, or most are nothing: the largest first, the rest last."""
     if len(found) <= _MANY and not (found and found[0].kpi.form.largest_first):
         return found
     filled = [figure for figure in found if figure.value]

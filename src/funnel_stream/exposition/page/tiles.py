@@ -29,7 +29,7 @@ _FIRST: Final = 5
 
 @dataclass(frozen=True)
 class Goal:
-    """A target: what is wanted, and the share of it that is attained (``None``: unknown)."""
+    """A target: its value, and the share of it that is attained (``None``: unknown)."""
 
     text: str
     share: float | None

@@ -1,4 +1,4 @@
-"""Which formats read the dates of a column, and which of them cannot be told apart."""
+"""Which formats read the dates of a column, and which of them cannot be distinguished."""
 
 import re
 import unicodedata

@@ -136,13 +136,13 @@ class ColumnRoles:
         yield from called
         yield from (one for one in self.ranked("title", self._is_id) if one in unique)
 
-    def stage_columns(self, is_wanted: Callable[[Guess], bool]) -> list[Profile]:
-        """The columns with texts of the wanted kind, the best first."""
+    def stage_columns(self, accepts: Callable[[Guess], bool]) -> list[Profile]:
+        """The columns with texts of such a kind, the best first."""
         found = []
         for index, one in enumerate(self.all):
             guesses = self.texts.get(one.name, [])
             guesses_of = [(number, guess) for _, number, guess in guesses if guess is not None]
-            if not any(is_wanted(guess) for _, guess in guesses_of) or is_foreign(one.name):
+            if not any(accepts(guess) for _, guess in guesses_of) or is_foreign(one.name):
                 continue
             known = sum(number for number, _ in guesses_of)
             called = rank(one.name, "stage")
@@ -238,6 +238,6 @@ def _is_code(one: Profile) -> bool:
     return whole and digits * 2 > len(texts) and one.longest <= 40 and len(texts) > 1
 
 
-def texts(one: Profile, is_wanted: frozenset[str]) -> list[str]:
+def texts(one: Profile, among: frozenset[str]) -> list[str]:
     """The texts of a column that mean one of those."""
-    return sorted(text for text in one.kept if text.casefold() in is_wanted)
+    return sorted(text for text in one.kept if text.casefold() in among)
