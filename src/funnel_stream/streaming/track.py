@@ -172,6 +172,14 @@ class Track:
         if offsets and await self._membership.commit_offsets(offsets):
             self._committed.update(offsets)
 
+    async def is_ours(self, number: int) -> bool:
+        """Whether the group says that this worker has the partition, not only its own memory: it
+        may have been paused for as long as it takes others to read on."""
+        partition = self._owned.get(number)
+        if partition is None:
+            return False
+        return await self._membership.commit_offsets({self._tp(number): partition.acknowledged})
+
     def observe(self) -> None:
         """Report lag and size of every partition."""
         for number, partition in self._owned.items():
@@ -195,7 +203,7 @@ class Track:
         paused, has appended to the log. If not, the assignment that follows settles it."""
         number, generation = partition.number, self._membership.generation
         tp = self._tp(number)
-        if not await self._membership.commit_offsets({tp: partition.acknowledged}):
+        if not await self.is_ours(number):
             log.warning("partition %d belongs to another worker now", number)
             return
         try:

@@ -72,6 +72,17 @@ async def test_events_that_were_deleted_unread_end_the_worker() -> None:
     worker.kill()
 
 
+async def test_whoever_has_lost_a_partition_does_not_miss_its_events() -> None:
+    """A worker that was paused: others have read on, and what they read is deleted by now."""
+    world = MemoryWorld()
+    worker = world.member()
+    await until(lambda: worker.leads == 0)
+    world.group.leave(worker.member._id)
+    await worker.member.worker.out_of_range(EVENTS, 3)
+    assert worker.halts == []
+    worker.kill()
+
+
 async def test_panes_that_were_deleted_unread_are_published_anew() -> None:
     world = MemoryWorld()
     world.publish("a")

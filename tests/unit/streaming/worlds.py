@@ -13,7 +13,7 @@ from funnel_stream.settings import Settings
 from funnel_stream.streaming.log import ProducerRecord, TopicPartition, World
 from funnel_stream.streaming.memory.clock import LoopClock
 from funnel_stream.streaming.memory.group import MemoryGroup
-from funnel_stream.streaming.memory.log import MemoryBroker, MemoryLog, PromptWire
+from funnel_stream.streaming.memory.log import MemoryBroker, MemoryLog, PromptConnection
 from funnel_stream.streaming.memory.member import GroupMember
 from funnel_stream.streaming.worker import Worker
 from tests.funnels import NOW, at, lines, stage
@@ -62,7 +62,7 @@ class MemoryWorld:
         self.group = MemoryGroup(tps, session_timeout=SETTINGS.session_timeout)
 
     def log(self, process: RecordedProcess | None = None) -> MemoryLog:
-        return MemoryLog(self.broker, PromptWire(), process or RecordedProcess())
+        return MemoryLog(self.broker, PromptConnection(), process or RecordedProcess())
 
     def publish(self, *deals: str, partition: int = 0) -> None:
         """A lead each."""
@@ -90,7 +90,7 @@ class RunningWorker:
             SETTINGS.model_copy(update={"advertised_url": url}),
             broker=world.broker,
             group=world.group,
-            wire=PromptWire(),
+            connection=PromptConnection(),
             clock=world.clock,
             reporter=self.reporter,
         )

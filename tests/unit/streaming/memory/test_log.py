@@ -18,7 +18,7 @@ from funnel_stream.streaming.log import (
 from funnel_stream.streaming.memory.log import (
     MemoryLog,
     MemoryPartition,
-    PromptWire,
+    PromptConnection,
     UnacknowledgedError,
 )
 from tests.unit.streaming.worlds import (
@@ -99,7 +99,7 @@ async def test_what_does_not_fit_into_a_batch_goes_into_several() -> None:
 async def test_a_reader_reads_what_it_is_asked_for() -> None:
     world = MemoryWorld()
     world.publish(*"abcdef")
-    log = MemoryLog(world.broker, PromptWire(), RecordedProcess(), read_at_once=2)
+    log = MemoryLog(world.broker, PromptConnection(), RecordedProcess(), read_at_once=2)
     async with log.reader(lambda: True) as reader:
         assert await reader.bounds([EVENTS, CHANGELOG]) == {
             EVENTS: Bounds(0, 6),
@@ -113,7 +113,7 @@ async def test_a_reader_reads_what_it_is_asked_for() -> None:
 async def test_a_reader_that_is_not_needed_any_more_stops() -> None:
     world = MemoryWorld()
     world.publish(*"abcdef")
-    log = MemoryLog(world.broker, PromptWire(), RecordedProcess(), read_at_once=2)
+    log = MemoryLog(world.broker, PromptConnection(), RecordedProcess(), read_at_once=2)
     needed = [True, False]
     async with log.reader(lambda: needed.pop(0)) as reader:
         reading = reader.read({EVENTS: Bounds(0, 6)})
@@ -123,7 +123,7 @@ async def test_a_reader_that_is_not_needed_any_more_stops() -> None:
             await anext(reading)
 
 
-class SilentWire:
+class SilentConnection:
     """Everything is done, and nothing answered."""
 
     async def ask(self, lane: Hashable, request: Callable[[], Any]) -> Any:
@@ -135,7 +135,7 @@ class SilentWire:
 async def test_without_an_answer_a_writer_dies_and_a_reader_comes_back_later() -> None:
     world = MemoryWorld()
     process = RecordedProcess()
-    log = MemoryLog(world.broker, SilentWire(), process)
+    log = MemoryLog(world.broker, SilentConnection(), process)
     with pytest.raises(DeathError):
         await log.append(*EVENTS, [ProducerRecord(b"k", b"v")])
     assert process.deaths == ["A batch could not be written to funnel.events/0"]
