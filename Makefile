@@ -2,11 +2,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+N ?= 10000
+SEED ?= 0
 AXE_VERSION := 4.14.1
 AXE := build/ui/node_modules/axe-core/axe.min.js
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-ops test-ui screenshots lint format bench bench-scale bench-years bench-pages bench-import mutants golden alert-study schemas \
+.PHONY: help install demo test test-ops test-ui screenshots lint format bench bench-scale bench-years bench-pages bench-import mutants simulate-faults golden alert-study schemas \
 	dashboards rules docs clean
 
 help:  ## Show what there is
@@ -66,6 +68,9 @@ bench-pages: install  ## Measure whether fifty open pages slow the stream; build
 
 bench-import: install  ## Measure rows per second and memory of import; build/import.json
 	@$(BIN)/python -m bench.imports $(ARGS)
+
+simulate-faults: install  ## Let workers live through drawn faults (N=100000 SEED=0; ARGS="--broken")
+	@$(BIN)/python -m tests.simulation --schedules $(N) --seed $(SEED) $(ARGS)
 
 mutants: install  ## Put faults into copies of the core and see who notices (ARGS="--only stuck")
 	@$(BIN)/python -m tests.mutants $(ARGS)

@@ -1,0 +1,506 @@
+"""A schedule: workers of the real code, made to live through a plan, and watched."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from random import Random
+from typing import Any, Final, NoReturn
+
+from funnel_stream.contract.partitions import partition_of
+from funnel_stream.errors import FunnelError
+from funnel_stream.facts import ledger
+from funnel_stream.facts.blocks import FactBlockBuilder
+from funnel_stream.facts.rules import FactRules, cell_id
+from funnel_stream.kpis.samples import samples
+from funnel_stream.reporting import Reporter
+from funnel_stream.settings import Settings
+from funnel_stream.streaming import aggregate, changelog, pane_log, partition
+from funnel_stream.streaming import worker as worker_module
+from funnel_stream.streaming.failure import dies_of_errors
+from funnel_stream.streaming.log import Appended, ProducerRecord, TopicPartition, World
+from funnel_stream.streaming.memory.clock import LoopClock
+from funnel_stream.streaming.memory.group import MemoryGroup
+from funnel_stream.streaming.memory.log import MemoryBroker, MemoryLog, UnacknowledgedError
+from funnel_stream.streaming.memory.member import GroupMember
+from funnel_stream.streaming.worker import Worker
+from funnel_stream.windows.breakdowns import Row
+from funnel_stream.windows.tables import Snapshot, WindowTables
+from tests.simulation.connection import FaultyConnection
+from tests.simulation.events import (
+    DEFINITION,
+    NOW_MS,
+    expected,
+    expected_facts,
+    greeting,
+    record_of,
+)
+from tests.simulation.facts import FactSnapshot, FactTables
+from tests.simulation.loop import NOBODY, Ended, Mortal, SimulatedLoop
+from tests.simulation.plan import SESSION_SECONDS, Fault, Feed, Plan
+
+SETTINGS: Final = Settings(session_timeout=SESSION_SECONDS, clock="event", advertised_url=None)
+EVENTS: Final = SETTINGS.events_topic
+PANES: Final = TopicPartition(SETTINGS.panes_topic, 0)
+_LEADS: Final = cell_id("reached", "lead")
+_HEALING_SECONDS: Final = 60.0
+_SETTLING_SECONDS: Final = 14.0
+"""After the last commit, until all is shown: a tick and the figures. Where a marker that was
+read by itself is the end of the log, a tick takes ten seconds."""
+_REWRITING_SECONDS: Final = 2.0
+_LATEST_SECONDS: Final = 4.0
+"""So long something may be under way of a worker that has died."""
+
+
+class Violation(AssertionError):  # noqa: N818
+    """What must never be."""
+
+
+class _SimulatedProcess:
+    """Dies for a reason that is one, or breaks the schedule."""
+
+    def __init__(self, worker: "SimulatedWorker") -> None:
+        self._worker = worker
+
+    def die(self, reason: str, error: BaseException | None = None) -> NoReturn:
+        if not isinstance(error, UnacknowledgedError):
+            self._worker.schedule.fail(f"a worker died: {reason}: {error!r}", error)
+        self._worker.crash(0.2)
+        raise Ended
+
+    def give_back(self) -> None:
+        """There is nothing to give."""
+
+
+class WatchedReporter(Reporter):
+    """Tells the schedule whenever it may have begun to show something."""
+
+    def __init__(self, schedule: "Schedule", clock: LoopClock) -> None:
+        super().__init__(session_timeout=SESSION_SECONDS, clock=clock.monotonic, wall=clock.wall)
+        self._schedule = schedule
+
+    def publish(self, snapshot: Snapshot, newest: int = 0) -> None:
+        super().publish(snapshot, newest)
+        self._schedule.look(self)
+
+    def confirm_membership(self, at: float) -> None:
+        super().confirm_membership(at)
+        self._schedule.look(self)
+
+
+class SimulatedWorker(Mortal):
+    """A process of the real worker."""
+
+    def __init__(self, schedule: "Schedule", place: int) -> None:
+        super().__init__()
+        self.schedule, self.place = schedule, place
+        self.stopping = False
+        loop = schedule.loop
+        self.reporter = WatchedReporter(schedule, schedule.clock)
+        self.connection = FaultyConnection(loop, self, schedule.rng, SETTINGS.changelog_topic)
+        process = _SimulatedProcess(self)
+        self.member = GroupMember(
+            SETTINGS,
+            broker=schedule.broker,
+            group=schedule.group,
+            connection=self.connection,
+            clock=schedule.clock,
+            reporter=self.reporter,
+            fetch_at_once=4 if schedule.plan.small else 40,
+        )
+        at_once = 9 if schedule.plan.small else 5_000
+        log = MemoryLog(schedule.broker, self.connection, process, read_at_once=at_once)
+        self.member.worker = Worker(
+            settings=SETTINGS,
+            definition=DEFINITION,
+            world=World(log, self.member, schedule.clock, process),
+            partitions=schedule.plan.partitions,
+            reporter=self.reporter,
+            halt=self._halt,
+        )
+        self._on_end = dies_of_errors(process)
+        self.tasks = [
+            self._start(routine)
+            for routine in (*self.member.worker.routines(), *self.member.routines())
+        ]
+
+    def _start(self, routine: Any) -> "asyncio.Task[None]":
+        task = self.schedule.loop.create_task(routine, context=self.context)
+        self.context.run(task.add_done_callback, self._on_end)
+        return task
+
+    def _halt(self, error: FunnelError) -> None:
+        self.schedule.fail(f"a worker halted: {error}")
+
+    def crash(self, pause: float) -> None:
+        """Nothing of it runs any more; it is started again after a pause."""
+        if not self.dead:
+            self.dead = True
+            self.held = None
+            self.schedule.start_later(self.place, pause)
+
+    def stand_still(self, seconds: float) -> None:
+        """As a process that is stopped by its machine, and then goes on."""
+        if self.held is None:
+            self.held = []
+            self.schedule.later(seconds, self.schedule.loop.resume, self)
+
+    def stop(self, pause: float) -> None:
+        """Leave in order."""
+        if not self.stopping:
+            self.stopping = True
+            self._start(self._stop(pause))
+
+    async def _stop(self, pause: float) -> None:
+        self.tasks[0:] = self.tasks  # they go on while it leaves
+        await self.member.leave()
+        self.crash(pause)
+
+
+class WatchedBroker(MemoryBroker):
+    """Knows which deals lie on their own partition from which offset on."""
+
+    def __init__(self, counts: Mapping[str, int], clock: LoopClock) -> None:
+        super().__init__(counts, clock)
+        self.cut_next = 0.0
+        """So much of the panes is deleted when they get longer."""
+        self._partitions_of_events = counts[EVENTS]
+        self.deals: list[dict[bytes, int]] = [{} for _ in range(counts[EVENTS])]
+
+    def append(self, tp: TopicPartition, batch: Any) -> Appended:
+        appended = super().append(tp, batch)
+        if self.cut_next and tp == PANES:
+            begin, end = self.bounds(tp)
+            self.delete_before(tp, begin + int((end - begin) * self.cut_next))
+            self.cut_next = 0.0
+        if tp.topic == EVENTS:
+            deals = self.deals[tp.partition]
+            for offset, (key, value, *_) in enumerate(batch, appended.offset):
+                is_stage = key and value and b'"stage"' in value
+                if is_stage and partition_of(key, self._partitions_of_events) == tp.partition:
+                    deals.setdefault(key, offset)
+        return appended
+
+
+class WatchedGroup(MemoryGroup):
+    """Knows how many deals the state held when its generation began."""
+
+    least = 0
+
+    def watch(self, broker: WatchedBroker) -> None:
+        self._broker = broker
+
+    def _begin_generation(self) -> None:
+        super()._begin_generation()
+        self.least = sum(
+            offset < self.committed.get(TopicPartition(EVENTS, number), 0)
+            for number, deals in enumerate(self._broker.deals)
+            for offset in deals.values()
+        )
+
+
+class Schedule:
+    """One run of a plan: with the real windows if its seed is a multiple of ten, else with their
+    facts; every figure is compared if it is one of a hundred."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.has_windows = plan.seed % 10 == 0
+        self.every_figure = plan.seed % 100 == 0
+        self.rng = Random(plan.seed ^ 0x5EED)
+        self.loop = SimulatedLoop(self.rng)
+        self.clock = LoopClock(self.loop, NOW_MS / 1000)
+        count = plan.partitions
+        topics = {
+            EVENTS: count,
+            SETTINGS.dead_letters_topic: count,
+            SETTINGS.changelog_topic: count,
+            SETTINGS.panes_topic: 1,
+        }
+        self.events = [TopicPartition(EVENTS, number) for number in range(count)]
+        self.changelogs = [
+            TopicPartition(SETTINGS.changelog_topic, number) for number in range(count)
+        ]
+        self.broker = WatchedBroker(topics, self.clock)
+        self.failure = ""
+        self.cause: BaseException | None = None
+        self.shown: Any = None
+        self.workers: list[SimulatedWorker] = []
+        self._fed: list[bytes] = []
+        self._greetings = 0
+        self._bad: list[tuple[int, int]] = []
+        self._erases = any(record_of(feed.line).value is None for feed in plan.feeds)
+        self._shows = 0
+
+    # --- life -----------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Raises ``Violation``."""
+        tables = WindowTables if self.has_windows else FactTables
+        with (
+            _replaced(aggregate, WindowTables=tables),
+            _replaced(ledger, FactRules=_rules),
+            _replaced(worker_module, _OBSERVE_SECONDS=1.0),
+            _sizes(small=self.plan.small),
+        ):
+            self._run()
+
+    def _run(self) -> None:
+        NOBODY.run(self._begin)
+        length = self.plan.seconds / self.plan.rounds + 0.01
+        for number in range(self.plan.rounds):
+            if number:
+                self._grow_old()
+            begin = number * length
+            now = self.loop.time() - begin
+            for feed in self.plan.feeds:
+                if begin <= feed.at < begin + length:
+                    self.loop.call_at(now + feed.at, self._feed, feed, context=NOBODY)
+            for fault in self.plan.faults:
+                if begin <= fault.at < begin + length:
+                    self.loop.call_at(now + fault.at, self._inflict, fault, context=NOBODY)
+            self._until(_never, self.loop.time() + length + 0.3)
+            self._heal()
+            self._compare()
+        if any(map(self._has_outdated_rows, self.changelogs)):
+            self._grow_old()
+            self._heal()
+            self._compare()
+
+    def _begin(self) -> None:
+        asyncio.events._set_running_loop(self.loop)
+        self.group = WatchedGroup([*self.events, PANES], session_timeout=SESSION_SECONDS)
+        self.group.watch(self.broker)
+        self.workers = [SimulatedWorker(self, place) for place in range(self.plan.workers)]
+        asyncio.events._set_running_loop(None)
+
+    def _until(self, is_done: Any, deadline: float) -> bool:
+        reached = self.loop.run_until(is_done, deadline)
+        if self.failure:
+            raise Violation(self.failure) from self.cause
+        return reached
+
+    def fail(self, what: str, cause: BaseException | None = None) -> None:
+        """Note what must not be; the first counts."""
+        if not self.failure:
+            self.failure, self.cause = what, cause
+            self.loop.stopped = True
+
+    def later(self, seconds: float, call: Any, *arguments: Any) -> None:
+        self.loop.call_later(seconds, call, *arguments, context=NOBODY)
+
+    def start_later(self, place: int, seconds: float) -> None:
+        self.later(seconds, self._start, place)
+
+    def _start(self, place: int) -> None:
+        if self.workers[place].dead:
+            self.workers[place] = SimulatedWorker(self, place)
+
+    # --- what happens ---------------------------------------------------------------------------
+
+    def _feed(self, feed: Feed) -> None:
+        record = record_of(feed.line)
+        number = feed.partition
+        if number < 0:
+            number = partition_of(record.key or b"", self.plan.partitions)
+        published = ProducerRecord(record.key, record.value, [], record.timestamp)
+        appended = self.broker.append(self.events[number], [published])
+        if feed.is_bad:
+            self._bad.append((number, appended.offset))
+        else:
+            self._fed.append(feed.line)
+
+    def _inflict(self, fault: Fault) -> None:
+        victim = self.workers[fault.worker % len(self.workers)]
+        number = fault.worker % self.plan.partitions
+        tp = self.events[number]
+        match fault.kind:
+            case "crash":
+                if fault.share < 0.5:
+                    victim.connection.slow_until = self.loop.time() + 0.3
+                victim.after(fault.steps, lambda: victim.crash(fault.span))
+            case "pause" if fault.share < 0.5:
+                held = fault.span * (0.6 + fault.share)
+                victim.connection.hold_next(held, lambda: victim.stand_still(fault.span))
+            case "pause":
+                victim.after(fault.steps, lambda: victim.stand_still(fault.span))
+            case "leave":
+                victim.stop(fault.span)
+            case "join":
+                self.broker.cut_next = 0.0
+                self.workers.append(SimulatedWorker(self, len(self.workers)))
+            case "lose":
+                late = max(0.0, 2 * fault.share - 1) * fault.span
+                arrives = fault.share >= 0.5
+                victim.connection.lose_next(arrives=arrives, late=late, timeout=fault.span)
+            case "slow":
+                victim.connection.slow_until = self.loop.time() + fault.span
+            case "marker":
+                self.broker.mark_transaction(tp)
+            case "delete":
+                self._delete_read(tp)
+            # Only a worker that is alone publishes anew what was lost; others wait for a rebalance.
+            case "cut" if len(self.workers) == 1:
+                self.broker.cut_next = min(1.0, 1.5 * fault.share)
+
+    def _delete_read(self, tp: TopicPartition) -> None:
+        """Up to the last record that has been read, not to a marker behind it."""
+        committed = self.group.committed.get(tp, 0)
+        read = [record.offset for record in self.broker[tp].records if record.offset < committed]
+        if read:
+            self.broker.delete_before(tp, read[-1] + 1)
+
+    def _heal(self) -> None:
+        """Let everybody come back, and all be read and written."""
+        if not self._until(self._all_is_read, self.loop.time() + _HEALING_SECONDS):
+            raise Violation(f"not all has been read: {self.group.committed}")
+
+    def _grow_old(self) -> None:
+        """A day passes, in which each partition gets an event; then logs are compacted, events that
+        were read are gone, and all workers start anew.
+
+        An outdated row is written again by the owner of a partition when he next writes himself.
+        """
+        self._until(_never, self.loop.time() + _LATEST_SECONDS)
+        for number in range(self.plan.partitions):
+            self._feed(Feed(0.0, greeting(number, self.plan.partitions, self._greetings)))
+            self._greetings += 1
+        self._heal()
+        self._until(_never, self.loop.time() + _REWRITING_SECONDS)
+        for tp in (*self.changelogs, PANES):
+            self.broker[tp].compact(before=self.broker[tp].end)
+        for tp in self.events:
+            self._delete_read(tp)
+        NOBODY.run(self._start_anew)
+
+    def _has_outdated_rows(self, tp: TopicPartition) -> bool:
+        """Whether somebody has written who had lost the partition."""
+        epochs = [int(record.headers[0][1]) for record in self.broker[tp].records]
+        return epochs != sorted(epochs)
+
+    def _everybody_is_back(self) -> bool:
+        return all(
+            not worker.dead and worker.held is None and not worker.stopping
+            for worker in self.workers
+        )
+
+    def _all_is_read(self) -> bool:
+        committed = self.group.committed
+        for tp in self.events:
+            records = self.broker[tp].records
+            if records and committed.get(tp, 0) <= records[-1].offset:
+                return False
+        return self._everybody_is_back()
+
+    def _start_anew(self) -> None:
+        for victim in self.workers:
+            victim.crash(0.01)
+
+    # --- what must be ---------------------------------------------------------------------------
+
+    def look(self, reporter: WatchedReporter) -> None:
+        """Somebody may have begun to show something."""
+        snapshot = reporter.snapshot()
+        if snapshot is None:
+            return
+        for other in self.workers:
+            if other.reporter is not reporter and other.reporter.reporting() and not other.dead:
+                self.fail("two workers report at once")
+        if snapshot is self.shown:
+            return
+        self.shown = snapshot
+        if self._erases:
+            return
+        if isinstance(snapshot, Snapshot):
+            leads = snapshot.totals["365d"].sum(Row("default"), _LEADS)
+        else:
+            leads = snapshot.leads
+        most = sum(map(len, self.broker.deals))
+        if not self.group.least <= leads <= most:
+            self.fail(f"{leads} deals are shown; there are {self.group.least} to {most}")
+
+    def _compare(self) -> None:
+        """Wait for the right figures; tell what is wrong, if they do not come."""
+        lines = tuple(self._fed)
+        wanted = expected(lines) if self.has_windows else expected_facts(lines)
+        seen: Any = None
+        wrong = "nothing is shown"
+
+        def is_right() -> bool:
+            nonlocal seen, wrong
+            if self.shown is not seen and self.shown is not None:
+                seen, wrong = self.shown, _wrong(self.shown, wanted)
+            return not wrong
+
+        self.shown = next((s for w in self.workers if (s := w.reporter.snapshot())), None)
+        if not self._until(is_right, self.loop.time() + _SETTLING_SECONDS):
+            reasons = [worker.reporter.ready()[1] for worker in self.workers]
+            raise Violation(f"{wrong} ({', '.join(reasons)})")
+        if lost := set(self._bad) - self._dead_letters():
+            raise Violation(f"no dead letter tells of {sorted(lost)}")
+        if self.every_figure and samples(seen) != samples(wanted):
+            raise Violation("figures differ, though the sums do not")
+
+    def _dead_letters(self) -> set[tuple[int, int]]:
+        """Partitions and offsets of the records that dead letters tell of."""
+        return {
+            (number, int(dict(letter.headers)["__connect.errors.offset"]))
+            for number in range(self.plan.partitions)
+            for letter in self.broker[SETTINGS.dead_letters_topic, number].records
+        }
+
+
+def _never() -> bool:
+    return False
+
+
+@contextmanager
+def _sizes(*, small: bool) -> Iterator[None]:
+    """As large as in life, or so that a few events are cut into many pieces."""
+    if not small:
+        yield
+        return
+    with (
+        _replaced(changelog, _ROOM=200),
+        _replaced(partition, SLICE=3, CHANGELOG_BATCH_BYTES=300),
+        _replaced(pane_log, _SEND_BYTES=150, _MIN_EDITION_BYTES=2_000),
+        _replaced(FactBlockBuilder, LIMIT=300),
+    ):
+        yield
+
+
+_rules = lru_cache(maxsize=1)(FactRules)
+"""They know no deal, and take a while to be made."""
+
+
+@contextmanager
+def _replaced(module: Any, **values: Any) -> Iterator[None]:
+    """Values of a module, for a while."""
+    former = {name: getattr(module, name) for name in values}
+    for name, value in values.items():
+        setattr(module, name, value)
+    try:
+        yield
+    finally:
+        for name, value in former.items():
+            setattr(module, name, value)
+
+
+def _wrong(shown: Any, wanted: Any) -> str:
+    """What is wrong with the sums; nothing, if they are right."""
+    if shown.as_of != wanted.as_of:
+        return f"as of {shown.as_of}, not {wanted.as_of}"
+    if isinstance(wanted, FactSnapshot):
+        found, sums = shown.facts(), wanted.facts()
+        return f"facts are {_difference(found, sums)}" if found != sums else ""
+    for window, totals in wanted.totals.items():
+        found, sums = dict(shown.totals[window]), dict(totals)
+        if found != sums:
+            return f"sums of {window} are {_difference(found, sums)}"
+    return ""
+
+
+def _difference(found: Mapping[Any, Any], sums: Mapping[Any, Any]) -> str:
+    rows = [row for row in {**found, **sums} if found.get(row) != sums.get(row)]
+    first = rows[0]
+    return f"wrong in {len(rows)} rows, first {first}: {found.get(first)} not {sums.get(first)}"
