@@ -96,9 +96,9 @@ class Worker:
                 numbers, generation=generation, group_generation=group_generation
             )
             if positions is not None and owner:
-                begin, end = await membership.bounds(self._panes)
-                positions[self._panes] = begin
-                self._aggregate.assign(group_generation=group_generation, end=end)
+                bounds = await membership.bounds(self._panes)
+                positions[self._panes] = bounds.begin
+                self._aggregate.assign(group_generation=group_generation, bounds=bounds)
         except FunnelError as error:
             self._halt(error)
             return
@@ -145,7 +145,7 @@ class Worker:
             return
         begin, _ = await membership.bounds(tp)
         log.warning("%s was cut off at %d, before it was read from %d on", tp.topic, begin, offset)
-        self._aggregate.skip()
+        self._aggregate.skip(begin)
         await membership.open_partitions({tp: begin}, generation)
 
     # --- routines -------------------------------------------------------------------------------

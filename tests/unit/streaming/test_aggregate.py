@@ -9,7 +9,7 @@ from funnel_stream.facts.blocks import FactBlock, FactBlockBuilder
 from funnel_stream.facts.rules import MINUTE_BITS
 from funnel_stream.reporting import Reporter
 from funnel_stream.streaming.aggregate import Aggregate
-from funnel_stream.streaming.log import Batch, World
+from funnel_stream.streaming.log import Batch, Bounds, World
 from funnel_stream.streaming.pane_log import PaneWriter, Progress
 from funnel_stream.windows.breakdowns import Row
 from tests.funnels import micros
@@ -93,7 +93,7 @@ class Reporting:
 async def test_what_a_source_has_published_is_shown_at_once() -> None:
     reporting = Reporting()
     source = reporting.source()
-    reporting.aggregate.assign(group_generation=GENERATION, end=0)
+    reporting.aggregate.assign(group_generation=GENERATION, bounds=Bounds(0, 0))
     await source.snapshot(iter([leads(3)]), Progress(micros(days=1)))
     await reporting.read()
     assert await reporting.shown() == 3
@@ -110,7 +110,7 @@ async def test_nothing_is_shown_before_the_end_of_the_log() -> None:
     begun = reporting.world.broker[PANES].end
     await source.tick([leads(1)], Progress(micros(days=1)))
     end = reporting.world.broker[PANES].end
-    reporting.aggregate.assign(group_generation=GENERATION, end=end)
+    reporting.aggregate.assign(group_generation=GENERATION, bounds=Bounds(0, end))
     records, _ = reporting.world.broker[PANES].read(0, begun)
     await reporting.aggregate.take(
         Batch(PANES, records, start=0, end=begun, highwater=end, stamp=0)
@@ -125,7 +125,7 @@ async def test_nothing_is_shown_before_the_end_of_the_log() -> None:
 @pytest.mark.parametrize("generation", [GENERATION, GENERATION - 1])
 async def test_all_sources_have_to_be_of_this_generation(generation: int) -> None:
     reporting = Reporting(sources=2)
-    reporting.aggregate.assign(group_generation=GENERATION, end=0)
+    reporting.aggregate.assign(group_generation=GENERATION, bounds=Bounds(0, 0))
     for number, of_source in enumerate((GENERATION, generation)):
         source = reporting.source(number, generation=of_source)
         await source.snapshot(iter([leads(1)]), Progress(micros(days=1)))
@@ -139,7 +139,7 @@ async def test_all_sources_have_to_be_of_this_generation(generation: int) -> Non
 
 async def test_what_is_missing_is_asked_for() -> None:
     reporting = Reporting(sources=3)
-    reporting.aggregate.assign(group_generation=GENERATION, end=0)
+    reporting.aggregate.assign(group_generation=GENERATION, bounds=Bounds(0, 0))
     await reporting.source(1).snapshot(iter([]), Progress(micros()))
     await reporting.read()
     await until(lambda: bool(reporting.asked))
@@ -150,11 +150,11 @@ async def test_what_is_missing_is_asked_for() -> None:
 async def test_after_rows_were_lost_nothing_is_shown_until_a_new_snapshot() -> None:
     reporting = Reporting()
     source = reporting.source()
-    reporting.aggregate.assign(group_generation=GENERATION, end=0)
+    reporting.aggregate.assign(group_generation=GENERATION, bounds=Bounds(0, 0))
     await source.snapshot(iter([leads(3)]), Progress(micros(days=1)))
     await reporting.read()
     assert await reporting.shown() == 3
-    reporting.aggregate.skip()
+    reporting.aggregate.skip(reporting.position)
     assert await reporting.shown() is None
     await source.snapshot(iter([leads(4)]), Progress(micros(days=1)))
     await reporting.read()
@@ -162,9 +162,20 @@ async def test_after_rows_were_lost_nothing_is_shown_until_a_new_snapshot() -> N
     reporting.routine.cancel()
 
 
+async def test_where_all_rows_were_lost_there_is_nothing_to_wait_for() -> None:
+    reporting = Reporting()
+    await reporting.source().snapshot(iter([leads(3)]), Progress(micros(days=1)))
+    end = reporting.world.broker[PANES].end
+    reporting.aggregate.assign(group_generation=GENERATION, bounds=Bounds(0, end))
+    reporting.aggregate.skip(end)
+    await until(lambda: bool(reporting.asked))
+    assert reporting.reporter.ready() == (False, "waiting for the facts of partitions 0")
+    reporting.routine.cancel()
+
+
 async def test_a_stale_batch_is_dropped() -> None:
     reporting = Reporting()
-    reporting.aggregate.assign(group_generation=GENERATION, end=0)
+    reporting.aggregate.assign(group_generation=GENERATION, bounds=Bounds(0, 0))
     await reporting.source().snapshot(iter([leads(3)]), Progress(micros(days=1)))
     records, end = reporting.world.broker[PANES].read(0, 100)
     stale = Batch(PANES, records, start=0, end=end, highwater=end, stamp=-1)
@@ -175,7 +186,7 @@ async def test_a_stale_batch_is_dropped() -> None:
 
 async def test_what_a_new_owner_has_replaced_is_given_up() -> None:
     reporting = Reporting()
-    reporting.aggregate.assign(group_generation=GENERATION, end=0)
+    reporting.aggregate.assign(group_generation=GENERATION, bounds=Bounds(0, 0))
     await reporting.source(epoch=1).snapshot(iter([leads(3)]), Progress(micros(days=1)))
     await reporting.source(epoch=2).snapshot(iter([leads(5)]), Progress(micros(days=1)))
     await reporting.read()
@@ -188,7 +199,7 @@ async def test_what_a_new_owner_has_replaced_is_given_up() -> None:
 
 async def test_who_has_lost_the_panes_shows_nothing() -> None:
     reporting = Reporting()
-    reporting.aggregate.assign(group_generation=GENERATION, end=0)
+    reporting.aggregate.assign(group_generation=GENERATION, bounds=Bounds(0, 0))
     await reporting.source().snapshot(iter([leads(3)]), Progress(micros(days=1)))
     await reporting.read()
     assert await reporting.shown() == 3

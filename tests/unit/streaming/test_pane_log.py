@@ -8,6 +8,7 @@ from funnel_stream.facts.blocks import FactBlock, FactBlockBuilder
 from funnel_stream.facts.rules import MINUTE_BITS
 from funnel_stream.facts.spend import Spend
 from funnel_stream.streaming.aggregate import _Tables
+from funnel_stream.streaming.log import Bounds
 from funnel_stream.streaming.pane_log import Completed, PaneReader, PaneWriter, Progress
 from tests.unit.streaming.rows import RecordedLog
 
@@ -216,7 +217,7 @@ async def test_ticks_outgrow_a_small_snapshot_by_megabytes_only():
 
 async def test_what_hides_the_figures_is_said():
     log = RecordedLog()
-    tables = _Tables(Definition(), 5, GENERATION, end=0, ask_at=0.0)
+    tables = _Tables(Definition(), 5, GENERATION, bounds=Bounds(0, 0), ask_at=0.0)
     assert tables.why_hidden() == "waiting for the facts of partitions 0, 1, 2, 3, 4"
     await writer(log, source=3, fingerprint="another").snapshot(iter([]), Progress(1))
     read(tables.reader, log)
