@@ -5,30 +5,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from random import Random
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from funnel_stream.contract.partitions import partition_of
-from funnel_stream.errors import FunnelError
 from funnel_stream.facts import ledger
 from funnel_stream.facts.blocks import FactBlockBuilder
 from funnel_stream.facts.rules import FactRules, cell_id
 from funnel_stream.kpis.samples import samples
-from funnel_stream.reporting import Reporter
-from funnel_stream.settings import Settings
 from funnel_stream.streaming import aggregate, changelog, pane_log, partition
 from funnel_stream.streaming import worker as worker_module
-from funnel_stream.streaming.failure import dies_of_errors
-from funnel_stream.streaming.log import Appended, ProducerRecord, TopicPartition, World
+from funnel_stream.streaming.log import ProducerRecord, TopicPartition
 from funnel_stream.streaming.memory.clock import LoopClock
-from funnel_stream.streaming.memory.group import MemoryGroup
-from funnel_stream.streaming.memory.log import MemoryBroker, MemoryLog, UnacknowledgedError
-from funnel_stream.streaming.memory.member import GroupMember
-from funnel_stream.streaming.worker import Worker
 from funnel_stream.windows.breakdowns import Row
 from funnel_stream.windows.tables import Snapshot, WindowTables
-from tests.simulation.connection import FaultyConnection
 from tests.simulation.events import (
-    DEFINITION,
     NOW_MS,
     expected,
     expected_facts,
@@ -36,12 +26,11 @@ from tests.simulation.events import (
     record_of,
 )
 from tests.simulation.facts import FactSnapshot, FactTables
-from tests.simulation.loop import NOBODY, Ended, Mortal, SimulatedLoop
+from tests.simulation.loop import NOBODY, SimulatedLoop
 from tests.simulation.plan import SESSION_SECONDS, Fault, Feed, Plan
+from tests.simulation.watched import EVENTS, PANES, SETTINGS, WatchedBroker, WatchedGroup
+from tests.simulation.workers import SimulatedWorker, WatchedReporter
 
-SETTINGS: Final = Settings(session_timeout=SESSION_SECONDS, clock="event", advertised_url=None)
-EVENTS: Final = SETTINGS.events_topic
-PANES: Final = TopicPartition(SETTINGS.panes_topic, 0)
 _LEADS: Final = cell_id("reached", "lead")
 _HEALING_SECONDS: Final = 60.0
 _SETTLING_SECONDS: Final = 14.0
@@ -54,149 +43,6 @@ _LATEST_SECONDS: Final = 4.0
 
 class Violation(AssertionError):  # noqa: N818
     """What must never be."""
-
-
-class _SimulatedProcess:
-    """Dies for a reason that is one, or breaks the schedule."""
-
-    def __init__(self, worker: "SimulatedWorker") -> None:
-        self._worker = worker
-
-    def die(self, reason: str, error: BaseException | None = None) -> NoReturn:
-        if not isinstance(error, UnacknowledgedError):
-            self._worker.schedule.fail(f"a worker died: {reason}: {error!r}", error)
-        self._worker.crash(0.2)
-        raise Ended
-
-    def give_back(self) -> None:
-        """There is nothing to give."""
-
-
-class WatchedReporter(Reporter):
-    """Tells the schedule whenever it may have begun to show something."""
-
-    def __init__(self, schedule: "Schedule", clock: LoopClock) -> None:
-        super().__init__(session_timeout=SESSION_SECONDS, clock=clock.monotonic, wall=clock.wall)
-        self._schedule = schedule
-
-    def publish(self, snapshot: Snapshot, newest: int = 0) -> None:
-        super().publish(snapshot, newest)
-        self._schedule.look(self)
-
-    def confirm_membership(self, at: float) -> None:
-        super().confirm_membership(at)
-        self._schedule.look(self)
-
-
-class SimulatedWorker(Mortal):
-    """A process of the real worker."""
-
-    def __init__(self, schedule: "Schedule", place: int) -> None:
-        super().__init__()
-        self.schedule, self.place = schedule, place
-        self.stopping = False
-        loop = schedule.loop
-        self.reporter = WatchedReporter(schedule, schedule.clock)
-        self.connection = FaultyConnection(loop, self, schedule.rng, SETTINGS.changelog_topic)
-        process = _SimulatedProcess(self)
-        self.member = GroupMember(
-            SETTINGS,
-            broker=schedule.broker,
-            group=schedule.group,
-            connection=self.connection,
-            clock=schedule.clock,
-            reporter=self.reporter,
-            fetch_at_once=4 if schedule.plan.small else 40,
-        )
-        at_once = 9 if schedule.plan.small else 5_000
-        log = MemoryLog(schedule.broker, self.connection, process, read_at_once=at_once)
-        self.member.worker = Worker(
-            settings=SETTINGS,
-            definition=DEFINITION,
-            world=World(log, self.member, schedule.clock, process),
-            partitions=schedule.plan.partitions,
-            reporter=self.reporter,
-            halt=self._halt,
-        )
-        self._on_end = dies_of_errors(process)
-        self.tasks = [
-            self._start(routine)
-            for routine in (*self.member.worker.routines(), *self.member.routines())
-        ]
-
-    def _start(self, routine: Any) -> "asyncio.Task[None]":
-        task = self.schedule.loop.create_task(routine, context=self.context)
-        self.context.run(task.add_done_callback, self._on_end)
-        return task
-
-    def _halt(self, error: FunnelError) -> None:
-        self.schedule.fail(f"a worker halted: {error}")
-
-    def crash(self, pause: float) -> None:
-        """Nothing of it runs any more; it is started again after a pause."""
-        if not self.dead:
-            self.dead = True
-            self.held = None
-            self.schedule.start_later(self.place, pause)
-
-    def stand_still(self, seconds: float) -> None:
-        """As a process that is stopped by its machine, and then goes on."""
-        if self.held is None:
-            self.held = []
-            self.schedule.later(seconds, self.schedule.loop.resume, self)
-
-    def stop(self, pause: float) -> None:
-        """Leave in order."""
-        if not self.stopping:
-            self.stopping = True
-            self._start(self._stop(pause))
-
-    async def _stop(self, pause: float) -> None:
-        self.tasks[0:] = self.tasks  # they go on while it leaves
-        await self.member.leave()
-        self.crash(pause)
-
-
-class WatchedBroker(MemoryBroker):
-    """Knows which deals lie on their own partition from which offset on."""
-
-    def __init__(self, counts: Mapping[str, int], clock: LoopClock) -> None:
-        super().__init__(counts, clock)
-        self.cut_next = 0.0
-        """So much of the panes is deleted when they get longer."""
-        self._partitions_of_events = counts[EVENTS]
-        self.deals: list[dict[bytes, int]] = [{} for _ in range(counts[EVENTS])]
-
-    def append(self, tp: TopicPartition, batch: Any) -> Appended:
-        appended = super().append(tp, batch)
-        if self.cut_next and tp == PANES:
-            begin, end = self.bounds(tp)
-            self.delete_before(tp, begin + int((end - begin) * self.cut_next))
-            self.cut_next = 0.0
-        if tp.topic == EVENTS:
-            deals = self.deals[tp.partition]
-            for offset, (key, value, *_) in enumerate(batch, appended.offset):
-                is_stage = key and value and b'"stage"' in value
-                if is_stage and partition_of(key, self._partitions_of_events) == tp.partition:
-                    deals.setdefault(key, offset)
-        return appended
-
-
-class WatchedGroup(MemoryGroup):
-    """Knows how many deals the state held when its generation began."""
-
-    least = 0
-
-    def watch(self, broker: WatchedBroker) -> None:
-        self._broker = broker
-
-    def _begin_generation(self) -> None:
-        super()._begin_generation()
-        self.least = sum(
-            offset < self.committed.get(TopicPartition(EVENTS, number), 0)
-            for number, deals in enumerate(self._broker.deals)
-            for offset in deals.values()
-        )
 
 
 class Schedule:
@@ -230,7 +76,6 @@ class Schedule:
         self._greetings = 0
         self._bad: list[tuple[int, int]] = []
         self._erases = any(record_of(feed.line).value is None for feed in plan.feeds)
-        self._shows = 0
 
     # --- life -----------------------------------------------------------------------------------
 
