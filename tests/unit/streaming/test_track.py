@@ -113,7 +113,8 @@ async def test_letting_go_commits_what_is_written() -> None:
     assert tracking.reporter.operations().lag == {0: 0}
     await tracking.track.revoke()
     assert tracking.group.committed == {EVENTS: 2}
-    assert await tracking.assign() == 2
+    tracking.group.generation = 2
+    assert await tracking.track.assign([0], generation=2, group_generation=2) == {EVENTS: 2}
     await tracking.track.close()
 
 
@@ -137,6 +138,17 @@ async def test_an_assignment_that_was_superseded_installs_nothing() -> None:
     tracking.world.publish("a")
     await tracking.track.take(tracking.batch(0))
     assert tracking.reporter.held() is None or not tracking.reporter.held().deals  # type: ignore[union-attr]
+
+
+async def test_what_was_revoked_before_it_was_told_of_is_not_installed() -> None:
+    """One rebalance overtakes another: its partitions would stay where they are no more."""
+    tracking = Tracking()
+    await tracking.track.revoke()
+    assert await tracking.assign() is None
+    tracking.group.generation = 2
+    positions = await tracking.track.assign([0], generation=2, group_generation=2)
+    assert positions == {EVENTS: 0}
+    await tracking.track.close()
 
 
 async def test_a_log_that_does_not_answer_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,6 +214,17 @@ async def test_who_has_to_claim_again_and_again_gives_up() -> None:
     assert isinstance(error, StateError)
     assert "Somebody else keeps writing" in str(error)
     await tracking.track.close()
+
+
+async def test_that_limit_is_one_of_each_partition() -> None:
+    """A worker that was paused may have had them all, and written to each."""
+    tracking = Tracking()
+    for number in range(50):
+        tracking.track._limit_reclaims(number)
+    for _ in range(3):
+        tracking.track._limit_reclaims(7)
+    with pytest.raises(StateError):
+        tracking.track._limit_reclaims(7)
 
 
 async def test_of_what_is_to_be_published_anew_the_first_that_is_ours_is() -> None:
