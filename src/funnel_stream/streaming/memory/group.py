@@ -11,6 +11,8 @@ from funnel_stream.streaming.log import TopicPartition
 
 _REBALANCE_TIMEOUTS: Final = 3
 """Who has not joined again after so many session timeouts is left out."""
+_GRACE: Final = 0.001
+"""Seconds by which a session outlasts what its member reckons with, who counts from his request."""
 _FIRST: Final = 0.1
 """The first generation begins after so many, with those who are there."""
 
@@ -116,10 +118,11 @@ class MemoryGroup:
         now = self._loop.time()
         if seat.joining:
             seat.seen = now
-        if now >= seat.seen + self._session_timeout:
+        end = seat.seen + self._session_timeout + _GRACE
+        if now >= end:
             self.leave(member)
         else:
-            self._loop.call_at(seat.seen + self._session_timeout, self._watch, member)
+            self._loop.call_at(end, self._watch, member)
 
     # --- generations ----------------------------------------------------------------------------
 

@@ -110,6 +110,8 @@ class GroupMember:
     async def commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> bool:
         if not offsets:
             return True
+        if not offsets.keys() <= self.assigned():
+            return False
         sent = self._clock.monotonic()
         commit = partial(self._group.commit, self._id, self.group_generation, dict(offsets))
         accepted = await self._ask(commit)

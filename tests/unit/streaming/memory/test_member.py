@@ -80,6 +80,7 @@ async def test_commits_and_heartbeats_prove_the_membership() -> None:
     await worker.member.heartbeat()
     assert len(confirmed) == 2
     assert await worker.member.commit_offsets({})
+    assert not await worker.member.commit_offsets({EVENTS._replace(partition=7): 0})
     worker.kill()
 
 
