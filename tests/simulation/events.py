@@ -29,7 +29,7 @@ DEFINITION: Final = _Definition(
     windows=("7d", "365d"), dimensions=("channel", "product"), horizons=("7d",), top_n=5
 )
 NOW_MS: Final = int(NOW.timestamp() * 1000)
-_LISTS: Final = 128
+LISTS: Final = 128
 _STAGES: Final = ("lead", "qualified", "potential", "offer", "negotiation")
 _CHANNELS: Final = ("a", "b", "c/d")
 _DAYS: Final = 25
@@ -38,10 +38,10 @@ _DAYS: Final = 25
 
 def event_list(seed: int) -> tuple[bytes, ...]:
     """Some dozens of lines: one of a few hundred lists."""
-    return _event_list(seed % _LISTS)
+    return _event_list(seed % LISTS)
 
 
-@lru_cache(maxsize=_LISTS)
+@lru_cache(maxsize=LISTS)
 def _event_list(seed: int) -> tuple[bytes, ...]:
     return tuple(json.dumps(event).encode() for event in _events(Random(seed)))
 
@@ -62,13 +62,13 @@ def greeting(partition: int, partitions: int, number: int) -> bytes:
     raise AssertionError
 
 
-@lru_cache(maxsize=1 << 12)
+@lru_cache(maxsize=1 << 9)
 def expected(lines: tuple[bytes, ...]) -> Snapshot:
     """What these come to in the windows."""
     return compute(lines, DEFINITION, as_of=None, now_ms=NOW_MS).snapshot
 
 
-@lru_cache(maxsize=1 << 12)
+@lru_cache(maxsize=1 << 9)
 def expected_facts(lines: tuple[bytes, ...]) -> FactSnapshot:
     """The facts of these."""
     deals = deals_of_file(DEFINITION)

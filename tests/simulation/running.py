@@ -4,15 +4,16 @@ import gc
 import logging
 import warnings
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import get_context
 from typing import Final, NamedTuple
 
 from tests.simulation.broken import Broken
+from tests.simulation.events import LISTS, event_list, expected, expected_facts
 from tests.simulation.plan import draw
 from tests.simulation.shrink import failure
 
-_CHUNK: Final = 500
+_CHUNK: Final = 200
 _COLLECTED_EVERY: Final = 20
 
 
@@ -34,6 +35,7 @@ def quietly() -> Iterator[None]:
         try:
             yield
         finally:
+            gc.unfreeze()
             gc.enable()
             logging.disable(logging.NOTSET)
 
@@ -45,19 +47,30 @@ def failures(seeds: Iterable[int]) -> Iterator[Failure]:
             yield Failure(seed, what)
         if number % _COLLECTED_EVERY == 0:
             gc.collect()
+            gc.freeze()  # what is left is kept for long, and need not be looked at again
 
 
 def in_processes(seeds: range, processes: int) -> Iterator[tuple[int, list[Failure]]]:
-    """How many have been run, again and again, and which of them failed."""
+    """How many have been run, again and again, and which of them failed.
+
+    A process runs some hundreds and is gone, and its garbage with it; the lists of events and what
+    they come to are made before, once for all.
+    """
     chunks = [seeds[start : start + _CHUNK] for start in range(0, len(seeds), _CHUNK)]
-    with ProcessPoolExecutor(processes) as pool:
-        for chunk, found in zip(chunks, pool.map(_failures, chunks), strict=True):
+    if len(seeds) > LISTS:
+        for seed in range(LISTS):
+            lines = event_list(seed)
+            expected_facts(lines)
+            expected(lines)
+    with get_context("fork").Pool(processes, maxtasksperchild=1) as pool:
+        for chunk, found in zip(chunks, pool.imap(_failures, chunks), strict=True):
             yield len(chunk), found
 
 
 def _failures(seeds: range) -> list[Failure]:
     with quietly():
-        return list(failures(seeds))
+        found = ((seed, failure(draw(seed))) for seed in seeds)
+        return [Failure(seed, what) for seed, what in found if what]
 
 
 def caught_after(broken: Broken, seeds: range) -> Failure | None:
