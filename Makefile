@@ -6,10 +6,15 @@ N ?= 10000
 SEED ?= 0
 AXE_VERSION := 4.14.1
 AXE := build/ui/node_modules/axe-core/axe.min.js
+# A process per core. What belongs together (tests/conftest.py) stays in one, in the order of the folders,
+# so that what takes longest does not begin last.
+PARALLEL := -n auto --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-ops test-ui screenshots lint format bench bench-scale bench-years bench-pages bench-import mutants simulate-faults golden alert-study schemas \
-	dashboards rules docs clean
+.PHONY: help install demo \
+	check test test-python test-processes test-ops test-ui lint format \
+	generated schemas dashboards rules docs alert-study screenshots \
+	bench bench-scale bench-years bench-pages bench-import mutants simulate-faults golden clean
 
 help:  ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,23 +32,30 @@ install: $(VENV)/installed  ## Create .venv with everything pinned
 demo: install  ## Watch live KPIs: broker, worker and simulator (ARGS="--for 30s --rate 200 --http-port 6066")
 	@$(BIN)/funnel-stream demo $(ARGS)
 
+check: lint  ## What to run before a push: lint, generated files in step, the fast tests; a few minutes
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not ops and not ui and not broker" \
+		tests/cases tests/deploy tests/mutants tests/unit --ignore tests/deploy/test_dockerfile.py $(ARGS)
+
 test: install  ## Run all tests that need nothing but Python (ARGS="-k journey")
-	@$(BIN)/python -m pytest -m "not ops and not ui" $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not ops and not ui" $(ARGS)
+
+test-python: install  ## Run those of them that start no broker and no worker
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not ops and not ui and not broker" $(ARGS)
+
+test-processes: install  ## Run those of them that do, one after the other
+	@$(BIN)/python -m pytest -m broker tests/integration $(ARGS)
 
 test-ops: install  ## Run the alerts and dashboards end to end; needs Prometheus and Alertmanager
-	@$(BIN)/python -m pytest -m ops $(ARGS)
+	@$(BIN)/python -m pytest -m ops tests/ops $(ARGS)
 
 test-ui: install $(AXE)  ## Look at the page with a browser; needs Chromium, and npm once
-	@$(BIN)/python -m pytest -m ui $(ARGS)
+	@$(BIN)/python -m pytest -m ui tests/ui $(ARGS)
 
 # Without it the tests that ask it are skipped, with the reason (in CI: fail).
 $(AXE):
 	@echo "Fetching axe-core $(AXE_VERSION) (once) ..."
 	@npm install --prefix build/ui --no-save --no-audit --no-fund --loglevel=error axe-core@$(AXE_VERSION) \
 		|| echo "axe-core could not be fetched: is there npm (Debian: npm), and a network?"
-
-screenshots: install  ## Take the pictures of docs/images; needs Chromium
-	@$(BIN)/python -m tests.ui.screenshots $(ARGS)
 
 lint: install  ## Check style, format and types
 	@$(BIN)/ruff check .
@@ -75,6 +87,11 @@ simulate-faults: install  ## Let workers live through drawn faults (N=100000 SEE
 mutants: install  ## Put faults into copies of the core and see who notices (ARGS="--only stuck")
 	@$(BIN)/python -m tests.mutants $(ARGS)
 
+golden: install  ## See whether any figure of twelve funnels, or a generated file, has changed
+	@$(BIN)/python -m tests.golden $(ARGS)
+
+generated: schemas dashboards rules docs  ## Write everything that is generated from the sources
+
 schemas: install  ## Generate schemas/ from the models
 	@$(BIN)/python -m funnel_stream.contract.schemas schemas
 	@$(BIN)/python -m funnel_stream.config.schema schemas
@@ -86,14 +103,14 @@ rules: install  ## Generate deploy/prometheus/rules (ARGS="--grafana https://gra
 	@$(BIN)/python -m ops.rules deploy/prometheus/rules $(ARGS)
 	@$(BIN)/python -m ops.kubernetes
 
-golden: install  ## See whether any figure of twelve funnels, or a generated file, has changed
-	@$(BIN)/python -m tests.golden $(ARGS)
+docs: install  ## Generate docs/kpis.md from the catalogue
+	@$(BIN)/python -m funnel_stream.kpis.reference docs/kpis.md
 
 alert-study: install  ## Simulate years of funnels and write what the alarms did to docs/alerting.md
 	@$(BIN)/python -m ops.study $(ARGS)
 
-docs: install  ## Generate docs/kpis.md from the catalogue
-	@$(BIN)/python -m funnel_stream.kpis.reference docs/kpis.md
+screenshots: install  ## Take the pictures of docs/images; needs Chromium
+	@$(BIN)/python -m tests.ui.screenshots $(ARGS)
 
 clean:  ## Remove .venv, build output and caches
 	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

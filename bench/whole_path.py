@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from funnel_stream.definition import Definition
-from funnel_stream.facts.rules import cell_id
+from funnel_stream.facts.measures import REACHED
 from funnel_stream.reporting import Reporter
 from funnel_stream.settings import Settings
 from funnel_stream.streaming import logs
@@ -25,7 +25,7 @@ from funnel_stream.windows.tables import Snapshot
 
 PATIENCE_S = 120.0
 _POLL_S = 0.01
-_LEADS = cell_id("reached", "lead")
+_LEADS = REACHED.cell("lead")
 
 
 class TimedReporter(Reporter):
@@ -88,7 +88,7 @@ async def ended(worker: "asyncio.Task[None]") -> None:
 def leads(snapshot: Snapshot) -> int:
     """Leads of all pipelines in the longest window."""
     longest = snapshot.totals[snapshot.definition.windows[-1]]
-    pipelines = {row for row in longest.named() if not row.dimension}
+    pipelines = {row for row in longest.candidates() if not row.dimension}
     return sum(longest.sum(row, _LEADS) for row in pipelines)
 
 

@@ -9,6 +9,9 @@ from hypothesis import HealthCheck, settings
 from typer.testing import CliRunner
 
 from funnel_stream.cli.main import app
+from tests.summary import pytest_terminal_summary
+
+__all__ = ["pytest_terminal_summary"]
 
 # How fast the machine is proves nothing.
 settings.register_profile(
@@ -21,6 +24,23 @@ SOURCES = {
     "olist": "Marketing Funnel by Olist (Kaggle: olistbr/marketing-funnel-olist)",
     "maven_crm": "CRM Sales Opportunities (Maven Analytics data playground)",
 }
+
+
+FOLDERS = {"broker": "integration", "ops": "ops", "ui": "ui"}
+"""Where the tests with a marker lie, and no other: each folder is run by itself."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests stay in one process when several run: those of a file, which share what is
+    expensive, and all with processes of their own, of which two at a time would be slow."""
+    for item in items:
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        for marker, home in FOLDERS.items():
+            if (item.get_closest_marker(marker) is not None) != (folder == home):
+                raise pytest.UsageError(f"{item.nodeid}: {marker} marks what is in tests/{home}")
+        alone = item.get_closest_marker("broker")
+        group = "processes" if alone else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def run_verb(*arguments: str) -> str:

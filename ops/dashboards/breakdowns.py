@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from funnel_stream.definition import BREAKDOWN_KPIS
-from funnel_stream.kpis.catalogue import BY_ID, Kpi
+from funnel_stream.kpis.catalogue import BY_ID, HEADLINES
+from funnel_stream.kpis.kpi import Kpi
 from ops.dashboards import panels
 from ops.dashboards.conversions import CONVERSION, FUNNEL, STEPS, conversion
 from ops.dashboards.kpis import UNITS, deals, figure, look
@@ -55,7 +55,7 @@ def breakdowns() -> Page:
     page.row("Since when")
     page.line(9, _over_time(BY_ID["leads"]), _over_time(CONVERSION, "Lead → won, cohort", **sales))
     page.row("Each figure")
-    each = [_bars(BY_ID[kpi], **where) for kpi in BREAKDOWN_KPIS for where in _series_of(kpi)]
+    each = [_bars(BY_ID[kpi], **where) for kpi in HEADLINES for where in _series_of(kpi)]
     page.lines(8, *each, across=3)
     page.row("Any other figure that the worker exports by dimension")
     page.line(10, _any(instant=True), _any(instant=False), widths=(9, 15))

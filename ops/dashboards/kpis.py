@@ -1,4 +1,4 @@
-"""Panels of a KPI, as its entry in the catalogue says: title, help, unit, and what its shape has.
+"""Panels of a KPI, as its entry in the catalogue says: title, help, unit, and what its form has.
 
 A KPI that is added to the catalogue gets its panels from here; nothing names it.
 """
@@ -8,8 +8,8 @@ from dataclasses import replace
 from math import prod
 from typing import Final
 
-from funnel_stream.kpis.catalogue import BY_ID, Kpi
-from funnel_stream.kpis.forms import Counts, Durations, Means, OpenCounts, Ratios
+from funnel_stream.kpis.catalogue import BY_ID
+from funnel_stream.kpis.kpi import Kpi
 from ops.dashboards import panels
 from ops.dashboards.panels import Column, Link, Look, Panel, Query
 from ops.dashboards.promql import Figure, difference, first_of, marked, ratio_change, with_zeros
@@ -25,20 +25,12 @@ _MANY: Final = 1_000
 _BASES: Final = ("period", "cohort", "matured")
 _RANKS: Final = 12
 
-_ASKED_INSTEAD: Final = {
-    "cost_per_lead": {"kpi": "leads"},
-    "pipeline_velocity": {"kpi": "open_deals"},
-    "won_value_per_day": {"kpi": "deal_value", "outcome": "won"},
-}
-"""KPIs that are not made of deals, and the figures whose deals are the best answer."""
-_WITHOUT_DEALS: Final = ("spend",)
-
 
 def figure(kpi: Kpi, suffix: str = "", *, window: str = "$window", **where: str) -> Figure:
     """The series of a KPI, with some labels fixed; money in the chosen currency."""
-    if "currency" in kpi.shape.labels:
+    if "currency" in kpi.form.labels:
         where.setdefault("currency", "$currency")
-    labels = tuple(name for name in kpi.shape.labels if where.get(name, "~")[0] == "~")
+    labels = tuple(name for name in kpi.form.labels if where.get(name, "~")[0] == "~")
     if where.get("basis", "matured") != "matured":
         labels = tuple(name for name in labels if name != "horizon")
     return Figure(f"{kpi.metric}{suffix}", labels, where, "" if kpi.of_now else window)
@@ -63,9 +55,9 @@ def look(kpi: Kpi, title: str = "", *, links: tuple[Link, ...] = ()) -> Look:
 def kpi_panels(kpi: Kpi) -> list[Panel]:
     """One panel if there are few series; else two that belong side by side."""
     count = _series(kpi)
-    if isinstance(kpi.shape, Ratios):
+    if kpi.form.of_counts:
         return [_shares(kpi)] if count <= _FEW else [trend(kpi), intervals(kpi)]
-    if isinstance(kpi.shape, Durations):
+    if kpi.form.quantiles:
         return [times(kpi)] if count <= _FEW else [trend(kpi)]
     return [trend(kpi)] if count <= _READABLE else [ranking(kpi), _leaders(kpi)]
 
@@ -184,19 +176,19 @@ def with_bands(kpi: Kpi, panel_look: Look, named: Mapping[str, tuple[Query, Figu
 
 def _shares(kpi: Kpi) -> Panel:
     """A few ratios with their bands."""
-    assert isinstance(kpi.shape, Ratios)
+    each = kpi.form.series(()) or []
     named = {}
-    for ratio in kpi.shape.rule(()):
-        of = figure(kpi, **ratio.labels)
-        name = " ".join(ratio.labels.values())
+    for labels in each:
+        of = figure(kpi, **labels)
+        name = " ".join(labels.values())
         named[name] = Query(versus(kpi, of), f"{name} {{{{period}}}}".strip()), of
     links = deals(kpi, figure(kpi))
     # The fixed labels are dropped by the query, so links are set for each name.
     shown = with_bands(kpi, look(kpi, links=() if len(named) > 1 else links), named)
     if len(named) > 1:
-        for ratio in kpi.shape.rule(()):
-            name = " ".join(ratio.labels.values())
-            panels.override(shown, f"{name} now", links=deals(kpi, figure(kpi, **ratio.labels)))
+        for labels in each:
+            name = " ".join(labels.values())
+            panels.override(shown, f"{name} now", links=deals(kpi, figure(kpi, **labels)))
     return shown
 
 
@@ -213,20 +205,11 @@ def _legend(of: Figure, *more: str) -> str:
 
 def _series(kpi: Kpi, where: Mapping[str, str] | None = None) -> int:
     """How many series a total has in one window and currency."""
-    fixed = where or {}
-    shape = kpi.shape
-    match shape:
-        case Ratios():
-            known = [ratio.labels for ratio in shape.rule(("7d",))]
-        case Counts() | Means():
-            known = [dict(zip(shape.labels, values, strict=True)) for values in shape.series]
-        case Durations():
-            known = [dict.fromkeys(shape.labels, value) for value in shape.values]
-        case OpenCounts():
-            free = [name for name in shape.labels if name != "currency" and name not in fixed]
-            return prod(len(shape.known[name]) if name in shape.known else _MANY for name in free)
-        case _:
-            return 1
+    fixed, form = where or {}, kpi.form
+    known = form.series(("7d",))
+    if known is None:
+        free = [name for name in form.labels if name != "currency" and name not in fixed]
+        return prod(len(form.known[name]) if name in form.known else _MANY for name in free)
     return sum(
         all(series.get(name, value) == value for name, value in fixed.items()) for series in known
     )
@@ -241,22 +224,22 @@ def deals(kpi: Kpi, of: Figure, **at: str) -> tuple[Link, ...]:
     ``at``: parameters that are not labels of the series, such as those of a breakdown, or that a
     table's row tells instead.
     """
-    if kpi.id in _WITHOUT_DEALS:
+    instead = kpi.no_deals.instead if kpi.no_deals else {"kpi": kpi.id}
+    if not instead:
         return ()
-    instead = _ASKED_INSTEAD.get(kpi.id)
-    asked = BY_ID[instead["kpi"]] if instead else kpi
-    given = {"kpi": asked.id, **(instead or {}), "pipeline": "${pipeline:percentencode}"}
+    asked = BY_ID[instead["kpi"]] if kpi.no_deals else kpi
+    given = {**instead, "pipeline": "${pipeline:percentencode}"}
     if of.window and not asked.of_now:
         given["window"] = "${__field.labels.window}"
     else:
         at.pop("window", None)
-    for name in asked.shape.labels:
+    for name in asked.form.labels:
         if name in of.labels and name not in of.where:
             given[name] = f"${{__field.labels.{name}:percentencode}}"
         elif name in of.where:
             given[name] = _in_links(of.where[name])
     given |= at
-    if isinstance(asked.shape, Ratios):
+    if asked.form.of_counts:
         return (
             Link("The deals that did", api_deals(**given, part="numerator")),
             Link("All the deals", api_deals(**given, part="denominator")),

@@ -1,6 +1,7 @@
 """Funnel overview: where the funnel leaks, since when, and for whom."""
 
-from funnel_stream.kpis.catalogue import BY_ID, Kpi
+from funnel_stream.kpis.catalogue import BY_ID
+from funnel_stream.kpis.kpi import Kpi
 from ops.dashboards import panels
 from ops.dashboards.conversions import FUNNEL, STEPS, conversion, step, steps_table
 from ops.dashboards.kpis import deals, figure, headline, look, trend

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from funnel_stream.definition.fields import OPEN_STAGES
-from funnel_stream.kpis.catalogue import BY_ID, KPIS, Kpi
+from funnel_stream.kpis.catalogue import BY_ID, KPIS
+from funnel_stream.kpis.kpi import Kpi
 from funnel_stream.kpis.reference import STAGE_TITLES
 from ops.dashboards import panels
 from ops.dashboards.conversions import CONVERSION, FUNNEL, STEPS, moves, step, steps_table

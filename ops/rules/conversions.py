@@ -6,7 +6,6 @@ The statistic, its thresholds and the study that they come from: docs/alerting.m
 from typing import Final
 
 from funnel_stream.kpis.catalogue import KPIS
-from funnel_stream.kpis.forms import Ratios
 from ops.rules.rule import Alert, Group, Record, asked, together, weeks_before
 
 CONFIDENCE: Final = 1.96
@@ -63,7 +62,7 @@ def confidence() -> Group:
     """95 % bands of every ratio of the catalogue, in total."""
     rules = []
     for kpi in KPIS:
-        if isinstance(kpi.shape, Ratios):
+        if kpi.form.of_counts:
             x, n = f"{kpi.metric}_numerator", f"{kpi.metric}_denominator"
             for name, sign in (("lower", "-"), ("upper", "+")):
                 band = wilson(x, n, f"{x} / ({n} > 0)", sign)

@@ -20,7 +20,6 @@ from funnel_stream.definition import Definition
 from funnel_stream.exposition.metrics import Exposition
 from funnel_stream.exposition.operations import OWN
 from funnel_stream.kpis.catalogue import KPIS, families
-from funnel_stream.kpis.forms import Ratios
 from funnel_stream.replay.compute import compute
 from funnel_stream.reporting import monotonic
 from funnel_stream.tools.simulator import Simulator
@@ -29,7 +28,7 @@ from tests.unit.exposition.workers import busy
 
 END = datetime(2026, 3, 1, tzinfo=UTC)
 EXPRS = sorted({expr for _, _, expr in queries()})
-RATIOS = [kpi.metric for kpi in KPIS if isinstance(kpi.shape, Ratios)]
+RATIOS = [kpi.metric for kpi in KPIS if kpi.form.of_counts]
 RECORDED = {
     f"pipeline:{metric}:wilson_{bound}95" for metric in RATIOS for bound in ("lower", "upper")
 } | {"channel:funnel_conversion_drop:zscore"}
@@ -138,7 +137,7 @@ def suffixes(kind: str) -> tuple[str, ...]:
 
 
 def test_labels_asked_for_are_those_of_the_metric() -> None:
-    labels = {kpi.id: {"pipeline", *kpi.shape.labels} for kpi in KPIS}
+    labels = {kpi.id: {"pipeline", *kpi.form.labels} for kpi in KPIS}
     windows = {kpi.id: set() if kpi.of_now else {"window"} for kpi in KPIS}
     kpi_of = {family.name: family.kpi for family in families() if family.kpi in labels}
     seen = 0

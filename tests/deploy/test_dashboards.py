@@ -16,8 +16,8 @@ from ops.dashboards import defaults, files, queries
 from ops.dashboards.__main__ import main
 from ops.dashboards.stages import stage_page
 
-from funnel_stream.definition import BREAKDOWN_KPIS
-from funnel_stream.kpis.catalogue import KPIS, Kpi
+from funnel_stream.kpis.catalogue import HEADLINES, KPIS
+from funnel_stream.kpis.kpi import Kpi
 
 GRAFANA = Path(__file__).parents[2] / "deploy" / "grafana"
 BOARDS: dict[str, Any] = {name: json.loads(text) for name, text in files().items()}
@@ -96,7 +96,7 @@ def test_uids_are_those_that_alerts_link_to() -> None:
 
 @pytest.mark.parametrize("kpi", KPIS, ids=lambda kpi: kpi.id)
 def test_every_kpi_is_shown(kpi: Kpi) -> None:
-    names = "|".join(f"{kpi.metric}{suffix}" for suffix in kpi.shape.suffixes)
+    names = "|".join(f"{kpi.metric}{suffix}" for suffix in kpi.form.suffixes)
     boards = {uid for uid, _, expr in queries() if re.search(rf"\b({names})\b", expr)}
     assert boards
     if kpi.stage:
@@ -123,7 +123,7 @@ def test_a_kpi_that_is_added_shows_up_by_itself(kpi: Kpi) -> None:
 
 def test_what_is_broken_down_is_on_the_breakdowns() -> None:
     asked = " ".join(expr for uid, _, expr in queries() if uid == "funnel-breakdowns")
-    for kpi in BREAKDOWN_KPIS:
+    for kpi in HEADLINES:
         assert re.search(rf"\bfunnel_{kpi}_breakdown\b", asked), kpi
 
 

@@ -1,7 +1,9 @@
 """Real processes for tests: the embedded broker and workers, and what they say over the wire."""
 
+import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -23,6 +25,8 @@ DEADLINE = 300.0
 """Ends what would take for ever, in seconds; nothing takes as long, on a busy machine either."""
 T = TypeVar("T")
 COMMAND = [sys.executable, "-m", "funnel_stream"]
+_CHANCE = random.SystemRandom()
+"""Not seeded: processes that test at the same time draw different numbers."""
 
 
 def wait_until(probe: Callable[[], T], what: str, deadline: float = DEADLINE) -> T:
@@ -321,6 +325,10 @@ def read_topic(broker: str, topic: str) -> list[Record]:
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A port on which nobody listens, of those that no system gives away by itself: between the
+    answer and its use many connections are made, by other tests as well."""
+    while True:
+        port = _CHANCE.randrange(10_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as listener:
+            listener.bind(("127.0.0.1", port))
+            return port

@@ -11,10 +11,14 @@ import pytest
 
 from funnel_stream.config.load import load
 from funnel_stream.definition import Definition
+from funnel_stream.kpis.catalogue import broken_down
 from funnel_stream.tools.publisher import publish
 from tests.integration.processes import Broker, Figures, Worker, as_figures, run
 from tests.integration.stories import RICH, written
 from tests.oracle import oracle
+from tests.oracle.conftest import counted
+
+__all__ = ["counted"]
 
 pytestmark = pytest.mark.broker
 
@@ -80,8 +84,7 @@ def as_samples(figures: Figures) -> list[dict[str, Any]]:
 def exported(figures: Figures, definition: Definition) -> Figures:
     """What is left of all figures on ``/metrics``: totals in some windows, some breakdowns of
     some KPIs in fewer (matured conversions in others), and what has no window."""
-    export = definition.export
-    kpis = {f"funnel_{kpi}_breakdown" for kpi in export.breakdown_kpis}
+    kpis = {f"funnel_{kpi}_breakdown" for kpi in broken_down(definition)}
     kept: Figures = {}
     for (metric, labels), value in figures.items():
         of = dict(labels)
@@ -91,7 +94,7 @@ def exported(figures: Figures, definition: Definition) -> Figures:
             if of.get("basis") == "matured":
                 windows = definition.matured_windows()
             base = metric.partition("_breakdown")[0] + "_breakdown"
-            if of["dimension"] not in export.dimensions:
+            if of["dimension"] not in definition.export.dimensions:
                 continue
             if base not in kpis and "target" not in metric:
                 continue

@@ -19,6 +19,9 @@ LAYERS: Final[dict[str, tuple[str, ...]]] = {
         "unit/definition/test_definition.py",
         "unit/definition/test_time.py",
         "unit/definition/test_values.py",
+        "unit/windows/columns/test_sums.py",
+        "unit/windows/columns/test_lookup.py",
+        "unit/windows/columns/test_packed.py",
         "unit/windows/test_tables.py",
         "unit/windows/test_panes.py",
         "unit/windows/test_trends.py",
@@ -55,6 +58,19 @@ LAYERS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Figures worked out by hand, the comparison with SQL, and what holds for all events."""
 
+_OF_FORMS: Final = (
+    "unit/kpis/test_samples.py",
+    "unit/kpis/test_catalogue.py",
+    "oracle/test_stages_by_hand.py",
+    "oracle/test_now_by_hand.py",
+    "properties/test_breakdowns.py",
+)
+_OF_ENTRIES: Final = (
+    "unit/kpis/test_catalogue.py",
+    "oracle/test_stages_by_hand.py",
+    "oracle/test_windows_by_hand.py",
+    "properties/test_breakdowns.py",
+)
 _FIRST: Final[dict[str, tuple[str, ...]]] = {
     "facts/journey.py": (
         "unit/facts/test_journey.py",
@@ -99,6 +115,22 @@ _FIRST: Final[dict[str, tuple[str, ...]]] = {
         "oracle/test_windows_by_hand.py",
         "properties/test_windows.py",
     ),
+    "windows/columns/sums.py": (
+        "unit/windows/columns/test_sums.py",
+        "unit/windows/test_tables.py",
+        "properties/test_windows.py",
+    ),
+    "windows/columns/lookup.py": (
+        "unit/windows/columns/test_lookup.py",
+        "unit/windows/test_tables.py",
+        "properties/test_windows.py",
+    ),
+    "windows/columns/packed.py": (
+        "unit/windows/columns/test_packed.py",
+        "unit/windows/test_panes.py",
+        "unit/windows/test_trends.py",
+        "properties/test_windows.py",
+    ),
     "windows/trends.py": ("unit/windows/test_trends.py", "properties/test_past.py"),
     "windows/totals.py": ("unit/windows/test_tables.py", "properties/test_windows.py"),
     "windows/tables.py": (
@@ -108,19 +140,14 @@ _FIRST: Final[dict[str, tuple[str, ...]]] = {
         "properties/test_windows.py",
     ),
     "facts/measures.py": ("unit/kpis/test_samples.py", "properties/test_quantiles.py"),
-    "kpis/forms.py": (
-        "unit/kpis/test_samples.py",
-        "unit/kpis/test_catalogue.py",
-        "oracle/test_stages_by_hand.py",
-        "oracle/test_now_by_hand.py",
-        "properties/test_breakdowns.py",
-    ),
-    "kpis/catalogue.py": (
-        "unit/kpis/test_catalogue.py",
-        "oracle/test_stages_by_hand.py",
-        "oracle/test_windows_by_hand.py",
-        "properties/test_breakdowns.py",
-    ),
+    "kpis/scope.py": ("unit/kpis/test_samples.py", "properties/test_breakdowns.py"),
+    "kpis/forms.py": _OF_FORMS,
+    "kpis/quotients.py": _OF_FORMS,
+    "kpis/durations.py": ("properties/test_quantiles.py", "oracle/test_windows_by_hand.py"),
+    "kpis/products.py": _OF_FORMS,
+    "kpis/counted.py": _OF_ENTRIES,
+    "kpis/leads.py": _OF_ENTRIES,
+    "kpis/potential.py": _OF_ENTRIES,
     "kpis/samples.py": (
         "unit/kpis/test_samples.py",
         "unit/kpis/test_catalogue.py",

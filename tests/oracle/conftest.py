@@ -1,7 +1,7 @@
 """What is held against the oracle: the answers of the package's own command."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,18 @@ from tests.conftest import run_verb
 from tests.oracle import oracle
 from tests.oracle.asking import NOON, Ask, Figures
 from tests.oracle.funnels import Line, instant, write
+from tests.summary import COMPARED
 
 Answer = list[dict[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def counted(record_property: Callable[[str, object], None]) -> Iterator[None]:
+    """Tells how many figures the test has held against the oracle."""
+    before = oracle.COMPARED.copy()
+    yield
+    for (kpi, source), number in (oracle.COMPARED - before).items():
+        record_property(COMPARED, [kpi, source, number])
 
 
 @pytest.fixture(scope="session")
@@ -65,23 +75,3 @@ def ask(
         return Figures({oracle.key(s["metric"], s["labels"]): s["value"] for s in samples})
 
     return answer
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How many figures were held against the oracle, by KPI and by the source of the events."""
-    compared = oracle.COMPARED
-    if not compared:
-        return
-    sources = sorted({source for _, source in compared})
-    kpis = sorted({kpi for kpi, _ in compared})
-    write_line = terminalreporter.write_line
-    terminalreporter.section("figures compared with the oracle")
-    write_line(f"{'KPI':<36}" + "".join(f"{source:>12}" for source in sources))
-    for kpi in kpis:
-        numbers = "".join(f"{compared[kpi, source]:>12,}" for source in sources)
-        write_line(f"{kpi:<36}{numbers}")
-    sums = [sum(compared[kpi, source] for kpi in kpis) for source in sources]
-    write_line(
-        f"{len(kpis)} KPIs{'':<{36 - len(f'{len(kpis)} KPIs')}}"
-        + "".join(f"{n:>12,}" for n in sums)
-    )

@@ -6,26 +6,27 @@ from math import fsum, isclose
 from typing import Final
 
 from funnel_stream.definition import Definition
-from funnel_stream.kpis.catalogue import KPIS, Kpi
-from funnel_stream.kpis.forms import Velocity
+from funnel_stream.kpis.catalogue import KPIS
+from funnel_stream.kpis.kpi import Kpi
+from funnel_stream.kpis.products import Velocity
 from funnel_stream.kpis.samples import Sample
 
 PARTS: Final = ("_sum", "_count", "_numerator", "_denominator")
 
 
 def _is_sum(kpi: Kpi, suffix: str) -> bool:
-    if isinstance(kpi.shape, Velocity):
+    if isinstance(kpi.form, Velocity):
         return False
     # Leads of a channel stand beside its cost only where something was spent on it.
     if (kpi.id, suffix) == ("cost_per_lead", "_denominator"):
         return False
-    return suffix in PARTS or kpi.shape.suffixes == ("",)
+    return suffix in PARTS or kpi.form.suffixes == ("",)
 
 
 SUMS: Final[dict[str, tuple[str, Kpi]]] = {
     f"{kpi.metric}{breakdown}{suffix}": (kpi.metric + suffix, kpi)
     for kpi in KPIS
-    for suffix in kpi.shape.suffixes
+    for suffix in kpi.form.suffixes
     if _is_sum(kpi, suffix)
     for breakdown in ("", "_breakdown")
 }
@@ -60,7 +61,7 @@ def _wrong(
     kpi_of: dict[Key, Kpi],
 ) -> Iterator[str]:
     for key, kpi in kpi_of.items():
-        allowed = kpi.shape.dimensions or definition.dimensions
+        allowed = kpi.form.dimensions or definition.dimensions
         for dimension in definition.dimensions:
             values = parts.get((dimension, key), [])
             if dimension not in allowed:

@@ -5,8 +5,8 @@ from typing import Any
 
 from hypothesis import given, settings
 
-from funnel_stream.kpis.forms import OTHER
 from funnel_stream.kpis.samples import Sample, samples
+from funnel_stream.kpis.scope import OTHER
 from funnel_stream.windows.tables import NONE, Snapshot
 from tests.funnels import computed
 from tests.properties.stories import Story, stories

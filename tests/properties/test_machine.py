@@ -21,7 +21,8 @@ from funnel_stream.definition import Definition
 from funnel_stream.facts.blocks import FactBlockBuilder
 from funnel_stream.kpis.accounting import violations
 from funnel_stream.kpis.samples import samples
-from funnel_stream.windows import panes, totals
+from funnel_stream.windows import panes
+from funnel_stream.windows.columns import packed, sums
 from tests.funnels import STAGES, START, attributes, deal_events, definitions, event, spends
 from tests.properties.stories import crowd, lengths
 from tests.properties.streams import Stream, all_figures, at_once, differing
@@ -193,7 +194,7 @@ def test_a_living_funnel(limits: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(FactBlockBuilder, "LIMIT", 500)
         monkeypatch.setattr(panes, "_LOOSE", 20)
         monkeypatch.setattr(panes, "_FAN", 2)
-        monkeypatch.setattr(panes, "_AT_ONCE", 7)
+        monkeypatch.setattr(packed, "_AT_ONCE", 7)
         monkeypatch.setattr("funnel_stream.windows.tables._AT_ONCE", 11)
-        monkeypatch.setattr(totals, "_DENSE", 0)
+        monkeypatch.setattr(sums, "_DENSE", 0)
     run_state_machine_as_test(Funnel, settings=settings(max_examples=40, stateful_step_count=30))

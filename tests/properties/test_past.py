@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 
 from funnel_stream.definition.time import RETENTION, Window
-from funnel_stream.facts.rules import CELLS
+from funnel_stream.facts.measures import CELLS
 from funnel_stream.windows.tables import Cells, Row
 from tests.properties.stories import MINUTE_US, Story, stories
 from tests.properties.test_windows import held, in_window, non_zero, spent_in

@@ -11,8 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from funnel_stream.definition import Definition
-from funnel_stream.facts.measures import CELLS, GROWTH, HistogramCells, histogram_value
-from funnel_stream.kpis.forms import _at_ranks
+from funnel_stream.facts.measures import (
+    CELLS,
+    GROWTH,
+    DurationMeasure,
+    HistogramCells,
+    histogram_value,
+)
+from funnel_stream.kpis.durations import at_ranks
 from tests.funnels import START, computed, event, figure, figures, stage
 
 Events = list[dict[str, Any]]
@@ -104,11 +110,11 @@ def test_no_quantile_is_far_from_its_sample_or_beyond_all_of_them(
     of_cell: list[tuple[int, int]], equal: tuple[int, int]
 ) -> None:
     """Durations at the edges of their cells and many equal ones leave the bounds no room."""
-    cells = HistogramCells("tested", "")
+    cells = HistogramCells(DurationMeasure(name="tested"), "")
     edges = [max(0, round(GROWTH**index) + off) for index, off in of_cell]
     sizes = sorted([*edges, *[equal[0]] * equal[1]])
     counted = sorted(Counter(histogram_value(CELLS[cells.of(size)][2]) for size in sizes).items())
-    every = _at_ranks(counted, range(1, len(sizes) + 1), len(sizes), sum(sizes))
+    every = at_ranks(counted, range(1, len(sizes) + 1), len(sizes), sum(sizes))
     for size, found in zip(sizes, every, strict=True):
         assert abs(found - size) <= BOUND * size * (1 + 1e-9)
         assert sizes[0] * (1 - 1e-9) <= found <= sizes[-1] * (1 + 1e-9)

@@ -12,16 +12,9 @@ from funnel_stream.definition import Definition
 from funnel_stream.definition.time import DAY, HOUR, MINUTE, Window
 from funnel_stream.definition.values import spellings
 from funnel_stream.facts.deals import Deals
+from funnel_stream.facts.measures import CELLS, MATURED, NOW_MEASURES
 from funnel_stream.facts.rates import Rates
-from funnel_stream.facts.rules import (
-    ATTRIBUTES,
-    CELLS,
-    MATURED,
-    MINUTE_BITS,
-    NONE,
-    NOW_MEASURES,
-    FactRules,
-)
+from funnel_stream.facts.rules import ATTRIBUTES, MINUTE_BITS, NONE, FactRules
 from funnel_stream.replay.compute import as_record
 from funnel_stream.windows.tables import NOW, Row, Snapshot, WindowTables
 from tests.funnels import lines

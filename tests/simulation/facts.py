@@ -9,9 +9,9 @@ from typing import Any, Final, NamedTuple
 
 from funnel_stream.definition import Definition
 from funnel_stream.facts.blocks import FactBlock
-from funnel_stream.facts.rules import cell_id
+from funnel_stream.facts.measures import REACHED
 
-_LEADS: Final = cell_id("reached", "lead")
+_LEADS: Final = REACHED.cell("lead")
 
 Facts = Mapping[Any, int]
 """Weights by combination, cell and minute; and how often a spend stands there."""

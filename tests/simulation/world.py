@@ -10,7 +10,8 @@ from typing import Any, Final
 from funnel_stream.contract.partitions import partition_of
 from funnel_stream.facts import ledger
 from funnel_stream.facts.blocks import FactBlockBuilder
-from funnel_stream.facts.rules import FactRules, cell_id
+from funnel_stream.facts.measures import REACHED
+from funnel_stream.facts.rules import FactRules
 from funnel_stream.kpis.samples import samples
 from funnel_stream.streaming import aggregate, changelog, pane_log, partition
 from funnel_stream.streaming import worker as worker_module
@@ -31,7 +32,7 @@ from tests.simulation.plan import SESSION_SECONDS, Fault, Feed, Plan
 from tests.simulation.watched import EVENTS, PANES, SETTINGS, WatchedBroker, WatchedGroup
 from tests.simulation.workers import SimulatedWorker, WatchedReporter
 
-_LEADS: Final = cell_id("reached", "lead")
+_LEADS: Final = REACHED.cell("lead")
 _HEALING_SECONDS: Final = 60.0
 _SETTLING_SECONDS: Final = 14.0
 """After the last commit, until all is shown: a tick and the figures. Where a marker that was

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.integration.conftest import start_broker, start_worker, started
 from tests.integration.processes import Worker
+from tests.summary import MEASURED
 from tests.ui import systems
 from tests.ui.browsing import PATIENCE_MS, browsing, launched
 
@@ -18,7 +19,6 @@ __all__ = ["start_broker", "start_worker", "started"]
 
 AXE = Path(__file__).parents[2] / "build" / "ui" / "node_modules" / "axe-core" / "axe.min.js"
 
-_TOLD: list[str] = []
 Tell = Callable[[str], None]
 """Keeps a line for the end of the run: what was measured."""
 Browsing = Callable[..., AbstractContextManager[Page]]
@@ -42,16 +42,8 @@ def browse(browser: Browser) -> Browsing:
 
 
 @pytest.fixture
-def tell() -> Tell:
-    return _TOLD.append
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What was measured."""
-    if _TOLD:
-        terminalreporter.section("how fast the page was")
-        for line in _TOLD:
-            terminalreporter.write_line(line)
+def tell(record_property: Callable[[str, object], None]) -> Tell:
+    return partial(record_property, MEASURED)
 
 
 @pytest.fixture(scope="package")

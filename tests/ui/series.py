@@ -7,7 +7,8 @@ from typing import Any, Final, NamedTuple
 from playwright.sync_api import Page
 from prometheus_client.parser import text_string_to_metric_families
 
-from funnel_stream.kpis.catalogue import KPIS, Kpi
+from funnel_stream.kpis.catalogue import KPIS
+from funnel_stream.kpis.kpi import Kpi
 from tests.integration.processes import Figures, Worker
 
 Series = tuple[str, frozenset[tuple[str, str]]]

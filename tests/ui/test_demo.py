@@ -47,6 +47,7 @@ def opened(page: Page, demo: Demo, address: str) -> None:
     page.goto(address)
 
 
+@pytest.mark.promise
 def test_an_event_changes_the_page_soon(demo: Demo, browse: Browsing, tell: Tell) -> None:
     """Amid the demo's own stream; in a pipeline of its own, so that only these events count."""
     send(leads([0], pipeline="mine"), demo.broker)
@@ -93,6 +94,7 @@ def test_focus_and_what_was_opened_stay(demo: Demo, browse: Browsing) -> None:
         assert page.locator("#kpi-lost_deals details[open]").count() == 1
 
 
+@pytest.mark.promise
 def test_the_first_paint_is_soon(demo: Demo, browse: Browsing, tell: Tell) -> None:
     with browse(demo.address) as page:
         opened(page, demo, "/")

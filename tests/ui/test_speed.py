@@ -13,7 +13,7 @@ from tests.integration.processes import Worker
 from tests.ui.conftest import Browsing, Tell
 from tests.ui.paint import allowed, first_paints, paints_alone
 
-pytestmark = pytest.mark.ui
+pytestmark = [pytest.mark.ui, pytest.mark.promise]
 
 SERIES = 10_000
 MOST_TO_PAINT = 1.0

@@ -7,9 +7,12 @@ import funnel_stream
 
 ROOT = Path(funnel_stream.__file__).parent
 
+STAGES = (
+    "leads", "qualification", "potential", "offers", "negotiation", "contracts", "beyond",
+)  # fmt: skip
 FLOORS = [
     {"errors"},
-    {"documents", "human"},
+    {"documents", "human", "windows.columns"},  # columns know numbers, not the funnel
     {"contract"},
     {"definition.time"},
     {"definition.fields", "definition.values"},
@@ -27,7 +30,11 @@ FLOORS = [
     {"windows.trends"},
     {"windows.tables"},
     {"windows"},
-    {"kpis.forms", "kpis.intervals"},
+    {"kpis.scope", "kpis.intervals"},
+    {"kpis.forms", "kpis.words"},
+    {"kpis.quotients", "kpis.products", "kpis.kpi"},
+    {"kpis.durations", "kpis.counted"},
+    {f"kpis.{stage}" for stage in STAGES},
     {"kpis.catalogue"},
     {"kpis.samples", "kpis.contributions", "kpis.accounting", "kpis.reference"},
     {"kpis"},
@@ -115,6 +122,18 @@ def test_the_edge_stays_at_the_edge() -> None:
         if (home := HOME.get(name.split(".")[0])) and not home.intersection(packages_of(path))
     ]
     assert wrong == []
+
+
+def test_nobody_asks_which_form_a_kpi_has() -> None:
+    """A form answers what others ask about a KPI; who knows its class would have to know all."""
+    forms = {
+        f"funnel_stream.kpis.{room}" for room in ("forms", "quotients", "durations", "products")
+    }
+    outside = [path for path in modules() if path.parent != ROOT / "kpis"]
+    outside += (ROOT.parents[1] / "ops").rglob("*.py")
+    wrong = [str(path) for path in outside for name in imports_of(path) if name in forms]
+    assert wrong == []
+    assert len(outside) > 150
 
 
 def test_what_stands_on_the_log_does_not_know_kafka() -> None:

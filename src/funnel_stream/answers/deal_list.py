@@ -17,8 +17,7 @@ from funnel_stream.facts.deals import Deals
 from funnel_stream.facts.measures import MATURED
 from funnel_stream.facts.rules import MINUTE_BITS, NONE, FactRules
 from funnel_stream.kpis.catalogue import Role, roles
-from funnel_stream.kpis.contributions import MINUTE_MASK, value_under, worth
-from funnel_stream.kpis.forms import Counts, Durations, Means, OpenCounts, Ratios
+from funnel_stream.kpis.contributions import MINUTE_MASK, value_under
 
 _NAMES_AT_ONCE: Final = 10_000
 _NAMES_A_STEP: Final = 256
@@ -87,9 +86,9 @@ class Finder:
             if found is None:
                 found = wanted[cell] = self._wanted(pipeline, cell)
             if found and self._counts(minute := key & MINUTE_MASK):
-                for role in found:
-                    amount, scale = worth(role, cell, weight, self._as_of)
-                    total += amount
+                for _, addition in found:
+                    total += addition.worth(weight, self._as_of)
+                    scale = addition.scale
                     last = max(last, minute)
         if not scale:
             return None
@@ -109,8 +108,8 @@ class Finder:
             role
             for role in roles(cell, self._definition, pipeline)
             if role.kpi is asked.kpi
-            and role.suffix == asked.suffix
-            and asked.labels.items() <= role.labels.items()
+            and role.addition.suffix == asked.suffix
+            and asked.labels.items() <= role.addition.labels.items()
         ]
 
 
@@ -120,13 +119,12 @@ def _needles(asked: Question, definition: Definition) -> list[bytes]:
     own = definition.values.get(asked.dimension, Values())
     if "+" not in asked.dimension and not (own.aliases or own.fold_case):
         texts += asked.value.split()  # between its words any white space may have been written
-    shape = asked.kpi.shape
-    if not isinstance(shape, Counts | Ratios | Means | Durations):
-        known = shape.known if isinstance(shape, OpenCounts) else {}
+    form = asked.kpi.form
+    if form.series(()) is None:
         texts += [
             value
             for name, value in asked.labels.items()
-            if name not in known and not (name == "currency" and definition.base_currency)
+            if name not in form.known and not (name == "currency" and definition.base_currency)
         ]
     return [text.encode(errors="replace") for text in texts if text and text != NONE]
 

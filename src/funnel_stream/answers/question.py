@@ -9,18 +9,13 @@ from funnel_stream.definition.time import Window
 from funnel_stream.errors import UsageError
 from funnel_stream.facts.measures import MATURED
 from funnel_stream.facts.rules import NONE
-from funnel_stream.kpis.catalogue import BY_ID, Kpi
-from funnel_stream.kpis.forms import OTHER, Counts, Durations, Means, OpenCounts, Ratios
+from funnel_stream.kpis.catalogue import ATTAINMENT, BY_ID, KPIS, TARGET
+from funnel_stream.kpis.kpi import Kpi
+from funnel_stream.kpis.scope import OTHER
 
-_NOT_OF_DEALS: Final = {
-    "spend": "money is spent on channels, not on deals",
-    "cost_per_lead": "it is spend ÷ leads; the leads are kpi=leads",
-    "pipeline_velocity": "it is made of open_deals, stuck_deals, win_ratio, deal_value and "
-    "time_to_close_seconds; ask for one of these",
-    "won_value_per_day": "it is deal_value by the days of the window; ask for kpi=deal_value and "
-    "outcome=won",
-    "target": "a target is set in funnel.yaml; ask for the KPI that it is set for",
-    "target_attainment_ratio": "ask for the KPI that the target is set for",
+_NO_KPIS: Final = {
+    TARGET: "a target is set in funnel.yaml; ask for the KPI that it is set for",
+    ATTAINMENT: "ask for the KPI that the target is set for",
 }
 _OWN_PARAMETERS: Final = ("kpi", "part", "window", "pipeline", "dimension", "value")
 
@@ -41,7 +36,7 @@ class Question(NamedTuple):
 def question(asked: Mapping[str, str], definition: Definition) -> Question:
     """What parameters ask for. Raises ``UsageError`` that names the parameter and what is right."""
     kpi = _kpi(asked)
-    allowed = (*_OWN_PARAMETERS, *kpi.shape.labels)
+    allowed = (*_OWN_PARAMETERS, *kpi.form.labels)
     for name in asked:
         if name not in allowed:
             raise UsageError(
@@ -49,7 +44,7 @@ def question(asked: Mapping[str, str], definition: Definition) -> Question:
             )
     suffix = _suffix(kpi, asked.get("part"))
     pipeline = asked.get("pipeline")
-    labels = {name: asked[name] for name in kpi.shape.labels if name in asked}
+    labels = {name: asked[name] for name in kpi.form.labels if name in asked}
     _check_labels(kpi, labels, definition, pipeline)
     dimension, value = _place(kpi, asked, definition)
     window = _window(kpi, labels, asked.get("window"), definition)
@@ -62,27 +57,28 @@ def _refuse(parameter: str, problem: str, allowed: Iterable[str] = ()) -> UsageE
 
 
 def _kpi(asked: Mapping[str, str]) -> Kpi:
-    names = [kpi for kpi in BY_ID if kpi not in _NOT_OF_DEALS]
+    names = [kpi.id for kpi in KPIS if kpi.no_deals is None]
     if "kpi" not in asked:
         raise _refuse("kpi", "which figure is meant?", names)
     name = asked["kpi"].removeprefix("funnel_")
-    if name in _NOT_OF_DEALS:
-        raise _refuse("kpi", f"{name} has no deals behind it: {_NOT_OF_DEALS[name]}", names)
-    if name not in names:
+    kpi = BY_ID.get(name)
+    if why := _NO_KPIS.get(name) or (kpi and kpi.no_deals and kpi.no_deals.why):
+        raise _refuse("kpi", f"{name} has no deals behind it: {why}", names)
+    if kpi is None:
         raise _refuse("kpi", f"there is no KPI {asked['kpi']!r}", names)
-    return BY_ID[name]
+    return kpi
 
 
 def _suffix(kpi: Kpi, part: str | None) -> str:
-    suffixes = [suffix for suffix in kpi.shape.suffixes if suffix not in ("", "_quantile")]
-    if not suffixes:
+    parts = kpi.form.parts
+    if not parts:
         if part:
             raise _refuse("part", f"{kpi.id} has no parts; leave it out")
         return ""
     if part is None:
-        return "_count" if "_count" in suffixes else "_numerator"
-    if f"_{part}" not in suffixes:
-        names = [suffix.removeprefix("_") for suffix in suffixes]
+        return "_count" if "_count" in parts else "_numerator"
+    if f"_{part}" not in parts:
+        names = [each.removeprefix("_") for each in parts]
         raise _refuse("part", f"{kpi.id} has no {part!r}", names)
     return f"_{part}"
 
@@ -91,7 +87,9 @@ def _check_labels(
     kpi: Kpi, labels: Mapping[str, str], definition: Definition, pipeline: str | None
 ) -> None:
     """Every label that stands for something else than a part of a sum has to be given."""
-    known = _closed_series(kpi, definition, pipeline)
+    known = kpi.form.series(
+        _all_horizons(definition) if pipeline is None else definition.horizons_of(pipeline)
+    )
     if known is None:
         _check_open_labels(kpi, labels)
         return
@@ -101,30 +99,12 @@ def _check_labels(
             allowed = dict.fromkeys(series[name] for series in known if name in series)
             raise _refuse(name, f"{value!r} is not possible here", allowed or ("none here",))
         known = left
-    if isinstance(kpi.shape, Counts):
-        return
-    for name in kpi.shape.labels:
+    if not kpi.form.parts:
+        return  # the deals of several series are those of all of them
+    for name in kpi.form.labels:
         allowed = dict.fromkeys(series[name] for series in known if name in series)
         if name not in labels and len(known) > 1 and allowed:
             raise _refuse(name, f"which {name} is meant?", allowed)
-
-
-def _closed_series(
-    kpi: Kpi, definition: Definition, pipeline: str | None
-) -> list[dict[str, str]] | None:
-    """The labels of every series of a KPI; ``None`` if anybody can invent some."""
-    shape = kpi.shape
-    match shape:
-        case Ratios():
-            horizons = (
-                _all_horizons(definition) if pipeline is None else definition.horizons_of(pipeline)
-            )
-            return [ratio.labels for ratio in shape.rule(horizons)]
-        case Counts() | Means():
-            return [dict(zip(shape.labels, values, strict=True)) for values in shape.series]
-        case Durations():
-            return [dict.fromkeys(shape.labels, value) for value in shape.values]
-    return None
 
 
 def _all_horizons(definition: Definition) -> tuple[str, ...]:
@@ -135,13 +115,13 @@ def _all_horizons(definition: Definition) -> tuple[str, ...]:
 
 
 def _check_open_labels(kpi: Kpi, labels: Mapping[str, str]) -> None:
-    known = kpi.shape.known if isinstance(kpi.shape, OpenCounts) else {}
+    known = kpi.form.known
     for name, value in labels.items():
         if name in known and value not in known[name]:
             raise _refuse(name, f"there is no {value!r}", known[name])
         if value == OTHER:
             raise _other(name)
-    if "currency" in kpi.shape.labels:
+    if "currency" in kpi.form.labels:
         currency = labels.get("currency")
         if currency is None:
             raise _refuse("currency", "which currency is meant? Write a code like EUR")

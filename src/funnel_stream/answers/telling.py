@@ -16,16 +16,10 @@ from funnel_stream.answers.question import Question
 from funnel_stream.answers.story import Given, Step
 from funnel_stream.contract.money import DECIMALS
 from funnel_stream.definition.fields import OPEN_LABELS
+from funnel_stream.kpis.words import label_in_words
 
 _MERGED: Final = ("to_stage", "stage", "from_stage", "problem", "outcome", "basis")
 """Labels whose values may stand together in one line where all else is the same."""
-
-_YES_OR_NO: Final = {
-    ("offered", "true"): "with an offer",
-    ("offered", "false"): "without an offer",
-    ("qualified", "true"): "qualified",
-    ("qualified", "false"): "not qualified",
-}
 
 
 class Piece(NamedTuple):
@@ -312,7 +306,7 @@ def _label_phrases(labels: Mapping[str, str]) -> Iterator[Phrase]:
             case "basis" if horizon := left.pop("horizon", ""):
                 words = f"{value} {horizon}"
             case _:
-                words = _YES_OR_NO.get((name, value), value)
+                words = label_in_words(name, value)
         yield (Piece(words, foreign=name in OPEN_LABELS),)
 
 

@@ -15,6 +15,7 @@ from funnel_stream.cli.main import flowing
 from funnel_stream.cli.series_estimate import MANY, Estimate, estimate
 from funnel_stream.config.load import load
 from funnel_stream.definition import Definition
+from funnel_stream.kpis.catalogue import broken_down
 
 _ABOUT: Final = """Check a funnel.yaml, and show what it comes to.
 
@@ -118,6 +119,7 @@ def effective(definition: Definition, mode: Literal["json", "python"]) -> dict[s
         "dimensions": list(definition.export_dimensions()),
         "breakdown_windows": list(definition.breakdown_windows()),
         "matured_windows": list(definition.matured_windows()),
+        "breakdown_kpis": list(broken_down(definition)),
     }
     return document
 

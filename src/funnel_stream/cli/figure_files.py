@@ -37,9 +37,9 @@ def label_names(kpis: Iterable[str], definition: Definition, *, breakdown: bool)
             own["kpi"] = None
             labels = [label for target in definition.targets for label in target.labels]
         else:
-            shape = BY_ID[name].shape
-            quantile = ("quantile",) if "_quantile" in shape.suffixes else ()
-            labels = [*shape.labels, *quantile]
+            form = BY_ID[name].form
+            quantile = ("quantile",) if form.quantiles else ()
+            labels = [*form.labels, *quantile]
         own.update(dict.fromkeys(label for label in labels if label not in _PLACE))
     return (*place, *own)
 

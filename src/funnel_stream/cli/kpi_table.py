@@ -19,11 +19,13 @@ from funnel_stream import human
 from funnel_stream.contract.event import STAGES
 from funnel_stream.definition import Definition
 from funnel_stream.facts.rules import NONE
-from funnel_stream.kpis.catalogue import KPIS, Kpi
-from funnel_stream.kpis.forms import OTHER, MoneyRatios, OpenCounts
+from funnel_stream.kpis.catalogue import KPIS
 from funnel_stream.kpis.intervals import wilson
+from funnel_stream.kpis.kpi import Kpi
 from funnel_stream.kpis.reference import STAGE_TITLES
 from funnel_stream.kpis.samples import Sample
+from funnel_stream.kpis.scope import OTHER
+from funnel_stream.kpis.words import label_in_words
 
 _QUANTILES: Final = {"0.5": "median", "0.9": "90 % within"}
 _NAME_WIDTH: Final = 25
@@ -33,14 +35,6 @@ _STRUCTURE: Final = ("pipeline", "window", "dimension", "value")
 _NOW: Final = ""
 """Stands for the window of the KPIs that have none."""
 _STAGE_LABELS: Final = ("stage", "from_stage", "to_stage", "lost_from")
-_SAID: Final = {
-    ("qualified", "true"): "qualified",
-    ("qualified", "false"): "not qualified",
-    ("offered", "true"): "with an offer",
-    ("offered", "false"): "without an offer",
-    ("outcome", "no_show"): "no show",
-    ("activity", "negotiation_round"): "round of negotiation",
-}
 TOO_MANY: Final = ("transitions", "lost_value")
 """KPIs with more lines than anybody reads unasked."""
 _LEFT_OUT: Final = {"lost_deals": ("lost_from", "offered")}
@@ -257,13 +251,13 @@ class _OfPipeline:
         """The rows of this pipeline that say something, in order."""
         series = self._cells.get(f"{kpi.metric}{'_breakdown' if self._by else ''}{suffix}", {})
         # A share of 0 is a figure; a count of 0 is nothing to look at.
-        shares = len(kpi.shape.suffixes) > 1
+        shares = len(kpi.form.suffixes) > 1
         rows = [
             (row, values)
             for row, values in series.items()
             if row.pipeline == self._pipeline and (shares or any(values.values()))
         ]
-        if type(kpi.shape) is OpenCounts:
+        if kpi.form.largest_first and "currency" not in kpi.form.labels:
             rows.sort(key=lambda item: -max(item[1].values()))
         # Series appear when there is something, in one window before another.
         values_in_order = {row.value: place for place, (row, _) in enumerate(reversed(rows))}
@@ -276,7 +270,7 @@ class _OfPipeline:
         tops = self._series(kpi, "_numerator")
         found: dict[str, list[_Line]] = {}
         for suffix in ("", "_quantile"):
-            if suffix not in kpi.shape.suffixes:
+            if suffix not in kpi.form.suffixes:
                 continue
             for row, values in self._series(kpi, suffix).items():
                 size, top = sizes.get(row, {}), tops.get(row, {})
@@ -311,9 +305,8 @@ def _order(row: _Row) -> list[tuple[int, str]]:
 
 
 def _spoken(name: str, value: str) -> str:
-    if value in (NONE, OTHER):
-        return "(none given)" if value == NONE else "(all others)"
-    return _SAID.get((name, value), value)
+    words = label_in_words(name, value)
+    return f"({words})" if value in (NONE, OTHER) else words
 
 
 def _add_group(table: Table, kpi: Kpi, rows: list[_Line], layout: _Layout) -> None:
@@ -346,7 +339,7 @@ def _cell(kpi: Kpi, row: _Row, value: float | None, size: float | None, top: flo
     figure, labels = human.figure(kpi.unit, value), dict(row.labels)
     if not size:
         return _Cell(figure)
-    of_money = isinstance(kpi.shape, MoneyRatios)
+    of_money = kpi.form.per_money
     interval = ""
     if top is not None and kpi.is_proportion(labels):
         interval = human.percents(*wilson(round(top), round(size)))

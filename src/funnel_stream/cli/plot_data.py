@@ -8,9 +8,11 @@ from typing import Final, NamedTuple
 from funnel_stream.contract.event import LOST, STAGES
 from funnel_stream.definition import Definition
 from funnel_stream.facts.rules import NONE
-from funnel_stream.kpis.catalogue import BY_ID, Kpi
-from funnel_stream.kpis.forms import OTHER, Velocity
+from funnel_stream.kpis.catalogue import BY_ID
+from funnel_stream.kpis.kpi import Kpi
 from funnel_stream.kpis.samples import Sample, samples
+from funnel_stream.kpis.scope import OTHER
+from funnel_stream.kpis.words import ALL_OTHERS, NOT_GIVEN, value_in_words
 from funnel_stream.windows.tables import Snapshot
 
 MOST_LINES: Final = 5
@@ -113,7 +115,7 @@ class Recorder:
         self._suffixes = {
             f"{kpi.metric}{'_breakdown' if by else ''}{suffix}": (kpi.id, suffix)
             for kpi in kpis
-            for suffix in kpi.shape.suffixes
+            for suffix in kpi.form.suffixes
             if suffix != "_quantile"
         }
         self._seen: dict[str, list[dict[Key, Parts]]] = {kpi.id: [] for kpi in kpis}
@@ -157,9 +159,9 @@ class Recorder:
         ][:MOST_LINES]
         rest = [value for value in known if value not in shown]
         lines = [Line(value, _values(of_value, [(pipeline, own, value)], kpi)) for value in shown]
-        if rest and not isinstance(kpi.shape, Velocity):
+        if rest and kpi.form.separable:
             keys = [(pipeline, own, value) for value in rest]
-            name = "none given" if rest == [NONE] else "all others"
+            name = NOT_GIVEN if rest == [NONE] else ALL_OTHERS
             lines.append(Line(name, _values(of_value, keys, kpi), rest=True))
         return Curves(pipeline, kpi, _said(own), lines)
 
@@ -180,11 +182,7 @@ def _said(own: Own) -> str:
     labels = dict(own)
     if labels.keys() >= {"from_stage", "to_stage"}:
         labels["from_stage"] += f" → {labels.pop('to_stage')}"
-    return ", ".join(_spoken(value) for value in labels.values())
-
-
-def _spoken(value: str) -> str:
-    return {OTHER: "all others", NONE: "none given"}.get(value, value)
+    return ", ".join(value_in_words(value) for value in labels.values())
 
 
 def _weights(seen: list[dict[Key, Parts]]) -> Counter[Own]:
@@ -205,7 +203,7 @@ def _cases(parts: Parts) -> float:
 def _largest(seen: list[dict[Key, Parts]], kpi: Kpi) -> list[Own]:
     """The own labels that are shown beside each other where there is no breakdown."""
     weights = _weights(seen)
-    if "horizon" in kpi.shape.labels:
+    if "horizon" in kpi.form.labels:
         return [own for own in weights if _is_step(dict(own))]
     return [own for own in weights if own in dict(weights.most_common(MOST_LINES))]
 
@@ -235,9 +233,9 @@ def _values(seen: list[dict[Key, Parts]], keys: Sequence[Key], kpi: Kpi) -> list
 def _together(parts: list[Parts], kpi: Kpi) -> float:
     if len(parts) == 1:
         return parts[0].get("", nan)
-    for top, bottom in (("_numerator", "_denominator"), ("_sum", "_count")):
-        if top in kpi.shape.suffixes:
-            divisor = sum(part.get(bottom, 0) for part in parts)
-            return sum(part.get(top, 0) for part in parts) / divisor if divisor else nan
+    if kpi.form.parts:
+        above, below = kpi.form.parts
+        divisor = sum(part.get(below, 0) for part in parts)
+        return sum(part.get(above, 0) for part in parts) / divisor if divisor else nan
     # What is not shown of a count or a sum is 0.
-    return nan if isinstance(kpi.shape, Velocity) else sum(part.get("", 0) for part in parts)
+    return sum(part.get("", 0) for part in parts) if kpi.form.separable else nan

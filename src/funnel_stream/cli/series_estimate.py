@@ -4,9 +4,9 @@ from typing import Final, NamedTuple
 
 from funnel_stream.definition import Definition
 from funnel_stream.definition.time import Window
-from funnel_stream.kpis.catalogue import Kpi
-from funnel_stream.kpis.forms import Part, Place
+from funnel_stream.kpis.kpi import Kpi
 from funnel_stream.kpis.samples import exported
+from funnel_stream.kpis.scope import Part, Scope
 
 MANY: Final = 10_000
 """Above this, Prometheus and whoever looks at it have much to carry for one funnel."""
@@ -58,7 +58,7 @@ def _blocks(definition: Definition, pipeline: str) -> list[Block]:
     found = []
     for dimension, names in selection.blocks():
         places = {
-            name: Place(
+            name: Scope(
                 definition,
                 pipeline,
                 None if name == NOW else Window.named(name),
@@ -83,5 +83,5 @@ def _values(definition: Definition, dimension: str) -> int:
     return definition.top_n_in(dimension) + 2 if dimension else 1
 
 
-def _size(kpi: Kpi, place: Place) -> int:
-    return kpi.shape.size(place) if kpi.of_now == (place.window is None) else 0
+def _size(kpi: Kpi, place: Scope) -> int:
+    return kpi.form.size(place) if kpi.of_now == (place.window is None) else 0

@@ -12,9 +12,9 @@ from funnel_stream.definition import LENIENT, Definition, Target
 from funnel_stream.definition.time import Window
 from funnel_stream.definition.values import spellings
 from funnel_stream.documents import Document, Mistake, Place, read, suggest
-from funnel_stream.kpis.catalogue import BY_ID, Kpi
-from funnel_stream.kpis.forms import QUANTILES, OpenCounts
-from funnel_stream.kpis.forms import Place as Row
+from funnel_stream.kpis.catalogue import BY_ID
+from funnel_stream.kpis.kpi import Kpi
+from funnel_stream.kpis.scope import Scope
 
 HINT: Final = "docs/configuration.md explains every key."
 
@@ -111,7 +111,7 @@ def _retention(definition: Definition, left_out: set[str]) -> Iterator[_Found]:
 
 
 def _breakdowns(definition: Definition) -> Iterator[_Found]:
-    for index, kpi in enumerate(definition.export.breakdown_kpis):
+    for index, kpi in enumerate(definition.export.breakdown_kpis or ()):
         if kpi not in BY_ID:
             yield _Found(("export", "breakdown_kpis", index), _no_kpi(kpi))
 
@@ -178,20 +178,20 @@ def _labels(target: Target, kpi: Kpi, definition: Definition) -> Iterator[_Found
         absent = "value" if value is None else "dimension"
         yield _Found((*place, absent), "is missing; dimension and value belong together")
     elif dimension is not None:
-        known = kpi.shape.dimensions or definition.dimensions
+        known = kpi.form.dimensions or definition.dimensions
         if dimension not in known or dimension not in definition.dimensions:
             message = f"{kpi.id} has no breakdown by {dimension!r}{suggest(dimension, known)}"
             yield _Found((*place, "dimension"), message)
         elif value and (counted := _counted(dimension, value, definition)) != value:
             message = f"{value!r} counts as {counted!r}; write that"
             yield _Found((*place, "value"), message)
-    if "quantile" in given and "_quantile" in kpi.shape.suffixes:
+    if "quantile" in given and kpi.form.quantiles:
         quantile = given.pop("quantile")
-        if quantile not in QUANTILES:
-            message = f"{quantile!r} is not one of {', '.join(QUANTILES)}"
+        if quantile not in kpi.form.quantiles:
+            message = f"{quantile!r} is not one of {', '.join(kpi.form.quantiles)}"
             yield _Found((*place, "quantile"), message)
-    for label in sorted(given.keys() - set(kpi.shape.labels)):
-        there_is = suggest(label, kpi.shape.labels) if kpi.shape.labels else ""
+    for label in sorted(given.keys() - set(kpi.form.labels)):
+        there_is = suggest(label, kpi.form.labels) if kpi.form.labels else ""
         message = f"{kpi.id} has no label {label!r}{there_is or '; remove it'}"
         yield _Found((*place, label), message)
         del given[label]
@@ -215,7 +215,7 @@ def _own_labels(
     if kpi.id == "stuck_deals" and not possible:
         yield _Found((), "no stage of this pipeline has a limit; write one into stuck_after")
         return
-    for label in kpi.shape.labels:
+    for label in kpi.form.labels:
         if not possible:
             yield from _open_label(label, given.get(label), kpi)
             continue
@@ -236,7 +236,7 @@ def _own_labels(
 
 
 def _open_label(label: str, value: str | None, kpi: Kpi) -> Iterator[_Found]:
-    known = kpi.shape.known.get(label, ()) if isinstance(kpi.shape, OpenCounts) else ()
+    known = kpi.form.known.get(label, ())
     if value is None:
         likely = ", ".join(known) or ("a code like EUR" if label == "currency" else "its text")
         yield _Found((label,), f"is missing; write {'one of ' if known else ''}{likely}")
@@ -256,5 +256,5 @@ def _series(kpi: Kpi, target: Target, definition: Definition) -> list[dict[str, 
     """Labels of the series that a total has in any case; none where any text may be a label."""
     name = target.window if target.window in definition.windows else None
     window = definition.longest_window() if name is None else Window.named(name)
-    row = Row(definition, target.pipeline, window, {}, now={}, as_of=0, tops={})
-    return [own.labels for _, own, _ in kpi.shape.figures(row)]
+    scope = Scope(definition, target.pipeline, window, {}, now={}, as_of=0, tops={})
+    return [own.labels for _, own, _ in kpi.form.figures(scope)]

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from funnel_stream.contract.schemas import DIALECT, write
 from funnel_stream.definition import Definition
-from funnel_stream.kpis.catalogue import KPIS
+from funnel_stream.kpis.catalogue import HEADLINES, KPIS
 
 FILE: Final = "funnel.schema.json"
 _TITLE: Final = "funnel.yaml"
@@ -23,7 +23,9 @@ def json_schema() -> dict[str, Any]:
     parts = {name: _tidied(part) for name, part in schema["$defs"].items()}
     kpis = {"type": "string", "enum": [kpi.id for kpi in KPIS]}
     parts["Target"]["properties"]["kpi"] |= kpis
-    parts["Export"]["properties"]["breakdown_kpis"]["items"] = kpis
+    broken_down = parts["Export"]["properties"]["breakdown_kpis"]
+    broken_down["anyOf"][0]["items"] = kpis
+    broken_down["default"] = list(HEADLINES)
     properties = _tidied(schema)["properties"]
     # A name with nothing behind it is a pipeline that has nothing particular.
     pipeline = properties["pipelines"]["additionalProperties"]

@@ -4,7 +4,6 @@ Knows of events only which stages and attributes there are; knows no deal, no fi
 """
 
 from funnel_stream.definition.funnel import (
-    BREAKDOWN_KPIS,
     LENIENT,
     RULES_VERSION,
     Contradiction,
@@ -15,7 +14,6 @@ from funnel_stream.definition.funnel import (
 )
 
 __all__ = [
-    "BREAKDOWN_KPIS",
     "LENIENT",
     "RULES_VERSION",
     "Contradiction",

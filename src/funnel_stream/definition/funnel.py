@@ -94,23 +94,6 @@ class Target(_Part):
     )
 
 
-BREAKDOWN_KPIS: Final = (
-    "leads",
-    "spend",
-    "cost_per_lead",
-    "conversion_ratio",
-    "qualified_leads",
-    "offer_acceptance_ratio",
-    "negotiation_success_ratio",
-    "win_ratio",
-    "time_to_close_seconds",
-    "deals_closed",
-    "deal_value",
-    "open_deals",
-    "open_value",
-)
-
-
 class Export(_Part):
     """What ``/metrics`` shows; ``/api/kpis`` and ``compute`` always know everything."""
 
@@ -128,8 +111,8 @@ class Export(_Part):
         description="Windows of matured conversions in breakdowns, instead of those; "
         "default: the shortest of the totals that has them.",
     )
-    breakdown_kpis: Annotated[tuple[str, ...], AfterValidator(unique)] = Field(
-        default=BREAKDOWN_KPIS, description="KPIs of the breakdowns."
+    breakdown_kpis: Annotated[tuple[str, ...], AfterValidator(unique)] | None = Field(
+        default=None, description="KPIs of the breakdowns."
     )
 
 

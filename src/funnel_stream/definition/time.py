@@ -6,6 +6,7 @@ class with what ``Window`` has.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple, overload
 
 import numpy as np
@@ -37,20 +38,27 @@ def minutes_of(length: str) -> int:
 
 
 Ints = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 
 @overload
 def pane_of(minute: int, size: int, matured: bool = False) -> int: ...
 @overload
-def pane_of(minute: Ints, size: int, matured: npt.NDArray[np.bool_]) -> Ints: ...
+def pane_of(minute: Ints, size: int, matured: Mask) -> Ints: ...
 def pane_of(minute: Any, size: int, matured: Any = False) -> Any:
     """The pane of a size that a fact of a minute counts in: the one that holds it, or, of a matured
     fact, the first that starts at or after it, so that it never counts early."""
     return (minute + matured * (size - 1)) // size
 
 
+def has_matured(size: int) -> bool:
+    """Whether panes of a size hold matured facts: those of a minute do not, for they serve windows
+    of two hours at most, in which no matured conversion is shown."""
+    return size > MINUTE
+
+
 class Span(NamedTuple):
-    """Panes of a size, from ``first`` to ``last``, both included."""
+    """Panes of a size, from ``first`` to ``last``, both included; none where ``last < first``."""
 
     size: int
     first: int
@@ -65,6 +73,32 @@ class Span(NamedTuple):
     def ends(self) -> int:
         """The minute after its last."""
         return (self.last + 1) * self.size
+
+    def covers(self, pane: Ints) -> Mask:
+        """Which of some panes of its size are in it."""
+        return (pane >= self.first) & (pane <= self.last)
+
+    def without(self, other: "Span") -> tuple["Span", ...]:
+        """Those of its panes that are not in another span of the same size, oldest first."""
+        if self.overlaps(other):
+            before = self._replace(last=other.first - 1)
+            after = self._replace(first=other.last + 1)
+            return tuple(part for part in (before, after) if part)
+        return (self,) if self else ()
+
+    def overlaps(self, other: "Span") -> bool:
+        """Whether any pane is in both."""
+        return max(self.first, other.first) <= min(self.last, other.last)
+
+    def __bool__(self) -> bool:
+        """Whether it has any pane."""
+        return self.first <= self.last
+
+
+def latest(panes: int, size: int, minute: int) -> Span:
+    """The last so many panes of a size as of a minute: that in progress, and those before it."""
+    last = minute // size
+    return Span(size, last - panes + 1, last)
 
 
 class Course(NamedTuple):
@@ -115,8 +149,7 @@ class Window(NamedTuple):
 
     def at(self, minute: int) -> Span:
         """The panes that it holds as of a minute."""
-        last = minute // self.pane
-        return Span(self.pane, last - self.panes + 1, last)
+        return latest(self.panes, self.pane, minute)
 
     def holds(self, minute: int, *, matured: bool = False) -> range:
         """The minutes of the facts that count in it as of a minute."""
@@ -163,3 +196,18 @@ class Window(NamedTuple):
         needed = {self.pane: self.panes}
         needed[size] = max(own, both if both <= RETENTION[size] else number)
         return needed
+
+
+def panes_kept(windows: Iterable[Window]) -> dict[int, int]:
+    """How many panes are kept, by size: as many as the window needs that needs most."""
+    kept: dict[int, int] = {}
+    for window in windows:
+        for size, panes in window.kept().items():
+            kept[size] = max(kept.get(size, 0), panes)
+    return kept
+
+
+def oldest_kept(windows: Iterable[Window], minute: int) -> int:
+    """The minute with which the oldest pane begins that is kept as of another one."""
+    kept = panes_kept(windows).items()
+    return min(latest(panes, size, minute).begins for size, panes in kept)

@@ -27,16 +27,50 @@ from funnel_stream.definition.time import MINUTE_US, minutes_of
 from funnel_stream.definition.values import LABEL_LENGTH, NONE, meaning_none, spellings
 from funnel_stream.facts.journey import Journey, lives
 from funnel_stream.facts.measures import (
-    CELLS,
-    MATURED,
-    NOW_MEASURES,
-    Cell,
+    ACTIVITY,
+    CLOSED,
+    DEAL_VALUE,
+    DESIRED_OUTCOME,
+    DISCOUNT,
+    DISCOUNTS,
+    FATE,
+    FIRST_OFFER,
+    LEAD_ACQUISITION,
+    LEAD_SCORE,
+    LEAD_SCORES,
+    LOST_DEALS,
+    LOST_VALUE,
+    MARGIN,
+    MARGIN_BASE,
+    MATURED_PROGRESS,
+    NEGOTIATION_ROUNDS,
+    NEGOTIATION_TIME,
+    OFFER_PREPARATION,
+    OFFER_SENT,
+    OFFER_VALUE,
+    OFFER_VALUES,
+    OPEN,
+    OPEN_SINCE,
+    OPEN_VALUE,
+    ORIGINAL,
+    PROBLEM,
+    PROGRESS,
+    PROGRESS_OF_LEADS,
+    REACHED,
+    RETAINED,
+    STAGE_DURATION,
+    STUCK,
+    TIME_TO_CLOSE,
+    TRANSITION,
+    VALUED_WON,
+    WON_FOR_NOTHING,
+    DurationMeasure,
     HistogramCells,
-    cell_id,
+    Measure,
 )
 from funnel_stream.facts.rates import Money, Rates
 
-__all__ = ["CELLS", "MATURED", "NONE", "NOW_MEASURES", "Cell", "cell_id"]
+__all__ = ["NONE"]
 
 Facts = dict[int, int]
 """Weights by ``cell id << 32 | minute since the epoch``; each fits into a signed 64-bit integer."""
@@ -69,19 +103,19 @@ def progress(base: str, to: str) -> tuple[int, ...]:
     """The cells of deals that got from a stage as far as another one: of leads one for each of
     ``FATES``, in their order."""
     if base == STAGES[LEAD]:
-        return tuple(cell_id("progress", base, to, fate) for fate in FATES)
-    return (cell_id("progress", base, to),)
+        return tuple(PROGRESS_OF_LEADS.cell(base, to, fate) for fate in FATES)
+    return (PROGRESS.cell(base, to),)
 
 
-def _key(*cell: str) -> int:
+def _key(measure: Measure, *labels: str) -> int:
     """A cell's part of the keys of its facts: the minute is added with ``|``."""
-    return cell_id(*cell) << MINUTE_BITS
+    return measure.cell(*labels) << MINUTE_BITS
 
 
 class _Keys(dict[tuple[str, ...], int]):
     """``_key`` of a measure by its labels, given on first use."""
 
-    def __init__(self, measure: str) -> None:
+    def __init__(self, measure: Measure) -> None:
         self._measure = measure
 
     def __missing__(self, labels: tuple[str, ...]) -> int:
@@ -94,7 +128,7 @@ class _Duration:
 
     __slots__ = ("_sizes", "_sum")
 
-    def __init__(self, measure: str, label: str = "") -> None:
+    def __init__(self, measure: DurationMeasure, label: str = "") -> None:
         self._sum = _key(measure, label)
         self._sizes = HistogramCells(measure, label)
 
@@ -107,50 +141,49 @@ class _Duration:
             found[self._sizes.of(duration) << MINUTE_BITS | minute] = 1
 
 
-_REACHED = [_key("reached", stage) for stage in STAGES[:LOST]]
-_PROGRESS = [[_key("progress", base, to) for to in STAGES[:LOST]] for base in STAGES[:LOST]]
+_REACHED = [_key(REACHED, stage) for stage in STAGES[:LOST]]
+_PROGRESS = [[_key(PROGRESS, base, to) for to in STAGES[:LOST]] for base in STAGES[:LOST]]
 _PROGRESS_OF_LEADS = [
-    {fate: _key("progress", STAGES[LEAD], to, fate) for fate in FATES} for to in STAGES[:LOST]
+    {fate: _key(PROGRESS_OF_LEADS, STAGES[LEAD], to, fate) for fate in FATES}
+    for to in STAGES[:LOST]
 ]
 """Of leads it is known, too, what became of those that got so far."""
-_FATE = [{fate: _key("fate", stage, fate) for fate in FATES} for stage in STAGES[:LOST]]
-_STAY = [_Duration("stage_duration", stage) for stage in OPEN_STAGES]
-_MOVE = [[_key("transition", before, after) for after in STAGES] for before in STAGES]
-_SCORE = {known: _key("lead_score", _BOOL[known]) for known in (False, True)}
-_SCORES = {known: _key("lead_scores", _BOOL[known]) for known in (False, True)}
-_ACQUISITION = _Duration("lead_acquisition")
-_PROBLEM, _OUTCOME = _Keys("problem"), _Keys("outcome")
+_FATE = [{fate: _key(FATE, stage, fate) for fate in FATES} for stage in STAGES[:LOST]]
+_STAY = [_Duration(STAGE_DURATION, stage) for stage in OPEN_STAGES]
+_MOVE = [[_key(TRANSITION, before, after) for after in STAGES] for before in STAGES]
+_SCORE = {known: _key(LEAD_SCORE, _BOOL[known]) for known in (False, True)}
+_SCORES = {known: _key(LEAD_SCORES, _BOOL[known]) for known in (False, True)}
+_ACQUISITION = _Duration(LEAD_ACQUISITION)
+_PROBLEM, _OUTCOME = _Keys(PROBLEM), _Keys(DESIRED_OUTCOME)
 _ACTIVITY = {
-    kind: {effect: _key("activity", activity, outcome, effect) for effect in EFFECTS}
+    kind: {effect: _key(ACTIVITY, activity, outcome, effect) for effect in EFFECTS}
     for kind, (activity, outcome) in ACTIVITY_OF.items()
 }
-_OFFER_SENT = _key("offer_sent")
-_OFFER_VALUE, _OFFER_VALUES = _Keys("offer_value"), _Keys("offer_values")
-_FIRST_OFFER = {won: _key("first_offer", _BOOL[won]) for won in (False, True)}
-_PREPARATION = _Duration("offer_preparation")
+_OFFER_SENT = _key(OFFER_SENT)
+_OFFER_VALUE, _OFFER_VALUES = _Keys(OFFER_VALUE), _Keys(OFFER_VALUES)
+_FIRST_OFFER = {won: _key(FIRST_OFFER, _BOOL[won]) for won in (False, True)}
+_PREPARATION = _Duration(OFFER_PREPARATION)
 _CLOSED = {
-    (outcome, offered, negotiated): _key(
-        "closed", STAGES[outcome], _BOOL[offered], _BOOL[negotiated]
-    )
+    (outcome, offered, negotiated): _key(CLOSED, STAGES[outcome], _BOOL[offered], _BOOL[negotiated])
     for outcome in (WON, LOST)
     for offered in (False, True)
     for negotiated in (False, True)
 }
-_TIME_TO_CLOSE = {outcome: _Duration("time_to_close", STAGES[outcome]) for outcome in (WON, LOST)}
-_DEAL_VALUE = _Keys("deal_value")
-_VALUED_WON = _key("valued_won")
-_WON_FOR_NOTHING = _key("won_for_nothing")
-_NEGOTIATION = _Duration("negotiation")
-_ROUNDS = _key("negotiation_rounds")
-_LOST, _LOST_VALUE = _Keys("lost"), _Keys("lost_value")
-_DISCOUNTS = _key("discounts")
-_DISCOUNT_WHOLE, _DISCOUNT_PARTS = _key("discount", "whole"), _key("discount", "parts")
-_RETAINED, _ORIGINAL = _Keys("retained"), _Keys("original")
-_MARGIN, _MARGIN_BASE = _Keys("margin"), _Keys("margin_base")
-_OPEN = [_key("open", stage) for stage in OPEN_STAGES]
-_OPEN_SINCE = [_key("open_since", stage) for stage in OPEN_STAGES]
-_OPEN_VALUE = _Keys("open_value")
-_STUCK = [_key("stuck", stage) for stage in OPEN_STAGES]
+_TIME_TO_CLOSE = {outcome: _Duration(TIME_TO_CLOSE, STAGES[outcome]) for outcome in (WON, LOST)}
+_DEAL_VALUE = _Keys(DEAL_VALUE)
+_VALUED_WON = _key(VALUED_WON)
+_WON_FOR_NOTHING = _key(WON_FOR_NOTHING)
+_NEGOTIATION = _Duration(NEGOTIATION_TIME)
+_ROUNDS = _key(NEGOTIATION_ROUNDS)
+_LOST, _LOST_VALUE = _Keys(LOST_DEALS), _Keys(LOST_VALUE)
+_DISCOUNTS = _key(DISCOUNTS)
+_DISCOUNT_WHOLE, _DISCOUNT_PARTS = _key(DISCOUNT, "whole"), _key(DISCOUNT, "parts")
+_RETAINED, _ORIGINAL = _Keys(RETAINED), _Keys(ORIGINAL)
+_MARGIN, _MARGIN_BASE = _Keys(MARGIN), _Keys(MARGIN_BASE)
+_OPEN = [_key(OPEN, stage) for stage in OPEN_STAGES]
+_OPEN_SINCE = [_key(OPEN_SINCE, stage) for stage in OPEN_STAGES]
+_OPEN_VALUE = _Keys(OPEN_VALUE)
+_STUCK = [_key(STUCK, stage) for stage in OPEN_STAGES]
 
 
 class _PipelineRules:
@@ -163,7 +196,7 @@ class _PipelineRules:
                 (
                     minutes_of(name) * MINUTE_US,
                     minutes_of(name),
-                    [_key(MATURED, base, name, to) for to in STAGES[:LOST]],
+                    [_key(MATURED_PROGRESS, base, name, to) for to in STAGES[:LOST]],
                 )
                 for name in definition.horizons_of(pipeline)
             ]

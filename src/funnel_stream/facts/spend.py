@@ -12,7 +12,7 @@ from funnel_stream.contract.event import Event
 from funnel_stream.definition import Definition
 from funnel_stream.definition.time import DAY_US, MINUTE_US, Span
 from funnel_stream.definition.values import LABEL_LENGTH
-from funnel_stream.facts.measures import cell_id
+from funnel_stream.facts.measures import SPEND
 from funnel_stream.facts.rates import Money, Rates
 
 
@@ -158,7 +158,7 @@ class SpendBook:
                 parts = iter([(spend.until(until) - spend.until(since), currency)])
             for part, label_currency in parts:
                 cells = found.setdefault((pipeline, channel), {})
-                cell = cell_id("spend", label_currency)
+                cell = SPEND.cell(label_currency)
                 cells[cell] = cells.get(cell, 0) + times * part
 
     def _converted(self, spend: Spend, size: int, since: int, until: int) -> Iterator[Money]:

@@ -5,23 +5,23 @@ from collections.abc import Mapping
 
 from funnel_stream.contract.event import LEAD, LOST, STAGES
 from funnel_stream.definition.fields import OPEN_STAGES
-from funnel_stream.facts.measures import cell_id
+from funnel_stream.facts.measures import FATE, OPEN, REACHED, STUCK
 from funnel_stream.facts.rules import FATES, progress
 from funnel_stream.windows.tables import NOW, Cells, Snapshot
 
 _STAGES = STAGES[:LOST]
-_REACHED = [cell_id("reached", stage) for stage in _STAGES]
+_REACHED = [REACHED.cell(stage) for stage in _STAGES]
 _FATES = [
     [
         *[cell for later in _STAGES[place + 1 :] for cell in progress(stage, later)],
-        *[cell_id("fate", stage, fate) for fate in FATES],
+        *[FATE.cell(stage, fate) for fate in FATES],
     ]
     for place, stage in enumerate(_STAGES)
 ]
 
 
 _ENDS_OF_LEADS = {
-    STAGES[LEAD]: {fate: cell_id("fate", STAGES[LEAD], fate) for fate in FATES},
+    STAGES[LEAD]: {fate: FATE.cell(STAGES[LEAD], fate) for fate in FATES},
     **{
         stage: dict(zip(FATES, progress(STAGES[LEAD], stage), strict=True))
         for stage in _STAGES[LEAD + 1 :]
@@ -37,9 +37,7 @@ def ends_of_leads(cells: Cells) -> Mapping[str, Mapping[str, int]]:
     }
 
 
-_OPEN_AND_STUCK = [
-    (stage, cell_id("open", stage), cell_id("stuck", stage)) for stage in OPEN_STAGES
-]
+_OPEN_AND_STUCK = [(stage, OPEN.cell(stage), STUCK.cell(stage)) for stage in OPEN_STAGES]
 
 
 def violations(snapshot: Snapshot) -> list[str]:

@@ -5,19 +5,17 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from funnel_stream.contract.event import STAGES
-from funnel_stream.contract.money import DECIMALS
 from funnel_stream.definition import Definition
 from funnel_stream.definition.time import DAY, HOUR, MINUTE, MINUTE_US, Window, minutes_of, pane_of
 from funnel_stream.definition.values import LABEL_LENGTH
 from funnel_stream.facts.measures import CELLS, MATURED, NOW_MEASURES
 from funnel_stream.facts.rules import ATTRIBUTES, MINUTE_BITS, NONE, Facts
-from funnel_stream.kpis.catalogue import KPIS, Kpi, Role, roles
-from funnel_stream.kpis.forms import Ages, Amounts, Durations, Means, MoneyMeans, MoneyRatios
+from funnel_stream.kpis.catalogue import KPIS, roles
+from funnel_stream.kpis.kpi import Kpi
 from funnel_stream.windows.tables import NOW
 
 BASES: Final = ("period", "cohort", MATURED)
 MINUTE_MASK: Final = (1 << MINUTE_BITS) - 1
-_MICROS: Final = 1_000_000
 
 
 class Span(NamedTuple):
@@ -66,13 +64,13 @@ def contributions(
         measure = CELLS[cell][0]
         panes = panes_of(measure, minute)
         spans = tuple(spans_of(measure, minute, windows))
-        for role in roles(cell, definition, pipeline):
-            amount, scale = worth(role, cell, weight, as_of)
-            same = role.kpi.id, role.suffix, tuple(role.labels.values()), minute
+        for kpi, addition in roles(cell, definition, pipeline):
+            suffix, labels, amount = addition.suffix, addition.labels, addition.worth(weight, as_of)
+            same = kpi.id, suffix, tuple(labels.values()), minute
             if known := found.get(same):  # whole discounts and parts of one
                 amount += known.weight
             found[same] = Contribution(
-                role.kpi, role.suffix, role.labels, minute, amount, scale, panes, spans
+                kpi, suffix, labels, minute, amount, addition.scale, panes, spans
             )
     return sorted(found.values(), key=_order)
 
@@ -87,7 +85,7 @@ def _order(contribution: Contribution) -> tuple[int, list[str], int, int]:
         _PLACES[kpi.id],
         [_rank(name, value) for name, value in contribution.labels.items()],
         contribution.minute,
-        kpi.shape.suffixes.index(contribution.suffix),
+        kpi.form.suffixes.index(contribution.suffix),
     )
 
 
@@ -95,25 +93,6 @@ def _rank(label: str, value: str) -> str:
     if label == "horizon":
         return f"{minutes_of(value):09}"
     return _RANKS.get(value, value)
-
-
-def worth(role: Role, cell: int, weight: int, as_of: int) -> tuple[int, int]:
-    """What a weight is in a series: an exact fraction of the KPI's unit, as of an instant (µs)."""
-    shape, labels = role.kpi.shape, CELLS[cell][1:]
-    match shape:
-        case Amounts() | MoneyRatios():
-            return weight, 10 ** DECIMALS[labels[-1]]
-        case MoneyMeans() if role.suffix == "_sum":
-            return weight, 10 ** DECIMALS[labels[-1]]
-        case Durations() if role.suffix == "_sum":
-            return weight, _MICROS
-        case Ages() if role.suffix == "_sum":
-            return as_of - weight, _MICROS
-        case Means() if role.suffix == "_sum":
-            parts = dict(shape.series[tuple(role.labels.values())][0])
-            unit = max(parts.values())
-            return weight * (unit // parts[cell]), unit
-    return weight, 1
 
 
 def panes_of(measure: str, minute: int) -> dict[int, int]:

@@ -11,19 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from funnel_stream.contract.event import STAGES
-from funnel_stream.definition import BREAKDOWN_KPIS, Definition
+from funnel_stream.definition import Definition
 from funnel_stream.definition.fields import OPEN_STAGES
 from funnel_stream.definition.time import Window
-from funnel_stream.kpis.catalogue import ATTAINMENT, BY_ID, KPIS, TARGET, Kpi
-from funnel_stream.kpis.forms import (
-    QUANTILES,
-    AmountsPerDay,
-    CostPer,
-    LimitedCounts,
-    OpenCounts,
-    Place,
-    Velocity,
-)
+from funnel_stream.kpis.catalogue import ATTAINMENT, BY_ID, KPIS, TARGET
+from funnel_stream.kpis.kpi import Kpi
+from funnel_stream.kpis.scope import Scope
 
 STAGE_TITLES: Final = {
     1: "Stage 1: lead",
@@ -46,13 +39,6 @@ _EXAMPLE: Final = {
     "qualified": "true",
     "offered": "true",
 }
-_EXAMPLE_OF: Final = {
-    "transitions": {"from_stage": "negotiation", "to_stage": "offer"},
-    "activities": {"outcome": "held"},
-    "time_to_close_seconds": {"outcome": "won"},
-    "deals_closed": {"outcome": "won"},
-    "deal_value": {"outcome": "won"},
-}
 """Values that the example queries ask for; other labels are left open in them."""
 
 _ANY: Final = {
@@ -70,14 +56,6 @@ _UNITS: Final = {
     "money a day": "money a day, in major units of `currency`",
 }
 _PER: Final = "; `period` is a number per deal of the other stage and may be above 1"
-_UNCLAMPED: Final = {
-    "conversion_ratio": _PER,
-    "lead_quality_ratio": _PER,
-    "sales_conversion_ratio": _PER,
-    "discount_ratio": "; negative where the contract is worth more than the offer",
-    "value_retention_ratio": "; above 1 where the contract is worth more than the offer",
-    "margin_ratio": "; negative where the cost is above the value",
-}
 _SUFFIXES: Final = (
     ("_numerator", "_denominator", "what a ratio is made of: divide sums of these, never average"),
     ("_sum", "_count", "what a mean is made of, and how many samples there are"),
@@ -100,18 +78,18 @@ def reference() -> str:
 
 def queries(kpi: Kpi) -> Iterator[tuple[str, str]]:
     """Example PromQL of a KPI: what it answers, and the query."""
-    shape = kpi.shape
-    own = {name: _EXAMPLE[name] for name in shape.labels if name in _EXAMPLE}
-    own |= _EXAMPLE_OF.get(kpi.id, {})
-    if "horizon" in shape.labels:
+    form = kpi.form
+    own = {name: _EXAMPLE[name] for name in form.labels if name in _EXAMPLE}
+    own |= kpi.example
+    if "horizon" in form.labels:
         matured = {"basis": "matured", "horizon": "7d"}
         yield "fair to compare and to alert on", _selector(kpi, own=own | matured)
     yield "of one pipeline", _selector(kpi, own=own)
-    if "_quantile" in shape.suffixes:
+    if form.quantiles:
         half = own | {"quantile": "0.5"}
         yield "half of them took no longer", _selector(kpi, "_quantile", own=half)
     yield "of all pipelines together", _across(kpi, own)
-    if most := [name for name in shape.labels if name in _ANY and name not in (*own, "horizon")]:
+    if most := [name for name in form.labels if name in _ANY and name not in (*own, "horizon")]:
         biggest = f"topk(5, sum by ({most[0]}) ({_selector(kpi, own=own)}))"
         yield "the five that matter most", biggest
     yield "by channel", _selector(kpi, by="channel", own=own)
@@ -131,9 +109,9 @@ def _selector(
 
 
 def _across(kpi: Kpi, own: dict[str, str]) -> str:
-    left = [name for name in kpi.shape.labels if name not in own and name != "horizon"]
+    left = [name for name in kpi.form.labels if name not in own and name != "horizon"]
     total = f"sum by ({', '.join(left)}) " if left else "sum"
-    parts = [part for part in kpi.shape.suffixes if part not in ("", "_quantile")]
+    parts = kpi.form.parts
     sums = [f"{total}({_selector(kpi, part, own=own, pipeline='')})" for part in parts or [""]]
     return " / ".join(sums)
 
@@ -144,7 +122,7 @@ def _across(kpi: Kpi, own: dict[str, str]) -> str:
 def _entry(kpi: Kpi) -> str:
     facts = {
         "Formula": kpi.formula,
-        "Unit": _UNITS.get(kpi.unit, kpi.unit) + _UNCLAMPED.get(kpi.id, ""),
+        "Unit": _unit(kpi),
         "Basis": _basis(kpi),
         "Labels": _labels(kpi),
         "Series": _series(kpi),
@@ -158,30 +136,30 @@ def _entry(kpi: Kpi) -> str:
     return "\n".join([*lines, "```", ""])
 
 
+def _unit(kpi: Kpi) -> str:
+    text = _UNITS.get(kpi.unit, kpi.unit)
+    if kpi.form.of_counts and not kpi.is_proportion({"basis": "period"}):
+        text += _PER
+    return text + (f"; {kpi.out_of_range}" if kpi.out_of_range else "")
+
+
 def _basis(kpi: Kpi) -> str:
     if kpi.of_now:
         return "now; it moves with the clock, without an event"
-    if "horizon" in kpi.shape.labels:
+    if "horizon" in kpi.form.labels:
         return "`period`, `cohort`, `matured` (windows of 24 h and more)"
-    if "basis" in kpi.shape.labels:
+    if "basis" in kpi.form.labels:
         return "`period`, `cohort`"
-    if isinstance(kpi.shape, Velocity):
-        return "period, times the open deals of now"
-    if isinstance(kpi.shape, AmountsPerDay):
-        return "period; it moves with the clock, as the current pane passes"
-    return "period"
+    return kpi.form.basis
 
 
 def _labels(kpi: Kpi) -> str:
     texts = ["`pipeline`"] + ([] if kpi.of_now else ["`window`"])
     closed = _closed_values(kpi)
-    for name in kpi.shape.labels:
-        rare = kpi.shape.known if isinstance(kpi.shape, OpenCounts) else {}
-        values = closed.get(name) or rare.get(name, ())
+    for name in kpi.form.labels:
+        values = closed.get(name) or kpi.form.known.get(name, ())
         said = ", ".join(f"`{value}`" for value in values) if values else _ANY[name]
-        limited = (
-            ", where `stuck_after` has a limit" if isinstance(kpi.shape, LimitedCounts) else ""
-        )
+        limited = ", where `stuck_after` has a limit" if kpi.form.limited else ""
         texts.append(f"`{name}` ({said}{limited})")
     return ", ".join(texts)
 
@@ -190,9 +168,9 @@ def _closed_values(kpi: Kpi) -> dict[str, tuple[str, ...]]:
     """Values of the labels that are always there, in order: those of a funnel without a deal."""
     definition = Definition(stuck_after=dict.fromkeys(OPEN_STAGES, "7d"))
     window = None if kpi.of_now else Window.named("30d")
-    empty = Place(definition, "default", window, {}, now={}, as_of=0, tops={})
+    empty = Scope(definition, "default", window, {}, now={}, as_of=0, tops={})
     found: dict[str, dict[str, None]] = {}
-    for _, own, _ in kpi.shape.figures(empty):
+    for _, own, _ in kpi.form.figures(empty):
         for name, value in own.labels.items():
             if name != "horizon":
                 found.setdefault(name, {})[value] = None
@@ -205,36 +183,25 @@ def _place(value: str) -> int:
 
 
 def _series(kpi: Kpi) -> str:
-    there = kpi.shape.suffixes
+    there = kpi.form.suffixes
     names = [f"`{kpi.metric}`"] + [f"`…{suffix}`" for suffix in there if suffix]
-    if "_quantile" in there:
-        names[-1] += f" ({', '.join(f'`{quantile}`' for quantile in QUANTILES)})"
+    if kpi.form.quantiles:
+        names[-1] += f" ({', '.join(f'`{quantile}`' for quantile in kpi.form.quantiles)})"
     return ", ".join(names)
 
 
 def _breakdowns(kpi: Kpi) -> str:
-    shown = kpi.id in BREAKDOWN_KPIS
-    where = "on `/metrics`" if shown else "on `/metrics` if `breakdown_kpis` names it"
+    where = "on `/metrics`" if kpi.headline else "on `/metrics` if `breakdown_kpis` names it"
     return f"{_adding_up(kpi)}; {where}"
 
 
 def _adding_up(kpi: Kpi) -> str:
     """Which breakdowns there are, and what of them adds up."""
-    shape = kpi.shape
     where = "every dimension"
-    if shape.dimensions:
-        only = ", ".join(f"`{name}`" for name in shape.dimensions)
+    if kpi.form.dimensions:
+        only = ", ".join(f"`{name}`" for name in kpi.form.dimensions)
         where = f"{only} only, as money is spent on a channel"
-    if isinstance(shape, Velocity):
-        return f"{where}; every part is that value's own, so they do not add up to the total"
-    if isinstance(shape, CostPer):
-        return f"{where}; `…_numerator` adds up to the total, the quotient is taken of sums"
-    if "_numerator" in shape.suffixes:
-        return f"{where}; numerators and denominators add up to the total, ratios do not"
-    if "_count" in shape.suffixes:
-        also = " and quantiles" if "_quantile" in shape.suffixes else ""
-        return f"{where}; sums and counts add up to the total, means{also} do not"
-    return f"{where}; the values add up to the total"
+    return f"{where}; {kpi.form.adding_up}"
 
 
 # --- the chapters around ------------------------------------------------------------------------
@@ -252,7 +219,7 @@ def _preface() -> str:
         for *names, text in _SUFFIXES
     )
     return f"""\
-<!-- Generated by `make docs`: edit src/funnel_stream/kpis/catalogue.py instead. -->
+<!-- Generated by `make docs`: edit the entries in src/funnel_stream/kpis instead. -->
 # KPI reference
 
 Every KPI that funnel-stream knows, by the stage of the funnel it belongs to: {len(KPIS)} of them,

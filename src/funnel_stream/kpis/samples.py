@@ -7,21 +7,24 @@ from typing import Final, NamedTuple
 from funnel_stream.definition import Definition, Target
 from funnel_stream.definition.time import Window
 from funnel_stream.errors import UsageError
-from funnel_stream.facts.measures import CELLS, MATURED, cell_id
+from funnel_stream.facts.measures import (
+    CELLS,
+    MATURED,
+    MEASURES,
+    REACHED,
+    VALUED_WON,
+    WON_FOR_NOTHING,
+)
 from funnel_stream.facts.rules import NONE
-from funnel_stream.kpis.catalogue import ATTAINMENT, BY_ID, KPIS, TARGET, Kpi, families
-from funnel_stream.kpis.forms import OTHER, Own, Part, Place, Ratios, label_text, own
+from funnel_stream.kpis.catalogue import ATTAINMENT, BY_ID, KPIS, TARGET, broken_down, families
+from funnel_stream.kpis.kpi import Kpi
+from funnel_stream.kpis.scope import OTHER, LabelSet, Part, Scope, label_set, label_text
 from funnel_stream.windows.tables import NOW, Cells, Row, Snapshot, Sums
 
-_LEADS: Final = cell_id("reached", "lead")
+_LEADS: Final = REACHED.cell("lead")
 _NOTHING: Final = Sums([])
-_INVENTED: Final = {
-    "problem": ("problem",),
-    "outcome": ("outcome",),
-    "lost": ("lost", "lost_value"),
-}
-"""Measures whose first label anybody can invent, with the measures that show the same values."""
-_LIMITED_BY: Final = {"problem": "problem", "outcome": "outcome", "lost": "reason"}
+_RANKED_AS: Final = {each: each.ranked_as or each for each in MEASURES.values() if each.invented}
+"""Measures whose first label anybody can invent, and by which its values are ranked."""
 
 
 class Sample(NamedTuple):
@@ -35,8 +38,8 @@ class Sample(NamedTuple):
 class Series(NamedTuple):
     """One figure of a known family: the labels of its place, its own labels and its value."""
 
-    place: Own
-    own: Own
+    place: LabelSet
+    own: LabelSet
     value: float
 
 
@@ -80,8 +83,8 @@ class Selection(NamedTuple):
             if not dimension
             or (
                 (self.kpis is None or kpi.id in self.kpis)
-                and (not kpi.shape.dimensions or dimension in kpi.shape.dimensions)
-                and (part is not Part.MATURED or isinstance(kpi.shape, Ratios))
+                and (not kpi.form.dimensions or dimension in kpi.form.dimensions)
+                and (part is not Part.MATURED or "horizon" in kpi.form.labels)
             )
         ]
 
@@ -102,7 +105,7 @@ def exported(definition: Definition) -> Selection:
         definition.export_windows(),
         definition.export_dimensions(),
         definition.breakdown_windows(),
-        definition.export.breakdown_kpis,
+        broken_down(definition),
         matured_windows=definition.matured_windows(),
     )
 
@@ -149,7 +152,7 @@ def series(snapshot: Snapshot, wanted: Selection) -> dict[str, list[Series]]:
                 of_place = _families(kpis, dimension, of_now=window is None)
                 for place, labels in values.of(pipeline, dimension, window, part):
                     for kpi, lists in of_place:
-                        for suffix, own_labels, value in kpi.shape.figures(place):
+                        for suffix, own_labels, value in kpi.form.figures(place):
                             found[lists[suffix]].append(Series(labels, own_labels, value))
     for target in definition.targets:
         if wanted.has(target):
@@ -163,7 +166,7 @@ def _families(
     """The KPIs of a place, with the names of their series by suffix."""
     breakdown = "_breakdown" if dimension else ""
     return [
-        (kpi, {suffix: kpi.metric + breakdown + suffix for suffix in kpi.shape.suffixes})
+        (kpi, {suffix: kpi.metric + breakdown + suffix for suffix in kpi.form.suffixes})
         for kpi in kpis
         if kpi.of_now == of_now
     ]
@@ -180,7 +183,7 @@ def _add_target(
     breakdown = "_breakdown" if dimension else ""
     place = place_labels(target.pipeline, target.window, dimension, value)
     named = {"kpi": target.kpi, **labels}
-    beside = own(tuple(named), tuple(named.values()))
+    beside = label_set(tuple(named), tuple(named.values()))
     wanted = float(target.value)
     found[f"funnel_{TARGET}{breakdown}"].append(Series(place, beside, wanted))
     kpi = BY_ID.get(target.kpi)
@@ -191,7 +194,7 @@ def _add_target(
     for at, its_labels in values.of(target.pipeline, dimension, window):
         if its_labels != place:
             continue
-        for its_suffix, its_own, figure in kpi.shape.figures(at):
+        for its_suffix, its_own, figure in kpi.form.figures(at):
             if its_suffix == suffix and its_own.labels == labels:
                 share = attained(target, figure)
                 if share is not None:
@@ -206,14 +209,14 @@ def attained(target: Target, figure: float) -> float | None:
     return top / bottom if wanted and bottom else None
 
 
-def place_labels(pipeline: str, window: str | None, dimension: str, value: str) -> Own:
+def place_labels(pipeline: str, window: str | None, dimension: str, value: str) -> LabelSet:
     """The labels by which a place is named in a series."""
     labels = {"pipeline": pipeline}
     if window:
         labels["window"] = window
     if dimension:
         labels |= {"dimension": dimension, "value": value}
-    return Own(labels, label_text(labels))
+    return LabelSet(labels, label_text(labels))
 
 
 def _shown_rows(snapshot: Snapshot) -> set[Row]:
@@ -223,7 +226,7 @@ def _shown_rows(snapshot: Snapshot) -> set[Row]:
     found: set[Row] = set()
     for name in sorted(snapshot.totals, key=brief.__contains__):
         sums = snapshot.totals[name]
-        for row in sums.named():
+        for row in sums.candidates():
             if row in found or row not in sums:
                 continue
             if name not in brief or any(CELLS[cell][0] != MATURED for cell in sums[row]):
@@ -260,7 +263,7 @@ class Places:
         """Of the deals that were won in a window and have an amount: how many have one of 0, and
         how many there are."""
         cells = self.total(pipeline, window)
-        return cells.get(cell_id("won_for_nothing"), 0), cells.get(cell_id("valued_won"), 0)
+        return cells.get(WON_FOR_NOTHING.cell(), 0), cells.get(VALUED_WON.cell(), 0)
 
     def leads(self, pipeline: str) -> int:
         """Of the longest window, by which all is ranked."""
@@ -285,26 +288,26 @@ class Places:
 
     def _invented(self, pipeline: str) -> dict[str, frozenset[str]]:
         """By measure: the values shown of its first label, one set for all windows."""
-        counts: dict[str, Counter[str]] = {measure: Counter() for measure in _INVENTED}
+        counts: dict[str, Counter[str]] = {each.name: Counter() for each in _RANKED_AS.values()}
         for window, totals in self._snapshot.totals.items():
             for cell, weight in totals.get(Row(pipeline), {}).items():
                 key = CELLS[cell]
                 if key[0] in counts and key[1] != NONE:
                     counts[key[0]][key[1]] += weight if window == self._longest else 0
-        return {
-            shown: frozenset(_ranked(counts[measure])[: self._definition.top_n_in(label)])
-            for measure, label in _LIMITED_BY.items()
-            for shown in _INVENTED[measure]
-        }
+        shown: dict[str, frozenset[str]] = {}
+        for measure, by in _RANKED_AS.items():
+            ranked = _ranked(counts[by.name])
+            shown[measure.name] = frozenset(ranked[: self._definition.top_n_in(measure.labels[0])])
+        return shown
 
     def of(
         self, pipeline: str, dimension: str, window: Window | None, part: Part = Part.ALL
-    ) -> Iterator[tuple[Place, Own]]:
+    ) -> Iterator[tuple[Scope, LabelSet]]:
         """The total's place, or those of a dimension's values that have anything."""
         name = NOW if window is None else window.name
         shown = None if window is None else window.name
         for value, cells, now in self._rows(pipeline, dimension, name):
-            place = Place(
+            place = Scope(
                 self._definition,
                 pipeline,
                 window,
@@ -317,9 +320,9 @@ class Places:
             )
             yield place, place_labels(pipeline, shown, dimension, value)
 
-    def holding(self, cells: Cells, pipeline: str, window: Window) -> Place:
+    def holding(self, cells: Cells, pipeline: str, window: Window) -> Scope:
         """The total's place, if it held these cells; without a present."""
-        return Place(
+        return Scope(
             self._definition,
             pipeline,
             window,
@@ -352,7 +355,7 @@ class Places:
         known = self._rests.get(key)
         if known is None:
             totals = self._snapshot.totals.get(window, _NOTHING)
-            known = self._rests[key] = totals.together(rest)
+            known = self._rests[key] = totals.of_rows(rest)
         return known
 
 

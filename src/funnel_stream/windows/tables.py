@@ -9,28 +9,35 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from funnel_stream.definition import Definition
-from funnel_stream.definition.time import MINUTE, MINUTE_US, Span, Window, pane_of
+from funnel_stream.definition.time import (
+    MINUTE,
+    MINUTE_US,
+    Span,
+    Window,
+    has_matured,
+    oldest_kept,
+    pane_of,
+)
 from funnel_stream.facts.blocks import FactBlock
 from funnel_stream.facts.rules import NONE
 from funnel_stream.facts.spend import Shares, SpendBook
 from funnel_stream.windows.breakdowns import Breakdowns, Row
+from funnel_stream.windows.columns.packed import Chunk, batched
+from funnel_stream.windows.columns.sums import Mask, RowSum, patterns, sum_by_row
 from funnel_stream.windows.panes import (
-    Chunk,
     FrozenPanes,
     Panes,
     Present,
     is_matured,
     is_present,
     new_panes,
-    panes_kept,
 )
-from funnel_stream.windows.totals import Cells, RowSum, Sums, Totals, sum_by_row
+from funnel_stream.windows.totals import NO_PANES, Cells, Sums, Totals
 from funnel_stream.windows.trends import NO_PAST, Past
 
-__all__ = ["NONE", "NOW", "Cells", "Row", "Snapshot", "Sums", "WindowTables", "sum_by_row"]
+__all__ = ["NONE", "NOW", "Cells", "Row", "Snapshot", "Sums", "WindowTables"]
 
 NOW: Final = "now"
 """The table of the present among the totals of the windows."""
@@ -54,7 +61,7 @@ class Snapshot(NamedTuple):
     past: Past = NO_PAST
 
 
-class _Source:
+class _SourcePanes:
     """What a source partition contributes; its spends stand in the book."""
 
     def __init__(self, windows: Iterable[Window], minute: int | None) -> None:
@@ -67,26 +74,26 @@ class _Source:
         """Take facts in, which stand by minute."""
         present = is_present(facts.cell)
         if present.any():
-            self.present.add(self.present.place(*facts.take(present)))
+            self.present.add(facts.take(present))
             facts = facts.take(~present)
         for panes in self.panes.values():
-            panes.add(panes.place(*facts))
+            panes.add(facts)
 
-    def every(self) -> Iterator[Panes]:
+    def all(self) -> Iterator[Panes]:
         """All panes, and the present."""
         yield from self.panes.values()
         yield self.present
 
     def forget(self, minute: int) -> None:
         """Drop what is past keeping as of a minute."""
-        for panes in self.every():
+        for panes in self.all():
             panes.forget(minute)
 
 
 class _Recent(NamedTuple):
     """What has come since the windows moved last, and in which of the tables it counts."""
 
-    which: npt.NDArray[np.bool_]
+    tables: Mask
     totals: Totals
 
 
@@ -95,10 +102,13 @@ class WindowTables:
 
     def __init__(self, definition: Definition) -> None:
         self._definition = definition
-        self._windows = [(window, Totals()) for window in definition.window_list()]
+        self._windows = [
+            (window, Totals(NO_PANES._replace(size=window.pane)))
+            for window in definition.window_list()
+        ]
         self._now = Totals()
         self._recent: dict[bytes, _Recent] = {}
-        self._sources: dict[int, _Source] = {}
+        self._sources: dict[int, _SourcePanes] = {}
         self._breakdowns = Breakdowns(definition)
         self._by_channel = "channel" in definition.dimensions
         self._spends = SpendBook(definition)
@@ -116,28 +126,25 @@ class WindowTables:
         self._version += 1
         if source not in self._sources:
             windows = self._definition.window_list()
-            self._sources[source] = _Source(windows, self._now_minute)
+            self._sources[source] = _SourcePanes(windows, self._now_minute)
         for block in blocks:
             if len(block.cell):
                 self._add_facts(self._sources[source], block)
             if block.spends:
                 added = self._spends.add(source, block.spends)
-                for window, totals in self._windows:
-                    shares = self._spends.shares(
-                        added, Span(window.pane, totals.first, totals.last)
-                    )
-                    totals.add(self._spend_rows(shares))
+                for _, totals in self._windows:
+                    totals.add(self._spend_rows(self._spends.shares(added, totals.span)))
 
-    def _add_facts(self, source: _Source, block: FactBlock) -> None:
+    def _add_facts(self, source: _SourcePanes, block: FactBlock) -> None:
         combination = self._breakdowns.combinations(block.combinations)[block.combination]
         facts = Chunk(block.minute, combination, block.cell, block.weight)
         source.add(facts)
         self._pending.append(facts)
         self._pending_facts += len(facts.cell)
         if self._pending_facts >= _AT_ONCE:
-            self._settle()
+            self._sum_pending()
 
-    def _settle(self) -> None:
+    def _sum_pending(self) -> None:
         """Sum up what has come since the last time: many facts at once share rows and cells, so
         that few sums change. They go to the tables when the windows move: until then, all that
         counts in the same tables is added once, not once to each of them."""
@@ -145,44 +152,43 @@ class WindowTables:
             return
         facts = Chunk.concatenate(self._pending)
         self._pending, self._pending_facts = [], 0
-        for which, some in _alike(facts, self._inside(facts)):
-            recent = self._recent.setdefault(which.tobytes(), _Recent(which, Totals()))
-            recent.totals.add(self._sums([some]))
+        for tables, counts in patterns(self._counting(facts)):
+            recent = self._recent.setdefault(tables.tobytes(), _Recent(tables, Totals()))
+            recent.totals.add(self._sums([facts if counts.all() else facts.take(counts)]))
 
     def _tables(self) -> dict[str, Totals]:
         return {NOW: self._now, **{window.name: totals for window, totals in self._windows}}
 
-    def _take_in(self) -> None:
+    def _add_recent(self) -> None:
         """Add what is recent to the tables."""
-        for which, recent in self._recent.values():
+        for tables, recent in self._recent.values():
             sums = list(recent.sums())
-            for table, lies in zip(self._tables().values(), which, strict=True):
-                if lies:
+            for table, counts in zip(self._tables().values(), tables, strict=True):
+                if counts:
                     table.add(sums)
         self._recent = {}
 
-    def _inside(self, facts: Chunk) -> npt.NDArray[np.bool_]:
+    def _counting(self, facts: Chunk) -> Mask:
         """For each table (a line) which of the facts (by minute) count in it now."""
         present = is_present(facts.cell)
         matured = is_matured(facts.cell)
-        inside = [present & (facts.pane <= self._now.last)]
+        counting = [present & self._now.span.covers(facts.pane)]
         for window, totals in self._windows:
-            pane = pane_of(facts.pane, window.pane, matured)
-            lies = (pane >= totals.first) & (pane <= totals.last)
-            inside.append(lies & ~(present | matured if window.pane == MINUTE else present))
-        return np.array(inside)
+            inside = totals.span.covers(pane_of(facts.pane, window.pane, matured))
+            counting.append(inside & ~(present if has_matured(window.pane) else present | matured))
+        return np.array(counting)
 
     def replace(self, source: int, blocks: Iterable[FactBlock]) -> None:
         """Let a source partition's whole contribution be these blocks."""
-        self._settle()
+        self._sum_pending()
         spends = self._spends.remove(source)
-        for window, totals in self._windows:
-            shares = self._spends.shares(spends, Span(window.pane, totals.first, totals.last))
+        for _, totals in self._windows:
+            shares = self._spends.shares(spends, totals.span)
             totals.add(self._spend_rows(shares), sign=-1)
         if former := self._sources.pop(source, None):
-            self._now.add(self._sums(former.present.between(0, self._now.last)), sign=-1)
+            self._now.add(self._sums(former.present.within(self._now.span)), sign=-1)
             for window, totals in self._windows:
-                chunks = former.panes[window.pane].between(totals.first, totals.last)
+                chunks = former.panes[window.pane].within(totals.span)
                 totals.add(self._sums(chunks), sign=-1)
         self.apply(source, blocks)
 
@@ -194,28 +200,28 @@ class WindowTables:
         self._as_of = max(self._as_of, now_us)
         if self._now_minute is not None and minute <= self._now_minute:
             return
-        self._settle()
-        self._take_in()
+        self._sum_pending()
+        self._add_recent()
         self._now_minute = minute
         self._version += 1
         for window, totals in self._windows:
-            self._slide(window, totals, window.at(minute))
+            self._slide(totals, window.at(minute))
+        begun = Span(MINUTE, 0, minute)
         for source in self._sources.values():
-            begun = source.present.between(self._now.last + 1, minute)
-            self._now.add(self._sums(begun))
+            for beginning in begun.without(self._now.span):
+                self._now.add(self._sums(source.present.within(beginning)))
             source.forget(minute)
-        self._now.last = minute
+        self._now.span = begun
         self._forget_combinations()
-        kept = panes_kept(window for window, _ in self._windows).items()
-        oldest = [(minute // size - panes + 1) * size for size, panes in kept]
-        self._spends.forget(min(oldest) * MINUTE_US)
+        kept_since = oldest_kept((window for window, _ in self._windows), minute)
+        self._spends.forget(kept_since * MINUTE_US)
 
     def _forget_combinations(self) -> None:
         """Whenever their number has doubled: deals come and go, and each may have its own."""
         if len(self._breakdowns) < self._combinations_limit:
             return
         used = np.zeros(len(self._breakdowns), dtype=np.bool_)
-        every = [panes for source in self._sources.values() for panes in source.every()]
+        every = [panes for source in self._sources.values() for panes in source.all()]
         for panes in every:
             panes.mark(used)
         ids = self._breakdowns.keep(used)
@@ -223,38 +229,31 @@ class WindowTables:
             panes.renumber(ids)
         self._combinations_limit = max(_FEW_COMBINATIONS, 2 * len(self._breakdowns))
 
-    def _slide(self, window: Window, totals: Totals, span: Span) -> None:
-        _, first, last = span
-        if last == totals.last:
-            return
-        if first > totals.last:
-            totals.clear()
-            self._slide_over(window, totals, first, last)
+    def _slide(self, totals: Totals, span: Span) -> None:
+        if totals.span.overlaps(span):
+            for leaving in totals.span.without(span):
+                self._add_panes(totals, leaving, sign=-1)
         else:
-            self._slide_over(window, totals, totals.first, first - 1, sign=-1)
-            self._slide_over(window, totals, totals.last + 1, last)
-        totals.first, totals.last = first, last
+            totals.clear()
+        for entering in span.without(totals.span):
+            self._add_panes(totals, entering)
+        totals.span = span
 
-    def _slide_over(
-        self, window: Window, totals: Totals, first: int, last: int, sign: int = 1
-    ) -> None:
+    def _add_panes(self, totals: Totals, span: Span, sign: int = 1) -> None:
         """Let panes enter a window or, with ``sign`` −1, leave it."""
-        if first > last:
-            return
         chunks = (
             chunk
             for source in self._sources.values()
-            for chunk in source.panes[window.pane].between(first, last)
+            for chunk in source.panes[span.size].within(span)
         )
         totals.add(self._sums(chunks), sign)
-        shares = self._spends.shares_of_all(Span(window.pane, first, last))
-        totals.add(self._spend_rows(shares), sign)
+        totals.add(self._spend_rows(self._spends.shares_of_all(span)), sign)
 
     # --- sums -----------------------------------------------------------------------------------
 
     def _sums(self, chunks: Iterable[Chunk]) -> Iterator[RowSum]:
         """Sums of facts for every row that they count in; a row may come several times."""
-        for facts in _in_lots(chunks):
+        for facts in batched(chunks, _AT_ONCE):
             rows = self._breakdowns.rows_of(facts.combination)
             yield from sum_by_row(rows, facts.cell, facts.weight)
 
@@ -267,19 +266,21 @@ class WindowTables:
             for row in rows:
                 yield self._breakdowns.row(row), list(filled), list(filled.values())
 
+    # --- what a reader gets ---------------------------------------------------------------------
+
     def snapshot(self) -> Snapshot:
         """The totals as they are; later changes do not touch it."""
-        self._settle()
+        self._sum_pending()
         rows = self._breakdowns.rows
-        recent = [(which, totals.freeze(rows)) for which, totals in self._recent.values()]
+        recent = [(tables, totals.freeze(rows)) for tables, totals in self._recent.values()]
         totals = {
-            name: Sums([table.freeze(rows), *(part for which, part in recent if which[place])])
-            for place, (name, table) in enumerate(self._tables().items())
+            name: Sums([table.freeze(rows), *(part for tables, part in recent if tables[index])])
+            for index, (name, table) in enumerate(self._tables().items())
         }
         return Snapshot(self._definition, self._as_of, totals, self._version, self._past())
 
     def _past(self) -> Past:
-        """The panes as they are; nothing is reckoned or copied."""
+        """The panes as they are; nothing is computed or copied."""
         panes: dict[int, list[FrozenPanes]] = {}
         for source in self._sources.values():
             for size, of_size in source.panes.items():
@@ -287,35 +288,7 @@ class WindowTables:
         return Past(
             minute=self._now_minute or 0,
             panes=panes,
-            pipeline_of=self._breakdowns.totals_of(),
-            ids=self._breakdowns.ids(),
+            pipeline_of=self._breakdowns.pipeline_rows(),
+            row_ids=self._breakdowns.row_ids(),
             spends=self._spends.frozen(),
         )
-
-
-def _in_lots(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-    """The same facts in chunks of a size that is good to sum."""
-    lot: list[Chunk] = []
-    held = 0
-    for chunk in chunks:
-        for start in range(0, len(chunk.pane), _AT_ONCE):
-            part = chunk.take(slice(start, start + _AT_ONCE))
-            lot.append(part)
-            held += len(part.pane)
-            if held >= _AT_ONCE:
-                yield Chunk.concatenate(lot)
-                lot, held = [], 0
-    if lot:
-        yield Chunk.concatenate(lot)
-
-
-def _alike(
-    facts: Chunk, inside: npt.NDArray[np.bool_]
-) -> Iterator[tuple[npt.NDArray[np.bool_], Chunk]]:
-    """Facts that count in the same tables together, with which these are; a table a line."""
-    rest = inside.any(axis=0)
-    while rest.any():
-        which = inside[:, np.argmax(rest)]
-        alike: npt.NDArray[np.bool_] = rest & (inside == which[:, None]).all(axis=0)
-        yield which, facts if alike.all() else facts.take(alike)
-        rest &= ~alike

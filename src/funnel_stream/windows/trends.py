@@ -5,16 +5,17 @@ It is read from frozen panes, when somebody asks: nothing is kept up for it whil
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from funnel_stream.definition.time import Span, Window
+from funnel_stream.definition.time import Span, Window, pane_of
 from funnel_stream.facts.spend import SpendBook
 from funnel_stream.windows.breakdowns import Row
-from funnel_stream.windows.panes import NO_FACTS, Chunk, FrozenPanes
-from funnel_stream.windows.totals import Cells, sum_by_row
+from funnel_stream.windows.columns.packed import NO_FACTS, Chunk
+from funnel_stream.windows.columns.sums import Column, sum_by_row
+from funnel_stream.windows.panes import FrozenPanes
+from funnel_stream.windows.totals import Cells
 
 MOST_BUCKETS: Final = 60
 
@@ -44,13 +45,13 @@ class Past:
     """The panes of all sources at one instant (``minute`` since the epoch), by size; any thread may
     read it.
 
-    ``pipeline_of``: for each combination the id of its pipeline's row; ``ids``: of all rows.
+    ``pipeline_of``: for each combination the id of its pipeline's row; ``row_ids``: of all rows.
     """
 
     minute: int
     panes: Mapping[int, list[FrozenPanes]]
-    pipeline_of: npt.NDArray[Any]
-    ids: Mapping[Row, int]
+    pipeline_of: Column
+    row_ids: Mapping[Row, int]
     spends: SpendBook | None
 
     def trend(self, pipeline: str, window: Window) -> Trend:
@@ -75,17 +76,19 @@ class Past:
     def _began(self, pipeline: str, size: int) -> int | None:
         """The first minute of a pipeline's first pane of a size; of a coarser one, which is kept
         longer, its end, for where in it the facts lie nobody knows any more."""
-        row = self.ids.get(Row(pipeline), -1)
+        row = self.row_ids.get(Row(pipeline), -1)
         found = []
         for coarser, of_size in self.panes.items():
             if coarser < size:
                 continue
             for panes in of_size:
-                for chunk in panes.by_row(panes.oldest, self.minute // coarser, self.pipeline_of):
+                kept = Span(coarser, panes.oldest, pane_of(self.minute, coarser))
+                for chunk in panes.by_row(kept, self.pipeline_of):
                     of_row = chunk.pane[chunk.combination == row]
                     if len(of_row):
-                        end = coarser if coarser > size else 0
-                        found.append(int(of_row.min()) * coarser + end)
+                        oldest = int(of_row.min())
+                        first = Span(coarser, oldest, oldest)
+                        found.append(first.ends if coarser > size else first.begins)
         return min(found, default=None)
 
     def _sums(self, pipeline: str, spans: list[Span]) -> list[Cells]:
@@ -95,7 +98,7 @@ class Past:
         found: list[Cells] = []
         for span in spans:
             cells: dict[int, int] = {}
-            inside = (facts.pane >= span.first) & (facts.pane <= span.last)
+            inside = span.covers(facts.pane)
             one_row = np.zeros((int(inside.sum()), 1), dtype=np.uint32)
             for _, ids, sums in sum_by_row(one_row, facts.cell[inside], facts.weight[inside]):
                 cells = dict(zip(ids, sums, strict=True))
@@ -104,11 +107,11 @@ class Past:
         return found
 
     def _facts(self, pipeline: str, span: Span) -> Chunk:
-        row = self.ids.get(Row(pipeline), -1)
+        row = self.row_ids.get(Row(pipeline), -1)
         of_pipeline = [
             chunk.take(chunk.combination == row)
             for panes in self.panes.get(span.size, ())
-            for chunk in panes.by_row(span.first, span.last, self.pipeline_of)
+            for chunk in panes.by_row(span, self.pipeline_of)
         ]
         return Chunk.concatenate([NO_FACTS, *of_pipeline])
 

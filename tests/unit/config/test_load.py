@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from funnel_stream.config.load import load
-from funnel_stream.definition import BREAKDOWN_KPIS, Definition
+from funnel_stream.definition import Definition
 from funnel_stream.errors import ConfigError
-from funnel_stream.kpis.catalogue import BY_ID
+from funnel_stream.kpis.catalogue import HEADLINES, broken_down
 
 ROOT = Path(__file__).parents[3]
 
@@ -530,7 +530,7 @@ def test_a_file_of_other_bytes_is_an_error(tmp_path: Path) -> None:
 
 
 def test_the_kpis_of_the_default_export_exist() -> None:
-    assert set(BREAKDOWN_KPIS) <= set(BY_ID)
+    assert broken_down(Definition()) == HEADLINES
 
 
 # --- documentation and example ------------------------------------------------------------------
@@ -540,7 +540,8 @@ BLOCKS = [part.split("\n```")[0] for part in DOCUMENT.split("```yaml\n")[1:]]
 
 
 def test_the_defaults_in_the_document_are_the_defaults(tmp_path: Path) -> None:
-    assert load(written(tmp_path, BLOCKS[0])) == Definition()
+    export = {"breakdown_kpis": HEADLINES}
+    assert load(written(tmp_path, BLOCKS[0])) == Definition.model_validate({"export": export})
     assert set(yaml.safe_load(BLOCKS[0])) == set(Definition.model_fields)
 
 

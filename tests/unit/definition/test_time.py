@@ -7,7 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funnel_stream.definition.time import DAY, HOUR, MINUTE_US, RETENTION, Span, Window, pane_of
+from funnel_stream.definition.time import (
+    DAY,
+    HOUR,
+    MINUTE_US,
+    RETENTION,
+    Span,
+    Window,
+    has_matured,
+    latest,
+    oldest_kept,
+    pane_of,
+    panes_kept,
+)
 
 WINDOWS = st.sampled_from(["1m", "1h", "2h", "3h", "24h", "7d", "35d", "36d", "400d"])
 MINUTES = st.integers(0, 60 * DAY)
@@ -80,3 +92,44 @@ def test_what_a_window_needs(name: str, judges: bool, kept: dict[int, int]) -> N
     """Panes for the window before, too, where they may be kept so long."""
     window = Window.named(name)
     assert (window.judges, window.kept()) == (judges, kept)
+
+
+SPANS = st.builds(Span, st.just(HOUR), st.integers(0, 9), st.integers(-1, 9))
+
+
+@given(SPANS, SPANS)
+def test_what_a_span_has_without_another_one(span: Span, other: Span) -> None:
+    """What leaves a window that moves, and what enters it: any panes, however it moves."""
+    held, others = (set(range(one.first, one.last + 1)) for one in (span, other))
+    assert bool(span) == bool(held)
+    assert span.overlaps(other) == bool(held & others)
+    parts = span.without(other)
+    assert all(part and part.size == HOUR for part in parts)
+    panes = [pane for part in parts for pane in range(part.first, part.last + 1)]
+    assert panes == sorted(held - others)
+    every = np.arange(-1, 11)
+    assert span.covers(every).tolist() == [pane in held for pane in every.tolist()]
+
+
+@given(st.integers(1, 500), st.sampled_from([*RETENTION]), st.integers(0, 1000 * DAY))
+def test_the_latest_panes_end_with_the_one_in_progress(panes: int, size: int, now: int) -> None:
+    span = latest(panes, size, now)
+    assert span.size == size
+    assert now in range(span.ends - size, span.ends)
+    assert span.ends - span.begins == panes * size
+
+
+def test_matured_facts_lie_on_the_panes_of_windows_that_judge() -> None:
+    windows = [Window.named(name) for name in ("1h", "2h", "3h", "23h", "24h", "35d", "36d")]
+    assert all(has_matured(window.pane) for window in windows if window.judges)
+    assert {size: has_matured(size) for size in RETENTION} == {1: False, HOUR: True, DAY: True}
+
+
+def test_panes_are_kept_for_the_window_that_needs_most() -> None:
+    windows = [Window.named(name) for name in ("1h", "24h", "7d", "30d")]
+    assert panes_kept(windows) == {1: 120, HOUR: 720, DAY: 60}
+    assert panes_kept(windows[:2]) == {1: 120, HOUR: 48}
+    assert panes_kept([]) == {}
+    now = 1000 * DAY + 12 * HOUR + 34
+    assert oldest_kept(windows, now) == (1000 - 59) * DAY
+    assert oldest_kept(windows[:1], now) == now - 119

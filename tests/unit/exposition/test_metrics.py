@@ -14,8 +14,8 @@ from funnel_stream.definition import Definition, Export
 from funnel_stream.exposition.metrics import Exposition, kpi_lines, kpi_text
 from funnel_stream.exposition.operations import OWN
 from funnel_stream.kpis.catalogue import KPIS, Family
-from funnel_stream.kpis.forms import Own, label_text
 from funnel_stream.kpis.samples import Series, samples
+from funnel_stream.kpis.scope import LabelSet, label_text
 from tests.unit.exposition.workers import busy, idle, reporting
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -31,7 +31,7 @@ FAMILIES = [
 
 def one(value: float, own: dict[str, str] | None = None, **place: str) -> Series:
     own = own or {}
-    return Series(Own(place, label_text(place)), Own(own, label_text(own)), value)
+    return Series(LabelSet(place, label_text(place)), LabelSet(own, label_text(own)), value)
 
 
 SERIES = {

@@ -16,7 +16,7 @@ from funnel_stream.contract.event import KINDS, STAGES
 from funnel_stream.contract.models import MODELS
 from funnel_stream.definition import RULES_VERSION
 from funnel_stream.kpis.catalogue import KPIS
-from funnel_stream.kpis.forms import OpenCounts
+from funnel_stream.kpis.forms import Listing
 from tests.mutants.faults import FAULTS
 from tests.unit.facts.corpus import LINES, digest, facts
 
@@ -75,7 +75,7 @@ def test_the_corpus_adds_to_every_figure() -> None:
     cells = {cell for _, cell, _ in weights}
     assert spends
     for kpi in KPIS:
-        added = [cell for cell in cells if kpi.shape.contributions(cell, ("1d", "7d", "2d", "36h"))]
+        added = [cell for cell in cells if kpi.form.additions(cell, ("1d", "7d", "2d", "36h"))]
         assert added or kpi.id in NOT_OF_DEALS, kpi.id
 
 
@@ -90,12 +90,12 @@ def test_the_corpus_moves_between_all_stages() -> None:
 
 def test_labels_that_nobody_can_invent_have_no_other_values() -> None:
     weights, _ = facts()
-    shapes = [kpi.shape for kpi in KPIS if isinstance(kpi.shape, OpenCounts) and kpi.shape.known]
-    assert shapes
-    for shape in shapes:
-        cells = {cell[1:] for _, cell, _ in weights if cell[0] == shape.measure}
-        for label, known in shape.known.items():
-            assert {cell[shape.labels.index(label)] for cell in cells} == set(known), label
+    forms = [kpi.form for kpi in KPIS if isinstance(kpi.form, Listing) and kpi.form.known]
+    assert forms
+    for form in forms:
+        cells = {cell[1:] for _, cell, _ in weights if cell[0] == form.measure.name}
+        for label, known in form.known.items():
+            assert {cell[form.labels.index(label)] for cell in cells} == set(known), label
 
 
 # --- and the digest notices what somebody changes -------------------------------------------------

@@ -9,8 +9,8 @@ import pytest
 
 from funnel_stream.definition import Definition, Target
 from funnel_stream.definition.fields import OPEN_STAGES
-from funnel_stream.kpis.catalogue import KPIS, Kpi, families
-from funnel_stream.kpis.forms import Ratios
+from funnel_stream.kpis.catalogue import KPIS, families
+from funnel_stream.kpis.kpi import Kpi
 from funnel_stream.kpis.reference import STAGE_TITLES, main, queries, reference
 from funnel_stream.kpis.samples import samples
 from funnel_stream.replay.compute import compute
@@ -70,7 +70,7 @@ def test_queries_name_families_and_labels_that_exist(kpi: Kpi) -> None:
     assert len(asked) >= 3
     for metric, labels in asked:
         assert metric in names
-        allowed = {"pipeline", *kpi.shape.labels}
+        allowed = {"pipeline", *kpi.form.labels}
         allowed |= set() if kpi.of_now else {"window"}
         allowed |= {"dimension", "value"} if "_breakdown" in metric else set()
         allowed |= {"quantile"} if metric.endswith("_quantile") else set()
@@ -82,7 +82,7 @@ def test_queries_name_families_and_labels_that_exist(kpi: Kpi) -> None:
         for names_in in re.findall(r"by \(([^)]*)\)", query)
         for name in names_in.split(",")
     }
-    assert grouped <= set(kpi.shape.labels)
+    assert grouped <= set(kpi.form.labels)
 
 
 def test_every_query_has_an_answer(shown: list[Selector]) -> None:
@@ -108,9 +108,7 @@ def test_check_tells_what_is_out_of_step(
 def test_a_ratio_of_different_deals_is_never_called_a_share() -> None:
     """ "Won per lead": the deals that were won in a window need not be its leads."""
     period = {"basis": "period"}
-    ratios = [
-        kpi for kpi in KPIS if isinstance(kpi.shape, Ratios) and not kpi.is_proportion(period)
-    ]
+    ratios = [kpi for kpi in KPIS if kpi.form.of_counts and not kpi.is_proportion(period)]
     assert ratios
     for kpi in ratios:
         assert re.search(r" per .*\(period\)", kpi.help), kpi.help

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from funnel_stream.definition import Definition
 from funnel_stream.errors import FunnelError
-from funnel_stream.facts.rules import cell_id
+from funnel_stream.facts.measures import REACHED
 from funnel_stream.reporting import Reporter
 from funnel_stream.settings import Settings
 from funnel_stream.streaming.log import ProducerRecord, TopicPartition, World
@@ -16,6 +16,7 @@ from funnel_stream.streaming.memory.group import MemoryGroup
 from funnel_stream.streaming.memory.log import MemoryBroker, MemoryLog, PromptConnection
 from funnel_stream.streaming.memory.member import GroupMember
 from funnel_stream.streaming.worker import Worker
+from funnel_stream.windows.breakdowns import Row
 from tests.funnels import NOW, at, lines, stage
 
 SETTINGS = Settings(session_timeout=1.0, clock="event")
@@ -24,7 +25,7 @@ EVENTS = TopicPartition(SETTINGS.events_topic, 0)
 DEAD_LETTERS = TopicPartition(SETTINGS.dead_letters_topic, 0)
 CHANGELOG = TopicPartition(SETTINGS.changelog_topic, 0)
 PANES = TopicPartition(SETTINGS.panes_topic, 0)
-LEADS = cell_id("reached", "lead")
+LEADS = REACHED.cell("lead")
 
 
 class DeathError(Exception):
@@ -111,10 +112,7 @@ class RunningWorker:
         snapshot = self.reporter.snapshot()
         if snapshot is None:
             return None
-        totals = snapshot.totals["365d"]
-        return max(
-            (totals.sum(row, LEADS) for row in totals.named() if not row.dimension), default=0
-        )
+        return snapshot.totals["365d"].sum(Row("default"), LEADS)
 
     def kill(self) -> None:
         for task in self.tasks:

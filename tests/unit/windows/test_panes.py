@@ -6,9 +6,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from funnel_stream.definition.time import DAY, HOUR, MINUTE, Window
+from funnel_stream.definition.time import DAY, HOUR, MINUTE, Span, Window
 from funnel_stream.facts.measures import cell_id
-from funnel_stream.windows.panes import Chunk, Panes, Present, is_present, new_panes
+from funnel_stream.windows.columns.packed import Chunk
+from funnel_stream.windows.panes import Panes, Present, is_present, new_panes
 
 Facts = list[tuple[int, int, int, int]]
 """Minute, combination, cell, weight."""
@@ -21,13 +22,12 @@ for number in range(40):  # the tests take any of the first forty
 
 def add(panes: Panes, facts: Facts) -> None:
     minute, combination, cell, weight = np.array(facts, dtype=np.int64).reshape(-1, 4).T
-    ids = combination.astype(np.uint32), cell.astype(np.uint32)
-    panes.add(panes.place(minute, *ids, weight))
+    panes.add(Chunk(minute, combination.astype(np.uint32), cell.astype(np.uint32), weight))
 
 
 def held(panes: Panes, first: int = 0, last: int = 1 << 40) -> dict[tuple[int, int, int], int]:
     sums: Counter[tuple[int, int, int]] = Counter()
-    for chunk in panes.between(first, last):
+    for chunk in panes.within(Span(panes.size, first, last)):
         for pane, combination, cell, weight in zip(*(c.tolist() for c in chunk), strict=True):
             assert first <= pane <= last
             sums[pane, combination, cell] += weight
@@ -122,7 +122,7 @@ def test_unpacking_gives_slices_that_join() -> None:
     rng = random.Random(3)
     panes = Panes(HOUR, 840)
     add(panes, random_facts(rng, 200_000, minutes=60 * 500))
-    chunks = list(panes.between(0, 1 << 40))
+    chunks = list(panes.within(Span(HOUR, 0, 1 << 40)))
     assert len(chunks) > 1
     assert len(Chunk.concatenate(chunks).pane) == len(panes)
 

@@ -4,7 +4,6 @@ import random
 from collections import Counter
 from typing import Any
 
-import numpy as np
 import pytest
 
 from funnel_stream.definition import Definition
@@ -16,7 +15,7 @@ from funnel_stream.facts.rules import ATTRIBUTES, MINUTE_BITS, NONE
 from funnel_stream.replay.compute import as_record
 from funnel_stream.windows import panes
 from funnel_stream.windows.breakdowns import Breakdowns
-from funnel_stream.windows.tables import Row, WindowTables, sum_by_row
+from funnel_stream.windows.tables import Row, WindowTables
 from tests.funnels import NOW, at, computed, figure, lines, micros, stage
 
 MINUTE = 60_000_000
@@ -260,6 +259,25 @@ def test_tables_are_what_their_facts_add_up_to(seed: int, monkeypatch: pytest.Mo
         assert all(cells for rows in snapshot.totals.values() for cells in rows.values())
 
 
+@pytest.mark.parametrize(("window", "size"), [("1h", 1), ("24h", 60), ("400d", 1440)])
+@pytest.mark.parametrize("source", ["new", "known"])
+def test_a_late_fact_counts_in_the_panes_of_the_window_alone(
+    window: str, size: int, source: str
+) -> None:
+    """In the oldest and the one in progress, with its last minute, not in those beside them."""
+    tables = WindowTables(Definition(dimensions=(), windows=("1h", "24h", "400d")))
+    owner = ("default", *[""] * 8)
+    now = micros(days=500, hours=12, minutes=30) // MINUTE
+    if source == "known":
+        tables.apply(0, [block_of([(owner, OPEN, now, 1)])])
+    tables.advance(now * MINUTE)
+    last = now // size * size + size
+    first = last - Window.named(window).minutes
+    at_edges = {first - 1: 1, first: 2, last - 1: 4, last: 8}
+    tables.apply(0, [block_of([(owner, LEADS, minute, by) for minute, by in at_edges.items()])])
+    assert tables.snapshot().totals[window][Row("default")] == {LEADS: 2 + 4}
+
+
 def test_a_combined_value_names_what_is_missing() -> None:
     definition = Definition(dimensions=("channel × product",))
     tables = WindowTables(definition)
@@ -332,23 +350,3 @@ def test_many_combinations_keep_apart() -> None:
             Row("default", "owner", owner[7]),
             Row("default", "channel+owner", f"web + {owner[7]}"),
         ]
-
-
-@pytest.mark.parametrize(("most", "number"), [(10, 500), (5000, 3), (3_000_000, 40), (9000, 900)])
-@pytest.mark.parametrize("weights", [(1, -1), (1, 2**62, -(2**62)), (2**63 - 1, 1 - 2**63, 5)])
-def test_sums_by_row_are_exact(most: int, number: int, weights: tuple[int, ...]) -> None:
-    rng = random.Random(most)
-    rows = np.array([[rng.randrange(most) for _ in range(4)] for _ in range(number)])
-    cell = np.array([rng.randrange(most // 3) for _ in range(number)], dtype=np.uint32)
-    weight = np.array([rng.choice(weights) for _ in range(number)], dtype=np.int64)
-    expected: Counter[tuple[int, int]] = Counter()
-    for line, one, by in zip(rows.tolist(), cell.tolist(), weight.tolist(), strict=True):
-        for row in line:
-            expected[row, one] += by
-    found = [
-        ((row, one), total)
-        for row, cells, sums in sum_by_row(rows, cell, weight)
-        for one, total in zip(cells, sums, strict=True)
-    ]
-    assert dict(found) == {key: total for key, total in expected.items() if total}
-    assert len(found) == len(dict(found))

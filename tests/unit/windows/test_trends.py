@@ -14,6 +14,7 @@ from funnel_stream.facts.measures import cell_id
 from funnel_stream.facts.rules import ATTRIBUTES, MINUTE_BITS
 from funnel_stream.replay.compute import as_record
 from funnel_stream.windows import panes
+from funnel_stream.windows.columns.packed import PackedRun
 from funnel_stream.windows.tables import WindowTables
 from funnel_stream.windows.trends import MOST_BUCKETS, NO_PAST, Past, Trend
 from tests.funnels import NOW, at, event, lines, micros, stage
@@ -57,7 +58,7 @@ def counts(trend: Trend, cell: int = LEADS) -> dict[int, int]:
     return {begin: number for begin, number in held.items() if number}
 
 
-def told(past: Past, window: Window = MONTH) -> tuple[Any, ...]:
+def timeline(past: Past, window: Window = MONTH) -> tuple[Any, ...]:
     trend = past.trend("default", window)
     return trend.starts, trend.buckets, trend.whole, trend.before
 
@@ -162,16 +163,16 @@ def test_later_facts_do_not_touch_what_a_reader_has(blocks: list[FactBlock]) -> 
     kept = made.snapshot().past
     packed = any(frozen.runs for of_size in kept.panes.values() for frozen in of_size)
     assert packed == (len(blocks) > 1)
-    untouched, asked_before = made.snapshot().past, told(kept)
+    untouched, asked_before = made.snapshot().past, timeline(kept)
     for later in (*a_lot(5), block(LATELY, 3000, weight=-1)):
         made.apply(0, [later])
         made.apply(1, [later])
     made.advance(micros(days=41, hours=5))
     made.replace(0, [])
     made.advance(micros(days=500))
-    assert told(kept) == asked_before
-    assert told(untouched) == asked_before, "nor what he asks for later"
-    assert told(made.snapshot().past)[2] == {}
+    assert timeline(kept) == asked_before
+    assert timeline(untouched) == asked_before, "nor what he asks for later"
+    assert timeline(made.snapshot().past)[2] == {}
 
 
 @pytest.mark.parametrize("asked_first", [True, False])
@@ -292,7 +293,7 @@ def test_money_that_is_spent_over_a_period_stands_in_every_bucket_of_it() -> Non
 def packings(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How many facts of runs were unpacked to be summed by row."""
     done: Counter[str] = Counter()
-    by_row, chunk = panes._Run.by_row, panes._Run.chunk
+    by_row, chunk = PackedRun.by_row, PackedRun.chunk
     within = [0]
 
     def counted_by_row(run: Any, row_of: Any) -> Any:
@@ -308,8 +309,8 @@ def packings(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
             done["facts"] += len(found.cell)
         return found
 
-    monkeypatch.setattr(panes._Run, "by_row", counted_by_row)
-    monkeypatch.setattr(panes._Run, "chunk", counted_chunk)
+    monkeypatch.setattr(PackedRun, "by_row", counted_by_row)
+    monkeypatch.setattr(PackedRun, "chunk", counted_chunk)
     return done
 
 

@@ -13,15 +13,16 @@ from funnel_stream.exposition.page.figures import (
     ranked,
     span_of,
     unit,
-    value_in_words,
     written,
 )
 from funnel_stream.exposition.page.funnel import ByKpi
 from funnel_stream.exposition.page.links import DealLinks
 from funnel_stream.exposition.page.view import View, basis_in_words, basis_of
-from funnel_stream.kpis.catalogue import BY_ID, Kpi
-from funnel_stream.kpis.forms import OTHER, Place
+from funnel_stream.kpis.catalogue import BY_ID
+from funnel_stream.kpis.kpi import Kpi
 from funnel_stream.kpis.samples import Places
+from funnel_stream.kpis.scope import OTHER, Scope
+from funnel_stream.kpis.words import value_in_words
 
 MOST_COLUMNS: Final = 8
 _WHOLE_WAY: Final = {"from_stage": STAGES[LEAD], "to_stage": STAGES[WON]}
@@ -97,7 +98,7 @@ def one_each(kpis: Sequence[str], by_kpi: ByKpi, view: View) -> list[Series]:
             continue
         for figure in chosen(by_kpi[kpi.id], view):
             labels = dict(figure.labels)
-            if kpi.shape.suffixes == ("",):  # only what is counted can be summed over the stages
+            if kpi.form.suffixes == ("",):  # only what is counted can be summed over the stages
                 labels.pop("stage", None)
             if labels.get("outcome", "won") == "won" and (
                 "to_stage" not in labels or labels.items() >= _WHOLE_WAY.items()
@@ -118,7 +119,7 @@ def all_of(kpi: Kpi, by_kpi: ByKpi, view: View) -> list[Series]:
 
 
 def _has(kpi: Kpi, dimension: str) -> bool:
-    return not kpi.shape.dimensions or dimension in kpi.shape.dimensions
+    return not kpi.form.dimensions or dimension in kpi.form.dimensions
 
 
 def breakdown(
@@ -173,16 +174,16 @@ def _rank(value: str, number: float | None, *, ascending: bool) -> tuple[bool, b
     return value == OTHER, number is None, size if ascending else -size, value
 
 
-def _places(places: Places, view: View) -> dict[str, list[Place]]:
+def _places(places: Places, view: View) -> dict[str, list[Scope]]:
     """By value: where its figures are taken, in the window and now."""
-    found: dict[str, list[Place]] = {}
+    found: dict[str, list[Scope]] = {}
     for window in (view.window, None):
         for place, labels in places.of(view.pipeline, view.dimension, window):
             found.setdefault(labels.labels["value"], []).append(place)
     return found
 
 
-def _cell(series: Series, value: str, at: list[Place], view: View, links: DealLinks) -> Cell:
+def _cell(series: Series, value: str, at: list[Scope], view: View, links: DealLinks) -> Cell:
     kpi = series.kpi
     of = [
         figure

@@ -10,10 +10,11 @@ from funnel_stream.contract.event import STAGES, WON
 from funnel_stream.definition.time import Window
 from funnel_stream.exposition.page import particulars
 from funnel_stream.exposition.page.view import COHORT, PERIOD, View
-from funnel_stream.kpis.catalogue import Kpi
-from funnel_stream.kpis.forms import OTHER, OpenCounts, Place
 from funnel_stream.kpis.intervals import wilson
+from funnel_stream.kpis.kpi import Kpi
 from funnel_stream.kpis.samples import Places
+from funnel_stream.kpis.scope import OTHER, Scope
+from funnel_stream.kpis.words import label_in_words
 
 LABELS_APART: Final = ("basis", "horizon", "currency")
 """Labels that the view chooses, for all figures alike."""
@@ -115,10 +116,10 @@ class Figure:
         return " · ".join(text for text in (within, self.made_of, self.interval) if text)
 
 
-def figures(kpi: Kpi, place: Place) -> list[Figure]:
+def figures(kpi: Kpi, place: Scope) -> list[Figure]:
     """All series of a KPI at a place, in the catalogue's order."""
     found: dict[tuple[str, ...], Figure] = {}
-    for suffix, own, value in kpi.shape.figures(place):
+    for suffix, own, value in kpi.form.figures(place):
         labels = own.labels
         quantile = labels.get("quantile")
         if quantile is not None:
@@ -161,7 +162,7 @@ def span_of(kpi: Kpi, view: View) -> str:
     """Counts of the window stand beside those that the funnel's drawing has on another basis."""
     if kpi.of_now:
         return "now"
-    counted = kpi.shape.suffixes == ("",) and "money" not in kpi.unit
+    counted = kpi.form.suffixes == ("",) and "money" not in kpi.unit
     return "in the window" if counted and view.basis != PERIOD else ""
 
 
@@ -175,8 +176,7 @@ def _with(found: list[Figure], name: str, wanted: Mapping[str, str]) -> list[Fig
 
 def ranked(found: list[Figure]) -> list[Figure]:
     """Where anybody can invent labels, or most are nothing: the largest first, the rest last."""
-    shape = found[0].kpi.shape if found else None
-    if not isinstance(shape, OpenCounts) and len(found) <= _MANY:
+    if len(found) <= _MANY and not (found and found[0].kpi.form.largest_first):
         return found
     filled = [figure for figure in found if figure.value]
     return sorted(filled, key=lambda figure: (OTHER in figure.key, -(figure.value or 0)))
@@ -185,14 +185,6 @@ def ranked(found: list[Figure]) -> list[Figure]:
 _MANY: Final = 20
 
 # --- in words -------------------------------------------------------------------------------------
-
-_WORDS: Final = {
-    ("offered", "true"): "with an offer",
-    ("offered", "false"): "without an offer",
-    ("qualified", "true"): "qualified",
-    ("qualified", "false"): "not qualified",
-}
-_VALUES: Final = {"__none__": "not given", OTHER: "all others"}
 
 
 def in_words(labels: Mapping[str, str]) -> str:
@@ -211,16 +203,7 @@ def _said(labels: dict[str, str]) -> Iterator[str]:
         if name == "lost_from":
             yield f"from {value}"
         else:
-            yield _WORDS.get((name, value), value_in_words(value))
-
-
-def value_in_words(value: str) -> str:
-    """A value of a dimension or label; the two that stand for none and for the rest in words."""
-    return _VALUES.get(value, value.replace("_", " ") if value in _OURS else value)
-
-
-_OURS: Final = ("no_show", "negotiation_round")
-"""Names of this software, not of its users."""
+            yield label_in_words(name, value)
 
 
 def written(kpi: Kpi, value: float | None) -> str:

@@ -9,11 +9,12 @@ from funnel_stream.contract.event import LEAD, LOST, STAGES, WON
 from funnel_stream.definition import Pipeline
 from funnel_stream.definition.fields import OPEN_STAGES
 from funnel_stream.exposition.page import drawing
-from funnel_stream.exposition.page.figures import Figure, value_in_words
+from funnel_stream.exposition.page.figures import Figure
 from funnel_stream.exposition.page.links import DealLinks
 from funnel_stream.exposition.page.view import COHORT, PERIOD, View
 from funnel_stream.kpis.catalogue import BY_ID
-from funnel_stream.kpis.forms import OTHER
+from funnel_stream.kpis.scope import OTHER
+from funnel_stream.kpis.words import value_in_words
 
 _REASONS: Final = 2
 _PIPELINE_STAGES: Final = STAGES[:LOST]

@@ -8,7 +8,7 @@ from funnel_stream.answers.question import question
 from funnel_stream.definition import Definition
 from funnel_stream.errors import UsageError
 from funnel_stream.exposition.page.view import View
-from funnel_stream.kpis.catalogue import Kpi
+from funnel_stream.kpis.kpi import Kpi
 
 _MOST: Final = 20_000
 
@@ -57,7 +57,7 @@ class DealLinks:
             asked |= {"dimension": view.dimension, "value": value}
         if part:
             asked["part"] = part
-        elif "_sum" in kpi.shape.suffixes:
+        elif "_sum" in kpi.form.suffixes:
             asked["part"] = "sum"  # what each deal has, not that it is one
         try:
             question(asked, self.definition)

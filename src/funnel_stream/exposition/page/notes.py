@@ -11,7 +11,7 @@ from funnel_stream.exposition.page.funnel import ByKpi
 from funnel_stream.exposition.page.particulars import is_of_won_value
 from funnel_stream.exposition.page.view import COHORT, View
 from funnel_stream.facts.measures import MATURED
-from funnel_stream.kpis.catalogue import Kpi
+from funnel_stream.kpis.kpi import Kpi
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def notes(
     """Notes on some KPIs of a view; ``won``: how long it takes to win a deal; ``for_nothing``: how
     many deals were won with an amount of 0, and with any."""
     kpis = list(kpis)
-    of_basis = any("basis" in kpi.shape.labels for kpi in kpis)
+    of_basis = any("basis" in kpi.form.labels for kpi in kpis)
     figures = [figure for kpi in kpis for figure in by_kpi[kpi.id]]
     return [
         *(_on_basis(view, won, definition) if of_basis else ()),

@@ -22,10 +22,11 @@ from funnel_stream.exposition.page.tiles import Reading, tile
 from funnel_stream.exposition.page.trends import ShownTrend, Trends
 from funnel_stream.exposition.page.view import Choices, View, basis_in_words, choices, view
 from funnel_stream.kpis.accounting import ends_of_leads
-from funnel_stream.kpis.catalogue import BY_ID, KPIS, Kpi
-from funnel_stream.kpis.forms import MoneyMeans, label_text
+from funnel_stream.kpis.catalogue import BY_ID, KPIS, broken_down
+from funnel_stream.kpis.kpi import Kpi
 from funnel_stream.kpis.reference import STAGE_TITLES
 from funnel_stream.kpis.samples import Places, place_labels
+from funnel_stream.kpis.scope import label_text
 from funnel_stream.reporting import Reporter
 from funnel_stream.windows.tables import Snapshot
 
@@ -123,7 +124,7 @@ class HomePage(Page):
 
     def _parts(self, look: Look) -> Parts:
         links, seen = self._pages.links, look.view
-        of = breakdowns.one_each(links.definition.export.breakdown_kpis, look.by_kpi, seen)
+        of = breakdowns.one_each(broken_down(links.definition), look.by_kpi, seen)
         table = breakdowns.breakdown(look.places, of, seen, links)
         drawn = funnel(
             look.by_kpi,
@@ -299,8 +300,7 @@ def _currencies(by_kpi: ByKpi) -> list[str]:
     for kpi in KPIS:
         for figure in by_kpi[kpi.id]:
             if currency := figure.labels.get("currency"):
-                counted = isinstance(kpi.shape, MoneyMeans)
-                number = figure.parts["_count"] if counted else 0.0
+                number = figure.parts.get("_count", 0.0)
                 amounts[currency] = amounts.get(currency, 0.0) + number
     return sorted(amounts, key=lambda currency: (-amounts[currency], currency))
 

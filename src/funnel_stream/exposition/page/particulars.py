@@ -6,7 +6,8 @@ from typing import Final
 
 from funnel_stream.contract.event import LEAD, QUALIFIED, STAGES, WON
 from funnel_stream.exposition.page.view import COHORT
-from funnel_stream.kpis.catalogue import BY_ID, Kpi
+from funnel_stream.kpis.catalogue import BY_ID
+from funnel_stream.kpis.kpi import Kpi
 
 TIME_TO_CLOSE: Final = BY_ID["time_to_close_seconds"]
 CONVERSIONS: Final = BY_ID["conversion_ratio"]

@@ -20,8 +20,7 @@ from funnel_stream.exposition.page.links import DealLinks
 from funnel_stream.exposition.page.particulars import CONVERSIONS
 from funnel_stream.exposition.page.trends import NO_COURSE, Course, ShownTrend
 from funnel_stream.exposition.page.view import COHORT, View
-from funnel_stream.kpis.catalogue import Kpi
-from funnel_stream.kpis.forms import LimitedCounts
+from funnel_stream.kpis.kpi import Kpi
 from funnel_stream.kpis.samples import attained
 
 _FIRST: Final = 5
@@ -115,7 +114,7 @@ def tile(
 
 
 def _young(kpi: Kpi, view: View) -> Young:
-    if "basis" not in kpi.shape.labels:
+    if "basis" not in kpi.form.labels:
         return Young("No trend: what is young has had less time than the rest.", "")
     text = "No trend: young deals are still on their way."
     if view.usual_basis == COHORT:
@@ -131,7 +130,7 @@ def _apart(every: list[Figure], view: View) -> str:
 
 def _why_empty(kpi: Kpi, every: list[Figure], view: View) -> str:
     when = "now" if kpi.of_now else "in this window"
-    if isinstance(kpi.shape, LimitedCounts):
+    if kpi.form.limited:
         return "No stage has a limit: set stuck_after in funnel.yaml."
     if any("currency" in figure.labels for figure in every):
         return f"Nothing in {view.currency} {when}."

@@ -11,7 +11,8 @@ from funnel_stream.definition.time import Window, minutes_of
 from funnel_stream.exposition.page import drawing
 from funnel_stream.exposition.page.figures import Figure, figures, time_to_win, written
 from funnel_stream.exposition.page.particulars import begins_at_once, counted_by, is_sample
-from funnel_stream.kpis.catalogue import KPIS, Kpi
+from funnel_stream.kpis.catalogue import KPIS
+from funnel_stream.kpis.kpi import Kpi
 from funnel_stream.kpis.samples import Places
 from funnel_stream.windows.tables import Cells, Snapshot
 from funnel_stream.windows.trends import Trend
@@ -177,7 +178,7 @@ def _has_past(kpi: Kpi) -> bool:
 
 def _nothing(figure: Figure) -> float | None:
     """Where there is no series: nothing counted is 0, nothing to divide by is no figure."""
-    counted = _has_past(figure.kpi) and figure.kpi.shape.suffixes == ("",)
+    counted = _has_past(figure.kpi) and figure.kpi.form.suffixes == ("",)
     return 0.0 if counted else None
 
 

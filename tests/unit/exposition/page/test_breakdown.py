@@ -6,7 +6,7 @@ import pytest
 
 from funnel_stream.exposition.page.breakdown import Breakdown, all_of, breakdown, one_each
 from funnel_stream.exposition.page.links import DealLinks
-from funnel_stream.kpis.catalogue import BY_ID
+from funnel_stream.kpis.catalogue import BY_ID, broken_down
 from funnel_stream.kpis.samples import samples
 from tests.funnels import at, event, stage
 from tests.unit.exposition.page.looks import (
@@ -32,7 +32,7 @@ CHANNELS = [
 
 def table(seen: Look, *kpis: str) -> Breakdown:
     definition = seen.snapshot.definition
-    of = one_each(kpis or definition.export.breakdown_kpis, seen.by_kpi, seen.view)
+    of = one_each(kpis or broken_down(definition), seen.by_kpi, seen.view)
     return breakdown(seen.places, of, seen.view, DealLinks(definition))
 
 

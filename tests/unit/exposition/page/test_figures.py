@@ -10,10 +10,10 @@ from funnel_stream.exposition.page.figures import (
     in_words,
     ranked,
     unit,
-    value_in_words,
     written,
 )
 from funnel_stream.kpis.catalogue import BY_ID
+from funnel_stream.kpis.words import value_in_words
 from tests.funnels import at, event, stage
 from tests.unit.exposition.page.looks import Look, defined, funnel_of_six, look
 
@@ -127,7 +127,7 @@ def test_of_many_known_labels_only_those_that_have_anything_are_shown() -> None:
          "price · from offer · with an offer"),
         ({"reason": "__none__", "lost_from": "lead", "offered": "false", "currency": "EUR"},
          "not given · from lead · without an offer"),
-        ({"reason": "no_show"}, "no show"),
+        ({"reason": "no_show"}, "no_show"),
         ({"reason": "no_budget"}, "no_budget"),
         ({"activity": "negotiation_round", "outcome": "no_show"}, "negotiation round · no show"),
         ({"qualified": "true"}, "qualified"),

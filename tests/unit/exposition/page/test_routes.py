@@ -20,9 +20,10 @@ from funnel_stream.exposition import page as page_room
 from funnel_stream.exposition import server
 from funnel_stream.exposition.page import pages, trends
 from funnel_stream.exposition.page.site import STATIC
-from funnel_stream.facts.measures import cell_id
-from funnel_stream.kpis.catalogue import BY_ID, KPIS, Kpi
+from funnel_stream.facts.measures import REACHED
+from funnel_stream.kpis.catalogue import BY_ID, KPIS
 from funnel_stream.kpis.forms import Counts
+from funnel_stream.kpis.kpi import Kpi
 from funnel_stream.reporting import Peers, Reporter, monotonic
 from tests.funnels import at, computed, stage
 from tests.unit.answers.test_explanation import folded
@@ -314,8 +315,8 @@ def test_deals_links_list_as_many_deals_as_the_figure_says(six: str) -> None:
 
 def test_the_catalogue_alone_decides_which_kpis_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """An entry more, and it is on the page, in the breakdown and has a page with its deals."""
-    shape = Counts(series={(): (cell_id("reached", "lead"),)})
-    added = Kpi("fresh_ideas", 2, "Fresh ideas", "What nobody had thought of.", "Σ", "deals", shape)
+    form = Counts(counted={(): (REACHED.cell("lead"),)})
+    added = Kpi("fresh_ideas", 2, "Fresh ideas", "What nobody had thought of.", "Σ", "deals", form)
     monkeypatch.setattr(pages, "KPIS", (*KPIS, added))
     monkeypatch.setattr(trends, "KPIS", (*KPIS, added))
     monkeypatch.setitem(BY_ID, added.id, added)

@@ -340,6 +340,7 @@ async def test_what_nobody_looks_at_is_forgotten(clock: Clock) -> None:
     clock.gate.clear()
     assert await ask(version(1), MONTH) is None
     assert await ask(version(2), DAY), "somebody looked at this one"
+    clock.gate.set()
 
 
 async def test_a_reckoning_that_fails_is_tried_again(
