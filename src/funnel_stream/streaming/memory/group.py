@@ -68,7 +68,7 @@ class MemoryGroup:
         """A new member's id."""
         self._last_member += 1
         self._seats[self._last_member] = seat = _Seat(url)
-        self._hear(self._last_member, seat)
+        self._hear(seat)
         self._watch(self._last_member)
         return self._last_member
 
@@ -77,7 +77,7 @@ class MemoryGroup:
         seat = self._seats.get(member)
         if seat is None:
             return None
-        self._hear(member, seat)
+        self._hear(seat)
         seat.joining = given = self._loop.create_future()
         self._rebalance()
         return given
@@ -92,7 +92,7 @@ class MemoryGroup:
         seat = self._seats.get(member)
         if seat is None:
             return Standing.UNKNOWN
-        self._hear(member, seat)
+        self._hear(seat)
         ours = generation == self.generation and not self._rebalancing
         return Standing.MEMBER if ours else Standing.REJOIN
 
@@ -101,13 +101,13 @@ class MemoryGroup:
         seat = self._seats.get(member)
         if seat is None or generation != self.generation:
             return False
-        self._hear(member, seat)
+        self._hear(seat)
         self.committed.update(offsets)
         return True
 
     # --- sessions -------------------------------------------------------------------------------
 
-    def _hear(self, member: int, seat: _Seat) -> None:
+    def _hear(self, seat: _Seat) -> None:
         seat.seen = self._loop.time()
 
     def _watch(self, member: int) -> None:
@@ -150,6 +150,6 @@ class MemoryGroup:
         urls = {tp: self._seats[id].url for id, tps in shares.items() for tp in tps}
         for member, seat in self._seats.items():
             joining, seat.joining = seat.joining, None
-            self._hear(member, seat)
+            self._hear(seat)
             if joining and not joining.done():
                 joining.set_result(Assignment(self.generation, tuple(shares[member]), urls))
