@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         done += number
         failed += found
         for each in found:
-            print(f"\nseed {each.seed}: {each.what}")
+            print(f"\nseed {each.seed}: {each.what}", flush=True)
         if sys.stderr.isatty():
             print(f"\r{done:,} of {len(seeds):,}", end="", file=sys.stderr, flush=True)
     seconds = time.monotonic() - began

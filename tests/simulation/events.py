@@ -29,7 +29,7 @@ DEFINITION: Final = _Definition(
     windows=("7d", "365d"), dimensions=("channel", "product"), horizons=("7d",), top_n=5
 )
 NOW_MS: Final = int(NOW.timestamp() * 1000)
-LISTS: Final = 128
+_LISTS: Final = 128
 _STAGES: Final = ("lead", "qualified", "potential", "offer", "negotiation")
 _CHANNELS: Final = ("a", "b", "c/d")
 _DAYS: Final = 25
@@ -37,11 +37,11 @@ _DAYS: Final = 25
 
 
 def event_list(seed: int) -> tuple[bytes, ...]:
-    """Some dozens of lines: one of a few hundred lists."""
-    return _event_list(seed % LISTS)
+    """Some dozens of lines: one of some hundred lists."""
+    return _event_list(seed % _LISTS)
 
 
-@lru_cache(maxsize=LISTS)
+@lru_cache(maxsize=_LISTS)
 def _event_list(seed: int) -> tuple[bytes, ...]:
     return tuple(json.dumps(event).encode() for event in _events(Random(seed)))
 
@@ -52,25 +52,29 @@ def record_of(line: bytes) -> Line:
     return as_record(0, line, NOW_MS)
 
 
+home_of = lru_cache(maxsize=1 << 12)(partition_of)
+"""The partition of a key; there are few."""
+
+
 @lru_cache(maxsize=64)
 def greeting(partition: int, partitions: int, number: int) -> bytes:
     """An event of a deal of its own that belongs to the partition."""
     for salt in count():
         name = f"g{number}.{salt}"
-        if partition_of(name.encode(), partitions) == partition:
+        if home_of(name.encode(), partitions) == partition:
             return json.dumps(_stage(name, 0, at(days=_DAYS, seconds=number), "lead")).encode()
     raise AssertionError
 
 
-@lru_cache(maxsize=1 << 9)
+@lru_cache(maxsize=1 << 10)
 def expected(lines: tuple[bytes, ...]) -> Snapshot:
-    """What these come to in the windows."""
+    """What these come to in the windows, in whatever order: sort them, so that it is known."""
     return compute(lines, DEFINITION, as_of=None, now_ms=NOW_MS).snapshot
 
 
-@lru_cache(maxsize=1 << 9)
+@lru_cache(maxsize=1 << 10)
 def expected_facts(lines: tuple[bytes, ...]) -> FactSnapshot:
-    """The facts of these."""
+    """The facts of these, in whatever order: sort them, so that they are known."""
     deals = deals_of_file(DEFINITION)
     for records in batches(lines, NOW_MS):
         deals.fold(records)
@@ -78,6 +82,17 @@ def expected_facts(lines: tuple[bytes, ...]) -> FactSnapshot:
     tables.replace(0, deals.snapshot())
     tables.advance(deals.watermark)
     return tables.snapshot()
+
+
+def expect() -> None:
+    """Work out what all lists come to, for the processes that are forked from this one."""
+    for seed in range(_LISTS):
+        lines = event_list(seed)
+        expected(tuple(sorted(lines)))
+        expected_facts(tuple(sorted(lines)))
+        for partitions in (1, 2, 3):
+            greetings = [greeting(number, partitions, number) for number in range(partitions)]
+            expected_facts(tuple(sorted([*lines, *greetings])))
 
 
 def _stage(deal: str, number: int, when: str, stage: str, **more: Any) -> dict[str, Any]:

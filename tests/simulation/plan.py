@@ -3,8 +3,7 @@
 from random import Random
 from typing import Final, NamedTuple
 
-from funnel_stream.contract.partitions import partition_of
-from tests.simulation.events import event_list, record_of
+from tests.simulation.events import event_list, home_of, record_of
 
 SESSION_SECONDS: Final = 1.0
 _FEEDING_SECONDS: Final = 1.2
@@ -30,14 +29,16 @@ class Feed(NamedTuple):
 class Fault(NamedTuple):
     """Something happens to a worker or a log at that time, or so many steps of the worker later.
 
-    ``crash``: the worker is gone, and starts anew ``span`` seconds later; with a share below ½ its
-    connection is slow before, so that something is under way. ``pause``: it stands still so long;
-    with a share below ½ it does so when it appends to a changelog next, and what it appends is
-    under way for about as long. ``leave``: it stops in order, and starts anew. ``join``: one more
-    worker. ``lose``: its next append gets no answer, for which it dies after ``span``; below ½ the
-    batch does not arrive either, else so much later. ``slow``: its connection is slow for so long.
-    ``marker``, ``delete``: a transaction's marker in the events, and the end of those that were
-    read. ``cut``: when the panes get longer next, they lose a share of their rows, read or not.
+    ``crash``: the worker is gone, and starts anew ``span`` seconds later; with a share below ¼ that
+    is when it appends to a changelog next, which is under way for about as long; with one below 0.6
+    its connection is slow before, so that something is under way. ``pause``: it stands still so
+    long; with a share below ½ it does so when it appends to a changelog next, and what it appends
+    is under way for about as long. ``leave``: it stops in order, and starts anew. ``join``: one
+    more worker. ``lose``: its next append gets no answer, for which it dies after ``span``; below ½
+    the batch does not arrive either, else so much later. ``slow``: its connection is slow for so
+    long. ``marker``, ``delete``: a transaction's marker in the events, and the end of those that
+    were read. ``cut``: when the panes get longer next, they lose a share of their rows, read or
+    not.
     """
 
     at: float
@@ -105,7 +106,7 @@ def _feeds(
     for line in lines:
         elsewhere = -1
         if partitions > 1 and rng.random() < 0.05:
-            own = partition_of(record_of(line).key or b"", partitions)
+            own = home_of(record_of(line).key or b"", partitions)
             elsewhere = (own + rng.randrange(1, partitions)) % partitions
         feeds.append(Feed(_moment(rng, bursts), line, elsewhere))
     for _ in range(rng.randrange(3)):

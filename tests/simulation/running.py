@@ -9,7 +9,7 @@ from multiprocessing import get_context
 from typing import Final, NamedTuple
 
 from tests.simulation.broken import Broken
-from tests.simulation.events import LISTS, event_list, expected, expected_facts
+from tests.simulation.events import expect
 from tests.simulation.plan import draw
 from tests.simulation.shrink import failure
 
@@ -57,11 +57,8 @@ def in_processes(seeds: range, processes: int) -> Iterator[tuple[int, list[Failu
     they come to are made before, once for all.
     """
     chunks = [seeds[start : start + _CHUNK] for start in range(0, len(seeds), _CHUNK)]
-    if len(seeds) > LISTS:
-        for seed in range(LISTS):
-            lines = event_list(seed)
-            expected_facts(lines)
-            expected(lines)
+    if len(chunks) > 1:
+        expect()
     with get_context("fork").Pool(processes, maxtasksperchild=1) as pool:
         for chunk, found in zip(chunks, pool.imap(_failures, chunks), strict=True):
             yield len(chunk), found

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from funnel_stream.contract.partitions import partition_of
 from funnel_stream.settings import Settings
 from funnel_stream.streaming.log import Appended, TopicPartition
 from funnel_stream.streaming.memory.clock import LoopClock
 from funnel_stream.streaming.memory.group import MemoryGroup
 from funnel_stream.streaming.memory.log import MemoryBroker
+from tests.simulation.events import home_of
 from tests.simulation.plan import SESSION_SECONDS
 
 SETTINGS: Final = Settings(session_timeout=SESSION_SECONDS, clock="event", advertised_url=None)
@@ -36,7 +36,7 @@ class WatchedBroker(MemoryBroker):
             deals = self.deals[tp.partition]
             for offset, (key, value, *_) in enumerate(batch, appended.offset):
                 is_stage = key and value and b'"stage"' in value
-                if is_stage and partition_of(key, self._partitions_of_events) == tp.partition:
+                if is_stage and home_of(key, self._partitions_of_events) == tp.partition:
                     deals.setdefault(key, offset)
         return appended
 

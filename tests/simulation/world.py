@@ -7,7 +7,6 @@ from functools import lru_cache
 from random import Random
 from typing import Any, Final
 
-from funnel_stream.contract.partitions import partition_of
 from funnel_stream.facts import ledger
 from funnel_stream.facts.blocks import FactBlockBuilder
 from funnel_stream.facts.measures import REACHED
@@ -24,6 +23,7 @@ from tests.simulation.events import (
     expected,
     expected_facts,
     greeting,
+    home_of,
     record_of,
 )
 from tests.simulation.facts import FactSnapshot, FactTables
@@ -87,6 +87,8 @@ class Schedule:
             _replaced(aggregate, WindowTables=tables),
             _replaced(ledger, FactRules=_rules),
             _replaced(worker_module, _OBSERVE_SECONDS=1.0),
+            _replaced(aggregate, _SHOW_SECONDS=2.0),
+            _replaced(partition, _POLL_SECONDS=0.25),
             _sizes(small=self.plan.small),
         ):
             self._run()
@@ -148,7 +150,7 @@ class Schedule:
         record = record_of(feed.line)
         number = feed.partition
         if number < 0:
-            number = partition_of(record.key or b"", self.plan.partitions)
+            number = home_of(record.key or b"", self.plan.partitions)
         published = ProducerRecord(record.key, record.value, [], record.timestamp)
         appended = self.broker.append(self.events[number], [published])
         if feed.is_bad:
@@ -161,8 +163,11 @@ class Schedule:
         number = fault.worker % self.plan.partitions
         tp = self.events[number]
         match fault.kind:
+            case "crash" if fault.share < 0.25:
+                held = fault.span * (0.8 + fault.share)
+                victim.connection.hold_next(held, lambda: victim.crash(fault.span))
             case "crash":
-                if fault.share < 0.5:
+                if fault.share < 0.6:
                     victim.connection.slow_until = self.loop.time() + 0.3
                 victim.after(fault.steps, lambda: victim.crash(fault.span))
             case "pause" if fault.share < 0.5:
@@ -267,7 +272,7 @@ class Schedule:
 
     def _compare(self) -> None:
         """Wait for the right figures; tell what is wrong, if they do not come."""
-        lines = tuple(self._fed)
+        lines = tuple(sorted(self._fed))
         wanted = expected(lines) if self.has_windows else expected_facts(lines)
         seen: Any = None
         wrong = "nothing is shown"
