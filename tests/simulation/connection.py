@@ -23,6 +23,8 @@ class FaultyConnection:
 
     def __init__(self, loop: SimulatedLoop, owner: Mortal, rng: Random, held_topic: str) -> None:
         self.slow_until = 0.0
+        self.under_way = 0
+        """Requests that have not arrived yet, but will."""
         self._loop, self._owner = loop, owner
         self._held_topic = held_topic
         self._draw = rng.random
@@ -74,11 +76,13 @@ class FaultyConnection:
         def deliver() -> None:
             if self._owner.dead and not self._after_death(deliver):
                 return
+            self.under_way -= 1
             result = request()
             if loses:
                 return
             loop.call_later(self._delay(), _set, answer, result, context=NOBODY)
 
+        self.under_way += 1
         loop.call_at(arrival, deliver, context=NOBODY)
         return await answer
 
@@ -96,6 +100,7 @@ class FaultyConnection:
     def _after_death(self, deliver: Callable[[], None]) -> bool:
         """Whether it arrives now; it may do so later, or never."""
         if not self._arrives_after_death:
+            self.under_way -= 1
             return False
         if self._afterlife:
             # All of them as much later, so that they keep their order.

@@ -68,13 +68,14 @@ def greeting(partition: int, partitions: int, number: int) -> bytes:
 
 @lru_cache(maxsize=1 << 10)
 def expected(lines: tuple[bytes, ...]) -> Snapshot:
-    """What these come to in the windows, in whatever order: sort them, so that it is known."""
+    """What these come to in the windows, in whatever order, unless deals are erased: sort them, so
+    that it is known."""
     return compute(lines, DEFINITION, as_of=None, now_ms=NOW_MS).snapshot
 
 
 @lru_cache(maxsize=1 << 10)
 def expected_facts(lines: tuple[bytes, ...]) -> FactSnapshot:
-    """The facts of these, in whatever order: sort them, so that they are known."""
+    """The facts of these; so much for the order, too."""
     deals = deals_of_file(DEFINITION)
     for records in batches(lines, NOW_MS):
         deals.fold(records)

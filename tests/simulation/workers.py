@@ -64,6 +64,7 @@ class SimulatedWorker(Mortal):
         loop = schedule.loop
         self.reporter = WatchedReporter(schedule, schedule.clock)
         self.connection = FaultyConnection(loop, self, schedule.rng, SETTINGS.changelog_topic)
+        schedule.connections.append(self.connection)
         process = _SimulatedProcess(self)
         self.member = GroupMember(
             SETTINGS,
