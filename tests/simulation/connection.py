@@ -45,6 +45,10 @@ class FaultyConnection:
         arrives so late, if it does."""
         self._lose = arrives, late, timeout
 
+    def calm(self) -> None:
+        """What was to happen to the next append does not happen any more."""
+        self._hold = self._lose = None
+
     async def ask(self, lane: Hashable, request: Callable[[], Any]) -> Any:
         loop = self._loop
         if self._draw() < _PROMPT and self._is_free(lane):
