@@ -141,6 +141,18 @@ BROKEN: Final = (
         "            await self._dead_letters.send(pending.rejected, pending.misrouted)\n",
     ),
     Broken(
+        "a dead letter does not have its record's value",
+        "streaming.deadletters",
+        "return ProducerRecord(record.key, record.value, headers, record.timestamp)",
+        "return ProducerRecord(record.key, b'', headers, record.timestamp)",
+    ),
+    Broken(
+        "dead letters lie on another partition",
+        "streaming.deadletters",
+        "await self._log.append(self._dead_letters, self._partition, small)",
+        "await self._log.append(self._dead_letters, 0, small)",
+    ),
+    Broken(
         "after a foreign write the partition goes on",
         "streaming.partition",
         "            self.abandon()\n"

@@ -3,11 +3,12 @@
 import asyncio
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from funnel_stream.definition import Definition
 from funnel_stream.errors import FunnelError
 from funnel_stream.reporting import Reporter
 from funnel_stream.streaming.failure import dies_of_errors
 from funnel_stream.streaming.log import World
-from funnel_stream.streaming.memory.clock import LoopClock
+from funnel_stream.streaming.memory.group import MemoryGroup
 from funnel_stream.streaming.memory.log import MemoryLog, UnacknowledgedError
 from funnel_stream.streaming.memory.member import GroupMember
 from funnel_stream.streaming.worker import Worker
@@ -41,8 +42,10 @@ class _SimulatedProcess:
 class WatchedReporter(Reporter):
     """Tells the schedule whenever it may have begun to show something."""
 
-    def __init__(self, schedule: "Schedule", clock: LoopClock) -> None:
+    def __init__(self, schedule: "Schedule", group: MemoryGroup) -> None:
+        clock = schedule.clock
         super().__init__(session_timeout=SESSION_SECONDS, clock=clock.monotonic, wall=clock.wall)
+        self.group = group
         self._schedule = schedule
 
     def publish(self, snapshot: Snapshot, newest: int = 0) -> None:
@@ -57,19 +60,27 @@ class WatchedReporter(Reporter):
 class SimulatedWorker(Mortal):
     """A process of the real worker."""
 
-    def __init__(self, schedule: "Schedule", place: int) -> None:
+    def __init__(
+        self,
+        schedule: "Schedule",
+        place: int,
+        *,
+        definition: Definition = DEFINITION,
+        group: MemoryGroup | None = None,
+    ) -> None:
         super().__init__()
         self.schedule, self.place = schedule, place
+        group = group or schedule.group
         self.stopping = False
         loop = schedule.loop
-        self.reporter = WatchedReporter(schedule, schedule.clock)
+        self.reporter = WatchedReporter(schedule, group)
         self.connection = FaultyConnection(loop, self, schedule.rng, SETTINGS.changelog_topic)
         schedule.connections.append(self.connection)
         process = _SimulatedProcess(self)
         self.member = GroupMember(
             SETTINGS,
             broker=schedule.broker,
-            group=schedule.group,
+            group=group,
             connection=self.connection,
             clock=schedule.clock,
             reporter=self.reporter,
@@ -79,7 +90,7 @@ class SimulatedWorker(Mortal):
         log = MemoryLog(schedule.broker, self.connection, process, read_at_once=at_once)
         self.member.worker = Worker(
             settings=SETTINGS,
-            definition=DEFINITION,
+            definition=definition,
             world=World(log, self.member, schedule.clock, process),
             partitions=schedule.plan.partitions,
             reporter=self.reporter,
@@ -97,7 +108,7 @@ class SimulatedWorker(Mortal):
         return task
 
     def _halt(self, error: FunnelError) -> None:
-        self.schedule.fail(f"a worker halted: {error}")
+        self.schedule.halted(self, error)
 
     def crash(self, pause: float) -> None:
         """Nothing of it runs any more; it is started again after a pause."""

@@ -7,6 +7,7 @@ from functools import lru_cache
 from random import Random
 from typing import Any, Final
 
+from funnel_stream.errors import FunnelError
 from funnel_stream.facts import ledger
 from funnel_stream.facts.blocks import FactBlockBuilder
 from funnel_stream.facts.measures import REACHED
@@ -14,6 +15,7 @@ from funnel_stream.facts.rules import FactRules
 from funnel_stream.kpis.samples import samples
 from funnel_stream.streaming import aggregate, changelog, pane_log, partition
 from funnel_stream.streaming import worker as worker_module
+from funnel_stream.streaming.deadletters import REASON_HEADER
 from funnel_stream.streaming.log import ProducerRecord, TopicPartition
 from funnel_stream.streaming.memory.clock import LoopClock
 from funnel_stream.windows.breakdowns import Row
@@ -34,6 +36,8 @@ from tests.simulation.watched import EVENTS, PANES, SETTINGS, WatchedBroker, Wat
 from tests.simulation.workers import SimulatedWorker, WatchedReporter
 
 _LEADS: Final = REACHED.cell("lead")
+_TRACE: Final = [("trace", b"7")]
+"""Headers of every event."""
 _HEALING_SECONDS: Final = 60.0
 _SETTLING_SECONDS: Final = 14.0
 """After the last commit, until all is shown: a tick and the figures. Where a marker that was
@@ -51,13 +55,13 @@ class Schedule:
     """One run of a plan: with the real windows if its seed is a multiple of ten, else with their
     facts; every figure is compared if it is one of a hundred."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, *, now_ms: int = NOW_MS) -> None:
         self.plan = plan
         self.has_windows = plan.seed % 10 == 0
         self.every_figure = plan.seed % 100 == 0
         self.rng = Random(plan.seed ^ 0x5EED)
         self.loop = SimulatedLoop(self.rng)
-        self.clock = LoopClock(self.loop, NOW_MS / 1000)
+        self.clock = LoopClock(self.loop, now_ms / 1000)
         count = plan.partitions
         topics = {
             EVENTS: count,
@@ -78,7 +82,7 @@ class Schedule:
         """Those of workers that are gone, too: something of them may be under way."""
         self._fed: list[bytes] = []
         self._greetings = 0
-        self._bad: list[tuple[int, int]] = []
+        self._bad: set[tuple[Any, ...]] = set()
         self._erases = any(record_of(feed.line).value is None for feed in plan.feeds)
 
     # --- life -----------------------------------------------------------------------------------
@@ -87,10 +91,9 @@ class Schedule:
         """Raises ``Violation``."""
         tables = WindowTables if self.has_windows else FactTables
         with (
-            _replaced(aggregate, WindowTables=tables),
+            _replaced(aggregate, WindowTables=tables, _SHOW_SECONDS=2.0),
             _replaced(ledger, FactRules=_rules),
             _replaced(worker_module, _OBSERVE_SECONDS=1.0),
-            _replaced(aggregate, _SHOW_SECONDS=2.0),
             _replaced(partition, _POLL_SECONDS=0.25),
             _sizes(small=self.plan.small),
         ):
@@ -137,6 +140,10 @@ class Schedule:
             self.failure, self.cause = what, cause
             self.loop.stopped = True
 
+    def halted(self, _: SimulatedWorker, error: FunnelError) -> None:
+        """A worker has come upon what it must not go on from."""
+        self.fail(f"a worker halted: {error}")
+
     def later(self, seconds: float, call: Any, *arguments: Any) -> None:
         self.loop.call_later(seconds, call, *arguments, context=NOBODY)
 
@@ -154,10 +161,10 @@ class Schedule:
         number = feed.partition
         if number < 0:
             number = home_of(record.key or b"", self.plan.partitions)
-        published = ProducerRecord(record.key, record.value, [], record.timestamp)
+        published = ProducerRecord(record.key, record.value, _TRACE, record.timestamp)
         appended = self.broker.append(self.events[number], [published])
         if feed.is_bad:
-            self._bad.append((number, appended.offset))
+            self._bad.add((number, appended.offset, record.key, record.value))
         else:
             self._fed.append(feed.line)
 
@@ -216,6 +223,8 @@ class Schedule:
         An outdated row is written again by the owner of a partition when he next writes himself.
         """
         self._until(_never, self.loop.time() + _WRITING_SECONDS)
+        for connection in self.connections:
+            connection.calm()
         if not self._until(self._all_has_arrived, self.loop.time() + _HEALING_SECONDS):
             raise Violation("something is under way for ever")
         for number in range(self.plan.partitions):
@@ -262,12 +271,15 @@ class Schedule:
         snapshot = reporter.snapshot()
         if snapshot is None:
             return
-        for other in self.workers:
-            if other.reporter is not reporter and other.reporter.reporting() and not other.dead:
-                self.fail("two workers report at once")
-        if snapshot is self.shown:
-            return
-        self.shown = snapshot
+        others = {worker.reporter for worker in self.workers if not worker.dead} - {reporter}
+        if any(other.group is reporter.group and other.reporting() for other in others):
+            self.fail("two workers report at once")
+        if snapshot is not self.shown:
+            self.shown = snapshot
+            self.check(snapshot)
+
+    def check(self, snapshot: Any) -> None:
+        """Are about as many deals shown as there are?"""
         if self._erases:
             return
         if isinstance(snapshot, Snapshot):
@@ -296,18 +308,25 @@ class Schedule:
         if not self._until(is_right, self.loop.time() + _SETTLING_SECONDS):
             reasons = [worker.reporter.ready()[1] for worker in self.workers]
             raise Violation(f"{wrong} ({', '.join(reasons)})")
-        if lost := set(self._bad) - self._dead_letters():
-            raise Violation(f"no dead letter tells of {sorted(lost)}")
+        if wrong_letters := self._bad ^ self._dead_letters():
+            raise Violation(f"dead letters are wrong or missing: {sorted(wrong_letters, key=str)}")
         if self.every_figure and samples(seen) != samples(wanted):
             raise Violation("figures differ, though the sums do not")
 
-    def _dead_letters(self) -> set[tuple[int, int]]:
-        """Partitions and offsets of the records that dead letters tell of."""
-        return {
-            (number, int(dict(letter.headers)["__connect.errors.offset"]))
-            for number in range(self.plan.partitions)
-            for letter in self.broker[SETTINGS.dead_letters_topic, number].records
-        }
+    def _dead_letters(self) -> set[tuple[Any, ...]]:
+        """Partitions, offsets, keys and values of the records that dead letters tell of; without a
+        reason, or without the record's own headers, nothing that there is."""
+        found = set[tuple[Any, ...]]()
+        for number in range(self.plan.partitions):
+            for letter in self.broker[SETTINGS.dead_letters_topic, number].records:
+                headers = dict(letter.headers)
+                source = (
+                    int(headers["__connect.errors.partition"]) if headers[REASON_HEADER] else -1,
+                    int(headers["__connect.errors.offset"]),
+                )
+                whole = letter.headers[:1] == _TRACE and source[0] == number
+                found.add((*source, letter.key, letter.value) if whole else source)
+        return found
 
 
 def _never() -> bool:
