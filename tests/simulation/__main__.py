@@ -10,11 +10,14 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from typing import Final
 
 from tests.simulation.broken import BROKEN
 from tests.simulation.plan import Plan, draw
 from tests.simulation.running import Failure, caught_after, in_processes, quietly
 from tests.simulation.shrink import failure, shrunk
+
+_TOLD_EVERY: Final = 10_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"\nseed {each.seed}: {each.what}", flush=True)
         if sys.stderr.isatty():
             print(f"\r{done:,} of {len(seeds):,}", end="", file=sys.stderr, flush=True)
+        elif done % _TOLD_EVERY == 0:
+            print(f"{done:,} of {len(seeds):,}, {len(failed)} failed", flush=True)
     seconds = time.monotonic() - began
     print(f"\n{done:,} schedules in {seconds:.0f} s, {len(failed)} failed")
     if failed:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from funnel_stream.definition import Definition
 from funnel_stream.errors import FunnelError
-from funnel_stream.kpis.samples import samples
+from funnel_stream.kpis.samples import Sample, samples
 from funnel_stream.replay.compute import as_record, compute
 from funnel_stream.streaming.log import ProducerRecord
 from funnel_stream.streaming.memory.group import MemoryGroup
@@ -99,6 +99,19 @@ class Stage(Schedule):
     def wait_figures(self, worker: SimulatedWorker, expected: Figures) -> None:
         """Until it shows all of these, and no other."""
         self.until(lambda: self.shown_by(worker) == expected, "all figures to be equal")
+
+    def wait_samples(self, expected: Sequence[Sample]) -> None:
+        """Until these are shown, whoever shows them; cheaper, where there are very many."""
+        seen: Any = None
+
+        def equal() -> bool:
+            nonlocal seen
+            if self.shown is seen:
+                return False
+            seen = self.shown
+            return samples(seen) == expected
+
+        self.until(equal, "all figures to be equal")
 
     def shown_by(self, worker: SimulatedWorker) -> Figures | None:
         """All that it shows, if it shows anything."""

@@ -56,7 +56,7 @@ def test_a_hundred_instants(tmp_path: Path) -> None:
                 assert figures(snapshot) == alone
             stage.publish(lines)
             stage.until(lambda as_of=as_of: stage.shown.as_of >= as_of, "that instant")
-            stage.until(lambda expected=expected: samples(stage.shown) == expected, "all figures")
+            stage.wait_samples(expected)
             assert stage.shown.as_of == as_of
             compared += len(expected)
 
