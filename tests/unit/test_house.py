@@ -40,6 +40,7 @@ FLOORS = [
     {"kpis.samples", "kpis.contributions", "kpis.accounting", "kpis.reference"},
     {"kpis"},
     {"config", "replay"},
+    {"testing"},
     {"answers"},
     {"reporting", "settings"},
     {"streaming", "exposition", "tools"},

@@ -173,8 +173,8 @@ FAULTS = (
     Fault(
         "watermark-is-the-last-event",
         _FILE,
-        "        if at > self.watermark:\n",
-        "        if at != self.watermark:\n",
+        "        if at > self.watermark:\n            self._pass_to(at, result)\n        elif",
+        "        if at != self.watermark:\n            self._pass_to(at, result)\n        elif",
         "One late event moves the time of all figures back.",
         ("unit/facts/test_deals.py",),
     ),

@@ -55,6 +55,20 @@ def test_a_restored_state_is_the_state() -> None:
     assert sorted(facts(again)) == sorted(facts(deals))
 
 
+def test_an_event_that_is_known_without_its_fence_moves_the_time() -> None:
+    """Of a changelog batch in several pieces the first was written, without a new fence."""
+    events = [record(stage("d1", "lead", at(), event_id="e")), record(None, "d2", timestamp=1)]
+    first = Deals(Definition())
+    changed = fold(first, events[0]).changed
+    restored = Deals(Definition())
+    for key, row in changed.items():
+        restored.restore(key, row)
+    assert restored.watermark == 0
+    again = fold(restored, *events)
+    assert (again.counts["duplicates"], again.counts["accepted"]) == (1, 0)
+    assert restored.watermark == first.watermark == micros()
+
+
 def test_a_changelog_row_of_no_kind_is_refused() -> None:
     with pytest.raises(StateError, match="newer version"):
         Deals(Definition()).restore(b"what/is/this", b"")
