@@ -2,6 +2,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+N ?= 10000
+SEED ?= 0
 AXE_VERSION := 4.14.1
 KAFKA := build/kafka/classes.jsa
 AXE := build/ui/node_modules/axe-core/axe.min.js
@@ -13,7 +15,7 @@ PARALLEL := -n auto --dist loadgroup --no-loadscope-reorder
 .PHONY: help install demo \
 	check test test-python test-processes test-kafka test-ops test-ui lint format \
 	generated schemas dashboards rules docs alert-study screenshots \
-	bench bench-scale bench-years bench-pages bench-import mutants golden clean
+	bench bench-scale bench-years bench-pages bench-import mutants simulate-faults golden clean
 
 help:  ## Show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -90,6 +92,9 @@ bench-pages: install  ## Measure whether fifty open pages slow the stream; build
 
 bench-import: install  ## Measure rows per second and memory of import; build/import.json
 	@$(BIN)/python -m bench.imports $(ARGS)
+
+simulate-faults: install  ## Let workers live through drawn faults (N=100000 SEED=0; ARGS="--broken")
+	@$(BIN)/python -m tests.simulation --schedules $(N) --seed $(SEED) $(ARGS)
 
 mutants: install  ## Put faults into copies of the core and see who notices (ARGS="--only stuck")
 	@$(BIN)/python -m tests.mutants $(ARGS)

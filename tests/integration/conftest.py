@@ -62,13 +62,6 @@ def broker(start_broker: Callable[..., Broker]) -> Broker:
 
 
 @pytest.fixture(scope="session")
-def long_story(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    """200,000 events."""
-    lines = simulated(200_000, deals_per_day=580)
-    return Story(tmp_path_factory.mktemp("long"), lines)
-
-
-@pytest.fixture(scope="session")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     """30,000 events."""
     lines = simulated(30_000, deals_per_day=90)

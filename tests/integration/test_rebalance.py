@@ -15,7 +15,6 @@ from funnel_stream.tools.publisher import publish
 from tests.integration.processes import (
     DEADLINE,
     FOR_ITSELF,
-    Broker,
     Figures,
     HasAddress,
     Worker,
@@ -31,31 +30,6 @@ PARTITIONS = 16
 CHANGELOG = "funnel.journeys.changelog"
 PRODUCE, FETCH = 0, 1  # API keys of Kafka's protocol
 ALWAYS = [6] * 100_000  # "not the leader", which clients try again for ever
-
-
-def test_one_worker_two_workers_one_worker(
-    start_broker: Callable[..., Broker], start_replay: Callable[[Broker], Worker], story: Story
-) -> None:
-    broker = start_broker(PARTITIONS)
-    first = start_replay(broker)
-    first.wait_ready()
-    workers = [first]
-    with watching(workers) as watch:
-        with publishing(story.lines, broker.address, rate=1_000):
-            first.wait_consumed(1_000)
-            second = start_replay(broker)
-            workers.append(second)
-            second.wait_consumed(500)
-            first.wait_consumed(first.consumed() + 500)
-            first.sigterm()
-            assert first.wait() == 0, first.tail()
-            second.wait_consumed(second.consumed() + 1_000)
-        second.wait_figures(story.figures)
-    assert watch.seen == {first.port, second.port}
-
-    second.kill9()
-    third = start_replay(broker)
-    third.wait_figures(story.figures)
 
 
 def test_a_paused_worker_wakes_up_after_it_was_replaced(

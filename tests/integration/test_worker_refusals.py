@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
-from tests.integration.processes import Broker, Process, Worker, free_port, wait_until
+from tests.integration.processes import Broker, Process, Worker, free_port
 
 pytestmark = pytest.mark.broker
 
@@ -75,23 +75,3 @@ def test_events_deleted_before_they_were_read_are_not_skipped(
     assert worker.wait() == 1
     assert "events of funnel.events/0 were deleted before they were read" in worker.tail()
     assert "the state ends before offset 1" in worker.tail()
-
-
-def test_two_groups_cannot_share_a_changelog(
-    start_broker: Callable[..., Broker], start_worker: Callable[..., Worker]
-) -> None:
-    broker = start_broker(1)
-    workers = [start_worker(broker, FUNNEL_GROUP=group) for group in ("one", "two")]
-    for worker in workers:
-        wait_until(lambda worker=worker: worker.get("/healthz")[0] == 200, "the worker")
-    number = 0
-
-    def one_has_ended() -> list[Worker]:
-        nonlocal number
-        publish(broker, [lead(number)])
-        number += 1
-        return [worker for worker in workers if not worker.running]
-
-    [ended, *_] = wait_until(one_has_ended, "one of the two to give up")
-    assert ended.wait() == 1
-    assert "Somebody else keeps writing to funnel.journeys.changelog" in ended.tail()

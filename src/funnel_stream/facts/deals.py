@@ -223,6 +223,10 @@ class Deals:
                 return
         if changed is None:
             result.counts["duplicates"] += 1
+            # Newer than all that is known: of a changelog batch in several pieces the first were
+            # written, but not the last, which has the fence.
+            if at > self.watermark:
+                self._pass_to(at, result)
             return
         # No event takes fewer bytes, so that few rows have to be asked for their number.
         if (
@@ -240,9 +244,7 @@ class Deals:
         if reasons:
             result.amended.update(reasons)
         if at > self.watermark:
-            self.watermark = at
-            if at // DAY_US != self._today:
-                self._begin_day(at // DAY_US, result)
+            self._pass_to(at, result)
         elif at < self.watermark - _LATE_US:
             result.counts["late"] += 1
         if key in self._untouched:
@@ -250,6 +252,12 @@ class Deals:
             self._due.add(key, at + self._retention_us)
         if WON <= event.kind <= LOST and at - journey.first_at(changed) > self._retention_us:
             self._note_repeated(changed, event, result)
+
+    def _pass_to(self, at: int, result: Fold) -> None:
+        """Event time moves on."""
+        self.watermark = at
+        if at // DAY_US != self._today:
+            self._begin_day(at // DAY_US, result)
 
     def _spend_key(self, channel: bytes, event: Event) -> bytes:
         """The key of a spend's row: its channel, then its id. Where the channel has a slash itself,
@@ -424,7 +432,7 @@ class Deals:
                 self._rows[key] = value
         else:
             raise StateError(
-                f"the changelog holds a row {key!r} that this version does not know",
+                f"the changelog contains a row {key!r} that this version does not know",
                 hint="Was it written by a newer version? Start that one instead.",
             )
 

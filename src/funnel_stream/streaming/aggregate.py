@@ -14,7 +14,7 @@ from funnel_stream.definition import Definition
 from funnel_stream.facts.blocks import FactBlock
 from funnel_stream.reporting import Reporter
 from funnel_stream.settings import Settings
-from funnel_stream.streaming.log import Batch, ProducerRecord, World
+from funnel_stream.streaming.log import Batch, Bounds, ProducerRecord, World
 from funnel_stream.streaming.pane_log import PARTITION, Completed, PaneReader
 from funnel_stream.windows.tables import WindowTables
 
@@ -31,14 +31,20 @@ class _Tables:
     """Everything that is built anew at an assignment."""
 
     def __init__(
-        self, definition: Definition, sources: int, generation: int, *, end: int, ask_at: float
+        self,
+        definition: Definition,
+        sources: int,
+        generation: int,
+        *,
+        bounds: Bounds,
+        ask_at: float,
     ) -> None:
         self.windows = WindowTables(definition)
         self.reader = PaneReader(sources, definition.fingerprint())
         self.generation = generation
-        self.end = end
+        self.end = bounds.end
         self.ask_at = ask_at
-        self.caught_up = end == 0
+        self.caught_up = bounds.begin >= bounds.end
         self.waiting: list[Completed] = []
         self.watermark = 0
         self.oldest: list[int] = []
@@ -88,11 +94,11 @@ class Aggregate:
         self._shown = 0.0
         self._changed = asyncio.Event()
 
-    def assign(self, *, group_generation: int, end: int) -> None:
-        """Start anew: the topic ends at ``end``, and will be read from its beginning."""
+    def assign(self, *, group_generation: int, bounds: Bounds) -> None:
+        """Start anew: the topic, which has these bounds, will be read from its beginning."""
         ask_at = self._clock.monotonic() + _ASK_SECONDS
         self._tables = _Tables(
-            self._definition, self._sources, group_generation, end=end, ask_at=ask_at
+            self._definition, self._sources, group_generation, bounds=bounds, ask_at=ask_at
         )
 
     def revoke(self) -> None:
@@ -100,10 +106,11 @@ class Aggregate:
         self._tables = None
         self._reporter.hide("another worker has the panes")
 
-    def skip(self) -> None:
-        """Rows of the topic are gone that had not been read yet."""
+    def skip(self, begin: int) -> None:
+        """Rows of the topic before an offset are gone that had not been read yet."""
         if tables := self._tables:
             tables.reader.skip()
+            tables.caught_up = tables.caught_up or begin >= tables.end
             tables.waiting = []
             self._reporter.hide("rows of the panes topic were deleted before they were read")
 

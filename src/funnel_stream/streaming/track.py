@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -55,8 +55,9 @@ class Track:
         self._pace = Pace(world.clock)
         self._owned: dict[int, Partition] = {}
         self._group_generation = -1
+        self._revoked_generation = -1
         self._committed: dict[TopicPartition, int] = {}
-        self._reclaims: deque[float] = deque(maxlen=_RECLAIMS)
+        self._reclaims: defaultdict[int, deque[float]] = defaultdict(_last_reclaims)
         self._background: set[asyncio.Task[None]] = set()
         self._closing = False
 
@@ -74,6 +75,8 @@ class Track:
 
     async def revoke(self) -> None:
         """Finish the batches under way and commit: the next owner goes on from there."""
+        # An assignment that is told of only now is over: its partitions would never be revoked.
+        self._revoked_generation = self._membership.generation
         owned, self._owned = self._owned, {}
         self._hold()
         await asyncio.gather(*(partition.stop() for partition in owned.values()))
@@ -91,7 +94,11 @@ class Track:
         needed = list(numbers)
 
         def is_needed() -> bool:
-            return not self._closing and self._membership.generation == generation
+            return (
+                not self._closing
+                and generation == self._membership.generation
+                and generation != self._revoked_generation
+            )
 
         while is_needed():
             try:
@@ -172,6 +179,14 @@ class Track:
         if offsets and await self._membership.commit_offsets(offsets):
             self._committed.update(offsets)
 
+    async def is_ours(self, number: int) -> bool:
+        """Whether the group says that this worker has the partition, not only its own memory: it
+        may have been paused for as long as it takes others to read on."""
+        partition = self._owned.get(number)
+        if partition is None:
+            return False
+        return await self._membership.commit_offsets({self._tp(number): partition.acknowledged})
+
     def observe(self) -> None:
         """Report lag and size of every partition."""
         for number, partition in self._owned.items():
@@ -195,11 +210,11 @@ class Track:
         paused, has appended to the log. If not, the assignment that follows settles it."""
         number, generation = partition.number, self._membership.generation
         tp = self._tp(number)
-        if not await self._membership.commit_offsets({tp: partition.acknowledged}):
+        if not await self.is_ours(number):
             log.warning("partition %d belongs to another worker now", number)
             return
         try:
-            self._limit_reclaims()
+            self._limit_reclaims(number)
             # First of all: what is fetched from where we were would not join the state to come.
             if not await self._membership.close_partition(tp, generation):
                 return
@@ -212,12 +227,17 @@ class Track:
         log.info("partition %d is claimed again", number)
         await self._membership.open_partitions(self._install(recovered), generation)
 
-    def _limit_reclaims(self) -> None:
+    def _limit_reclaims(self, number: int) -> None:
+        """Of each partition by itself: a worker that was paused may have had them all."""
         now = self._world.clock.monotonic()
-        self._reclaims.append(now)
-        first, full = self._reclaims[0], len(self._reclaims) == _RECLAIMS
-        if full and now - first < _RECLAIM_SECONDS:
+        reclaims = self._reclaims[number]
+        reclaims.append(now)
+        if len(reclaims) == _RECLAIMS and now - reclaims[0] < _RECLAIM_SECONDS:
             raise StateError(
                 f"Somebody else keeps writing to {self._settings.changelog_topic}.",
                 hint="Does another consumer group (FUNNEL_GROUP) use the same changelog topic?",
             )
+
+
+def _last_reclaims() -> deque[float]:
+    return deque(maxlen=_RECLAIMS)

@@ -96,9 +96,9 @@ class Worker:
                 numbers, generation=generation, group_generation=group_generation
             )
             if positions is not None and owner:
-                begin, end = await membership.bounds(self._panes)
-                positions[self._panes] = begin
-                self._aggregate.assign(group_generation=group_generation, end=end)
+                bounds = await membership.bounds(self._panes)
+                positions[self._panes] = bounds.begin
+                self._aggregate.assign(group_generation=group_generation, bounds=bounds)
         except FunnelError as error:
             self._halt(error)
             return
@@ -128,20 +128,24 @@ class Worker:
 
     async def out_of_range(self, tp: TopicPartition, offset: int) -> None:
         """The log was cut off before it was read. Never skip events in silence."""
-        if tp != self._panes:
-            self._halt(
-                StateError(
-                    f"Offset {offset} of {tp} is not there: events were "
-                    "deleted before they were read, or the topic was created anew.",
-                    hint="Give the events a longer retention.",
-                )
-            )
-            return
         membership = self._membership
         generation = membership.generation
+        if tp != self._panes:
+            if await self._track.is_ours(tp.partition):
+                self._halt(
+                    StateError(
+                        f"Offset {offset} of {tp} is not there: events were deleted before they "
+                        "were read, or the topic was created anew.",
+                        hint="Give the events a longer retention.",
+                    )
+                )
+            else:
+                log.warning("%s ends before %d, and belongs to another worker now", tp, offset)
+                await membership.close_partition(tp, generation)
+            return
         begin, _ = await membership.bounds(tp)
         log.warning("%s was cut off at %d, before it was read from %d on", tp.topic, begin, offset)
-        self._aggregate.skip()
+        self._aggregate.skip(begin)
         await membership.open_partitions({tp: begin}, generation)
 
     # --- routines -------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from funnel_stream.streaming.log import Appended, ProducerRecord
 
 
 @dataclass
-class MemoryLog:
+class RecordedLog:
     """A ``Log`` of partition, every batch whole."""
 
     records: list[ConsumerRecord] = field(default_factory=list)

@@ -17,7 +17,7 @@ from funnel_stream.streaming.changelog import (
     epoch_header,
 )
 from funnel_stream.streaming.log import BATCH_BYTES, ProducerRecord, TopicPartition
-from tests.unit.streaming.rows import MemoryLog
+from tests.unit.streaming.rows import RecordedLog
 
 LOG = TopicPartition("changelog", 0)
 A, B = b"deal/a", b"deal/b"
@@ -28,25 +28,25 @@ def fence(offset: int) -> bytes:
     return msgspec.msgpack.encode(Fence(offset, 5))
 
 
-def claim(log: MemoryLog, epoch: int, partitions: int = 4) -> ProducerRecord:
+def claim(log: RecordedLog, epoch: int, partitions: int = 4) -> ProducerRecord:
     value = msgspec.msgpack.encode(Claim(partitions, "definition"))
     return ProducerRecord(CLAIM_KEY + b"%d" % epoch, value, epoch_header(epoch))
 
 
-def replayed(log: MemoryLog, partitions: int = 4) -> ChangelogReplay:
+def replayed(log: RecordedLog, partitions: int = 4) -> ChangelogReplay:
     replay = ChangelogReplay(Deals(Definition()), LOG, partitions=partitions)
     for record in log.records:
         replay.take(record)
     return replay
 
 
-async def owner(log: MemoryLog, epoch: int) -> Changelog:
+async def owner(log: RecordedLog, epoch: int) -> Changelog:
     await log.append(*LOG, [claim(log, epoch)])
     return Changelog(log, LOG, epoch=epoch, end=len(log.records))  # type: ignore[arg-type]
 
 
 async def test_state_and_position_lie_in_one_batch():
-    log = MemoryLog()
+    log = RecordedLog()
     changelog = await owner(log, 1)
     await changelog.append({A: NEW, B: None}, fence(41))
     assert [row.key for row in log.batches[-1]] == [FENCE_KEY, A, B]
@@ -57,7 +57,7 @@ async def test_state_and_position_lie_in_one_batch():
 
 
 async def test_a_foreign_write_is_noticed_at_the_next_acknowledgement():
-    log = MemoryLog()
+    log = RecordedLog()
     changelog = await owner(log, 1)
     await changelog.append({A: OLD}, fence(1))
     await log.append(*LOG, [claim(log, 2)])
@@ -66,7 +66,7 @@ async def test_a_foreign_write_is_noticed_at_the_next_acknowledgement():
 
 
 async def test_rows_of_an_outdated_epoch_are_skipped_and_written_again():
-    log = MemoryLog()
+    log = RecordedLog()
     paused = await owner(log, 1)
     await paused.append({A: OLD, B: OLD}, fence(10))
     taken_over = await owner(log, 2)
@@ -92,7 +92,7 @@ def replay_fence(replay: ChangelogReplay) -> bytes:
 
 
 async def test_the_second_of_two_equal_claims_does_not_hold():
-    log = MemoryLog()
+    log = RecordedLog()
     await log.append(*LOG, [claim(log, 7)])
     await log.append(*LOG, [claim(log, 7)])
     replay = replayed(log)
@@ -103,7 +103,7 @@ async def test_the_second_of_two_equal_claims_does_not_hold():
 
 
 async def test_rows_that_do_not_fit_into_one_batch_move_the_fence_last():
-    log = MemoryLog()
+    log = RecordedLog()
     changelog = await owner(log, 1)
     await changelog.append({A: OLD}, fence(1))
     big = {b"deal/%d" % number: bytes(BATCH_BYTES // 3) for number in range(7)}
@@ -115,14 +115,14 @@ async def test_rows_that_do_not_fit_into_one_batch_move_the_fence_last():
 
 
 async def test_another_number_of_partitions_is_refused():
-    log = MemoryLog()
+    log = RecordedLog()
     await log.append(*LOG, [claim(log, 1, partitions=4)])
     with pytest.raises(StateError, match="4 partitions"):
         replayed(log, partitions=8)
 
 
 async def test_a_foreign_topic_is_refused():
-    log = MemoryLog()
+    log = RecordedLog()
     await log.append(*LOG, [ProducerRecord(b"key", b"value")])
     with pytest.raises(StateError, match="Row 0 of changelog/0 has no epoch"):
         replayed(log)

@@ -8,8 +8,9 @@ from funnel_stream.facts.blocks import FactBlock, FactBlockBuilder
 from funnel_stream.facts.rules import MINUTE_BITS
 from funnel_stream.facts.spend import Spend
 from funnel_stream.streaming.aggregate import _Tables
+from funnel_stream.streaming.log import Bounds
 from funnel_stream.streaming.pane_log import Completed, PaneReader, PaneWriter, Progress
-from tests.unit.streaming.rows import MemoryLog
+from tests.unit.streaming.rows import RecordedLog
 
 GENERATION = 5
 OURS = "fingerprint"
@@ -24,7 +25,7 @@ def block(weight: int) -> FactBlock:
 
 
 def writer(
-    log: MemoryLog, *, epoch: int = 1, source: int = 0, fingerprint: str = OURS
+    log: RecordedLog, *, epoch: int = 1, source: int = 0, fingerprint: str = OURS
 ) -> PaneWriter:
     return PaneWriter(
         log,  # type: ignore[arg-type]
@@ -40,7 +41,7 @@ def weights(completed: Completed) -> list[int]:
     return [int(w) for b in completed.blocks for w in FactBlock.decode(b).weight]
 
 
-def read(reader: PaneReader, log: MemoryLog, *, without: int | None = None) -> list[Completed]:
+def read(reader: PaneReader, log: RecordedLog, *, without: int | None = None) -> list[Completed]:
     taken = [
         reader.take(record.key, record.value) for record in log.records if record.offset != without
     ]
@@ -48,7 +49,7 @@ def read(reader: PaneReader, log: MemoryLog, *, without: int | None = None) -> l
 
 
 async def test_a_snapshot_replaces_and_ticks_add():
-    log = MemoryLog()
+    log = RecordedLog()
     source = writer(log)
     await source.snapshot(iter([block(3)]), Progress(10))
     await source.tick([block(1), block(-2)], Progress(20, 7))
@@ -60,7 +61,7 @@ async def test_a_snapshot_replaces_and_ticks_add():
 
 
 async def test_a_tick_is_one_batch():
-    log = MemoryLog()
+    log = RecordedLog()
     source = writer(log)
     await source.snapshot(iter([]), Progress(0))
     await source.tick([block(1), block(2)], Progress(1))
@@ -68,7 +69,7 @@ async def test_a_tick_is_one_batch():
 
 
 async def test_nothing_counts_before_its_end_marker():
-    log = MemoryLog()
+    log = RecordedLog()
     await writer(log).snapshot(iter([block(3)]), Progress(10))
     reader = PaneReader(1, OURS)
     for record in log.records[:-1]:
@@ -78,7 +79,7 @@ async def test_nothing_counts_before_its_end_marker():
 
 @pytest.mark.parametrize("lost", range(5))
 async def test_a_gap_makes_the_source_incomplete_until_its_next_snapshot(lost):
-    log = MemoryLog()
+    log = RecordedLog()
     source = writer(log)
     await source.snapshot(iter([block(3)]), Progress(10))
     await source.tick([block(1)], Progress(20))
@@ -87,7 +88,7 @@ async def test_a_gap_makes_the_source_incomplete_until_its_next_snapshot(lost):
     read(reader, log, without=lost)
     assert reader.missing(GENERATION) == [0]
 
-    again = MemoryLog()
+    again = RecordedLog()
     source._log = again  # type: ignore[assignment]
     await source.snapshot(iter([block(5)]), Progress(40))
     [whole] = read(reader, again)
@@ -97,7 +98,7 @@ async def test_a_gap_makes_the_source_incomplete_until_its_next_snapshot(lost):
 
 async def test_after_rows_were_deleted_unread_every_source_has_to_begin_anew():
     """The last tick of the one is among them: no later row would tell."""
-    log = MemoryLog()
+    log = RecordedLog()
     one, other = writer(log), writer(log, source=1)
     for source in (one, other):
         await source.snapshot(iter([block(3)]), Progress(10))
@@ -119,7 +120,7 @@ async def test_after_rows_were_deleted_unread_every_source_has_to_begin_anew():
 
 
 async def test_an_outdated_owner_is_not_heard_and_its_rows_are_given_up():
-    log = MemoryLog()
+    log = RecordedLog()
     paused, owner = writer(log, epoch=1), writer(log, epoch=2)
     await paused.snapshot(iter([block(1)]), Progress(1))
     await owner.snapshot(iter([block(2)]), Progress(2))
@@ -131,7 +132,7 @@ async def test_an_outdated_owner_is_not_heard_and_its_rows_are_given_up():
 
 
 async def test_complete_means_claimed_in_this_generation_of_the_group():
-    log = MemoryLog()
+    log = RecordedLog()
     await writer(log, source=0).snapshot(iter([]), Progress(0))
     reader = PaneReader(3, OURS)
     read(reader, log)
@@ -140,7 +141,7 @@ async def test_complete_means_claimed_in_this_generation_of_the_group():
 
 
 async def test_the_former_snapshot_stands_until_the_next_one_is_whole():
-    log = MemoryLog()
+    log = RecordedLog()
     source = writer(log)
     await source.snapshot(iter([block(1)]), Progress(1))
     await source.snapshot(iter([block(2)]), Progress(2))
@@ -158,7 +159,7 @@ async def test_tombstones_and_foreign_rows_are_skipped():
 
 
 async def test_an_edition_of_another_definition_never_counts():
-    log = MemoryLog()
+    log = RecordedLog()
     await writer(log, epoch=1).snapshot(iter([block(1)]), Progress(1))
     other = writer(log, epoch=2, fingerprint="another")
     reader = PaneReader(1, OURS)
@@ -191,7 +192,7 @@ def test_rows_of_the_first_release_are_read_and_not_counted():
 
 
 async def test_spends_travel_with_the_facts():
-    log = MemoryLog()
+    log = RecordedLog()
     builder = FactBlockBuilder()
     spend = Spend("default", "tv", 10**15, "EUR", 5, 1 << 52)
     builder.add_spend(spend)
@@ -204,7 +205,7 @@ async def test_spends_travel_with_the_facts():
 
 
 async def test_ticks_outgrow_a_small_snapshot_by_megabytes_only():
-    log = MemoryLog()
+    log = RecordedLog()
     source = writer(log)
     await source.snapshot(iter([block(1)]), Progress(1))
     for _ in range(20):
@@ -215,8 +216,8 @@ async def test_ticks_outgrow_a_small_snapshot_by_megabytes_only():
 
 
 async def test_what_hides_the_figures_is_said():
-    log = MemoryLog()
-    tables = _Tables(Definition(), 5, GENERATION, end=0, ask_at=0.0)
+    log = RecordedLog()
+    tables = _Tables(Definition(), 5, GENERATION, bounds=Bounds(0, 0), ask_at=0.0)
     assert tables.why_hidden() == "waiting for the facts of partitions 0, 1, 2, 3, 4"
     await writer(log, source=3, fingerprint="another").snapshot(iter([]), Progress(1))
     read(tables.reader, log)

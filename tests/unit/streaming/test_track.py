@@ -1,194 +1,235 @@
-"""A partition that is claimed again while its reader is still under way."""
+"""The partitions of a worker: installed, fed, committed, claimed again, let go."""
 
-import asyncio
-import json
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from datetime import UTC, datetime
-from typing import Any, cast
+from collections.abc import Mapping
 
-import aiokafka
 import pytest
-from aiokafka.structs import ConsumerRecord
 
-from funnel_stream.definition import Definition
-from funnel_stream.facts.deals import FENCE_KEY, Deals
-from funnel_stream.replay.compute import Line
-from funnel_stream.reporting import Reporter
-from funnel_stream.settings import Settings
-from funnel_stream.streaming.kafka.app import build_app
-from funnel_stream.streaming.kafka.consumer import BatchConsumerThread
-from funnel_stream.streaming.log import (
-    Appended,
-    Batch,
-    Bounds,
-    ProducerRecord,
-    TopicPartition,
-    World,
-)
+from funnel_stream.errors import FunnelError, StateError
+from funnel_stream.reporting import Peers, Reporter
+from funnel_stream.streaming import track as module
+from funnel_stream.streaming.log import Batch, Bounds, TopicPartition, UnavailableError, World
 from funnel_stream.streaming.recovery import Recovery
-from funnel_stream.streaming.system import OwnProcess, SystemClock
 from funnel_stream.streaming.track import Track
-from tests.funnels import at, stage
-from tests.unit.streaming.rows import MemoryLog
-
-SETTINGS = Settings()
-DEFINITION = Definition()
-EVENTS = TopicPartition(SETTINGS.events_topic, 0)
-NOW_MS = int(datetime(2027, 6, 1, tzinfo=UTC).timestamp() * 1000)
-
-
-class Logs:
-    """A log in memory for every topic."""
-
-    def __init__(self) -> None:
-        self._logs: defaultdict[str, MemoryLog] = defaultdict(MemoryLog)
-
-    @property
-    def changelog(self) -> MemoryLog:
-        return self._logs[SETTINGS.changelog_topic]
-
-    async def append(
-        self, topic: str, partition: int, rows: Iterable[ProducerRecord]
-    ) -> list[Appended]:
-        return await self._logs[topic].append(topic, partition, rows)
-
-    def reader(self, is_needed: Callable[[], bool]) -> "LogsReader":
-        return LogsReader(self)
+from tests.unit.streaming.worlds import (
+    DEFINITION,
+    EVENTS,
+    SETTINGS,
+    MemoryWorld,
+    RecordedProcess,
+    until,
+)
 
 
-class LogsReader:
-    """Reads what was appended to the logs. There are six events."""
-
-    def __init__(self, logs: Logs) -> None:
-        self._logs = logs
-
-    async def __aenter__(self) -> "LogsReader":
-        return self
-
-    async def __aexit__(self, *_: object) -> None: ...
-
-    async def bounds(self, tps: Iterable[TopicPartition]) -> dict[TopicPartition, Bounds]:
-        return {
-            tp: Bounds(0, 6 if tp.topic == EVENTS.topic else len(self._logs.changelog.records))
-            for tp in tps
-        }
-
-    async def read(
-        self, spans: Mapping[TopicPartition, Bounds]
-    ) -> AsyncIterator[tuple[TopicPartition, list[ConsumerRecord]]]:
-        for tp, (begin, end) in spans.items():
-            yield tp, self._logs.changelog.records[begin:end]
-
-
-class Seeking:
-    """The part of aiokafka's consumer that seeks and commits; the group takes every commit."""
+class Membership:
+    """A group that says what a test wants."""
 
     def __init__(self) -> None:
-        self.paused: set[aiokafka.TopicPartition] = set()
-        self.positions: dict[aiokafka.TopicPartition, int] = {}
+        self.generation = 1
+        self.group_generation = 1
+        self.is_member = True
+        self.stamp = 0
+        self.positions: dict[TopicPartition, int] = {}
+        self.committed: dict[TopicPartition, int] = {}
 
-    def assignment(self) -> set[aiokafka.TopicPartition]:
-        return {aiokafka.TopicPartition(*EVENTS)}
+    def assigned(self) -> set[TopicPartition]:
+        return {EVENTS}
 
-    def seek(self, tp: aiokafka.TopicPartition, offset: int) -> None:
-        self.positions[tp] = offset
+    def peers(self) -> Peers:
+        return Peers("", None, {})
 
-    def pause(self, *tps: aiokafka.TopicPartition) -> None:
-        self.paused.update(tps)
+    async def open_partitions(
+        self, positions: Mapping[TopicPartition, int], generation: int
+    ) -> bool:
+        self.positions.update(positions)
+        self.stamp += 1
+        return generation == self.generation
 
-    def resume(self, *tps: aiokafka.TopicPartition) -> None:
-        self.paused.difference_update(tps)
+    async def close_partition(self, tp: TopicPartition, generation: int) -> bool:
+        self.positions.pop(tp, None)
+        self.stamp += 1
+        return generation == self.generation
 
-    async def commit(self, offsets: Mapping[aiokafka.TopicPartition, Any]) -> None: ...
+    async def commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> bool:
+        if self.is_member:
+            self.committed.update(offsets)
+        return self.is_member
+
+    async def heartbeat(self) -> None: ...
+
+    async def bounds(self, tp: TopicPartition) -> Bounds:
+        return Bounds(0, 0)
+
+    def is_stale(self, batch: Batch) -> bool:
+        return batch.stamp != self.stamp
+
+    def end_of(self, tp: TopicPartition) -> int | None:
+        return None
 
 
-class Reader:
-    """The consumer's thread, run in the test's own loop; ``batch`` is what it fetches next."""
+class Tracking:
+    """A track in a world of its own."""
 
-    def __init__(self, reporter: Reporter) -> None:
-        self.thread: BatchConsumerThread = build_app(SETTINGS, reporter, OwnProcess()).thread
-        self.thread.thread_loop = asyncio.get_running_loop()
-        self.membership = Seeking()
-        self.thread._consumer = self.membership
-
-    def batch(self, start: int, end: int) -> Batch:
-        lines = [
-            Line(n, NOW_MS, b"d%d" % n, json.dumps(stage(f"d{n}", "lead", at())).encode())
-            for n in range(start, end)
-        ]
-        return Batch(
-            EVENTS,
-            cast("Any", lines),
-            start=start,
-            end=end,
-            highwater=end,
-            stamp=self.thread._stamps[EVENTS],
+    def __init__(self) -> None:
+        self.world = MemoryWorld()
+        self.group = Membership()
+        self.reporter = Reporter()
+        self.process = RecordedProcess()
+        self.halts: list[FunnelError] = []
+        log = self.world.log(self.process)
+        self.recovery = Recovery(SETTINGS, DEFINITION, log, 1)
+        self.track = Track(
+            settings=SETTINGS,
+            world=World(log, self.group, self.world.clock, self.process),
+            recovery=self.recovery,
+            partitions=1,
+            reporter=self.reporter,
+            halt=self.halts.append,
         )
 
+    async def assign(self) -> int | None:
+        """Where to read from; ``None`` if superseded."""
+        positions = await self.track.assign([0], generation=1, group_generation=1)
+        if positions is None:
+            return None
+        await self.group.open_partitions(positions, 1)
+        return positions[EVENTS]
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0)
+    def batch(self, start: int) -> Batch:
+        records, end = self.world.broker[EVENTS].read(start, 100)
+        stamp = self.group.stamp
+        return Batch(EVENTS, records, start=start, end=end, highwater=end, stamp=stamp)
+
+    async def foreign_claim(self) -> None:
+        await Recovery(SETTINGS, DEFINITION, self.world.log(), 1).recover([0], lambda: True)
 
 
-async def test_what_was_fetched_before_a_second_claim_is_dropped(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    exits: list[int] = []
-    monkeypatch.setattr("os._exit", exits.append)
-    logs, reporter = Logs(), Reporter()
-    recovery = Recovery(SETTINGS, DEFINITION, logs, 1)
-    reader = Reader(reporter)
-    thread = reader.thread
-    track = Track(
-        settings=SETTINGS,
-        world=World(logs, thread, SystemClock(), OwnProcess()),
-        recovery=recovery,
-        partitions=1,
-        reporter=reporter,
-        halt=lambda error: pytest.fail(str(error)),
-    )
-    positions = await track.assign([0], generation=thread.generation, group_generation=1)
+async def test_letting_go_commits_what_is_written() -> None:
+    tracking = Tracking()
+    tracking.world.publish("a", "b")
+    assert await tracking.assign() == 0
+    await tracking.track.take(tracking.batch(0))
+    await until(lambda: tracking.reporter.operations().events == 2)
+    tracking.track.observe()
+    assert tracking.reporter.operations().lag == {0: 0}
+    await tracking.track.revoke()
+    assert tracking.group.committed == {EVENTS: 2}
+    tracking.group.generation = 2
+    assert await tracking.track.assign([0], generation=2, group_generation=2) == {EVENTS: 2}
+    await tracking.track.close()
+
+
+async def test_a_stale_batch_is_dropped() -> None:
+    tracking = Tracking()
+    tracking.world.publish("a")
+    await tracking.assign()
+    stale = tracking.batch(0)
+    tracking.group.stamp += 1
+    await tracking.track.take(stale)
+    assert tracking.process.deaths == []
+    await tracking.track.take(tracking.batch(0))
+    await until(lambda: tracking.reporter.operations().events == 1)
+    await tracking.track.close()
+
+
+async def test_an_assignment_that_was_superseded_installs_nothing() -> None:
+    tracking = Tracking()
+    tracking.group.generation = 2
+    assert await tracking.assign() is None
+    tracking.world.publish("a")
+    await tracking.track.take(tracking.batch(0))
+    assert tracking.reporter.held() is None or not tracking.reporter.held().deals  # type: ignore[union-attr]
+
+
+async def test_what_was_revoked_before_it_was_told_of_is_not_installed() -> None:
+    """One rebalance overtakes another: its partitions would stay where they are no more."""
+    tracking = Tracking()
+    await tracking.track.revoke()
+    assert await tracking.assign() is None
+    tracking.group.generation = 2
+    positions = await tracking.track.assign([0], generation=2, group_generation=2)
     assert positions == {EVENTS: 0}
-    assert await thread.open_partitions(positions, thread.generation)
-    await track.take(reader.batch(0, 1))
-    await until(lambda: fence(logs) == 0)
-
-    # Another group claims the log and gets further; our reader is at its second batch by then.
-    [other] = await recovery.recover([0], lambda: True)
-    further = other.deals.fold(reader.batch(1, 5).records)
-    await other.changelog.append(further.changed, further.fence)
-    refused, late = reader.batch(1, 2), reader.batch(2, 3)
-    opened = asyncio.Event()
-    reopen = thread.open_partitions
-
-    async def reopen_while_a_batch_arrives(
-        at: Mapping[TopicPartition, int], generation: int
-    ) -> bool:
-        await track.take(late)
-        assert exits == []
-        accepted = await reopen(at, generation)
-        opened.set()
-        return accepted
-
-    monkeypatch.setattr(thread, "open_partitions", reopen_while_a_batch_arrives)
-    await track.take(refused)
-    await until(lambda: opened.is_set() or bool(exits))
-    assert exits == []
-    assert reader.membership.positions == {aiokafka.TopicPartition(*EVENTS): 5}
-    assert not reader.membership.paused
-    await track.take(late)
-    await track.take(reader.batch(5, 6))
-    await until(lambda: fence(logs) == 5)
-    await track.close()
-    assert exits == []
+    await tracking.track.close()
 
 
-def fence(logs: Logs) -> int | None:
-    deals = Deals(DEFINITION)
-    for record in logs.changelog.records:
-        if record.key == FENCE_KEY:
-            deals.restore(record.key, record.value)
-    return deals.fence
+async def test_a_log_that_does_not_answer_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_RETRY_SECONDS", 0.0)
+    tracking = Tracking()
+    recover, failures = tracking.recovery.recover, [UnavailableError("gone")] * 2
+
+    async def failing(*arguments: object) -> object:
+        if failures:
+            raise failures.pop()
+        return await recover(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tracking.recovery, "recover", failing)
+    assert await tracking.assign() == 0
+    assert failures == []
+    await tracking.track.close()
+
+
+async def test_a_member_whose_log_somebody_wrote_to_claims_it_again() -> None:
+    tracking = Tracking()
+    tracking.world.publish("a")
+    await tracking.assign()
+    await tracking.foreign_claim()
+    await tracking.track.take(tracking.batch(0))
+    await until(lambda: tracking.group.stamp == 3)
+    assert tracking.group.positions == {EVENTS: 0}, "what was not written is read again"
+    await tracking.track.take(tracking.batch(0))
+    await until(lambda: tracking.reporter.operations().events == 1)
+    await tracking.track.close()
+
+
+async def test_who_is_no_member_any_more_does_not_claim() -> None:
+    tracking = Tracking()
+    tracking.world.publish("a")
+    await tracking.assign()
+    await tracking.foreign_claim()
+    tracking.group.is_member = False
+    written = tracking.world.broker[("funnel.journeys.changelog", 0)].end
+    await tracking.track.take(tracking.batch(0))
+    await until(
+        lambda: (
+            not tracking.track._background
+            and tracking.world.broker[("funnel.journeys.changelog", 0)].end > written
+        )
+    )
+    assert tracking.group.stamp == 1
+    await tracking.track.close()
+
+
+async def test_who_has_to_claim_again_and_again_gives_up() -> None:
+    tracking = Tracking()
+    position = await tracking.assign()
+    for number in range(5):
+        tracking.world.publish(f"d{number}")
+        await tracking.foreign_claim()
+        stamp = tracking.group.stamp
+        await tracking.track.take(tracking.batch(position or 0))
+        await until(
+            lambda stamp=stamp: bool(tracking.halts) or tracking.group.stamp == stamp + 2  # type: ignore[misc]
+        )
+        position = tracking.group.positions.get(EVENTS)
+    [error] = tracking.halts
+    assert isinstance(error, StateError)
+    assert "Somebody else keeps writing" in str(error)
+    await tracking.track.close()
+
+
+async def test_that_limit_is_one_of_each_partition() -> None:
+    """A worker that was paused may have had them all, and written to each."""
+    tracking = Tracking()
+    for number in range(50):
+        tracking.track._limit_reclaims(number)
+    for _ in range(3):
+        tracking.track._limit_reclaims(7)
+    with pytest.raises(StateError):
+        tracking.track._limit_reclaims(7)
+
+
+async def test_of_what_is_to_be_published_anew_the_first_that_is_ours_is() -> None:
+    tracking = Tracking()
+    await tracking.assign()
+    tracking.track.republish([5, 0])
+    tracking.track.republish([])
+    await tracking.track.close()

@@ -33,22 +33,22 @@ async def run_worker(settings: Settings, definition: Definition, reporter: Repor
     kafka_log = KafkaLog(settings.broker, process)
     await kafka_log.start()
     app = build_app(settings, reporter, process)
-    run = _Run(app, process)
+    running = _WorkerProcess(app, process)
     app.worker = Worker(
         settings=settings,
         definition=definition,
         world=World(kafka_log, app.thread, SystemClock(), process),
         partitions=partitions,
         reporter=reporter,
-        halt=run.halt,
+        halt=running.halt,
     )
     try:
-        await run.until_ended()
+        await running.until_ended()
     finally:
         await kafka_log.stop()
 
 
-class _Run:
+class _WorkerProcess:
     """A Faust app and the routines of its worker, until a signal or a reason ends them."""
 
     def __init__(self, app: FunnelApp, process: Process) -> None:

@@ -11,6 +11,8 @@ from funnel_stream.streaming.log import TopicPartition
 
 _REBALANCE_TIMEOUTS: Final = 3
 """Who has not joined again after so many session timeouts is left out."""
+_GRACE: Final = 0.001
+"""Seconds by which a session outlasts what its member reckons with, who counts from his request."""
 _FIRST: Final = 0.1
 """The first generation begins after so many, with those who are there."""
 
@@ -66,7 +68,7 @@ class MemoryGroup:
         """A new member's id."""
         self._last_member += 1
         self._seats[self._last_member] = seat = _Seat(url)
-        self._hear(self._last_member, seat)
+        self._hear(seat)
         self._watch(self._last_member)
         return self._last_member
 
@@ -75,7 +77,7 @@ class MemoryGroup:
         seat = self._seats.get(member)
         if seat is None:
             return None
-        self._hear(member, seat)
+        self._hear(seat)
         seat.joining = given = self._loop.create_future()
         self._rebalance()
         return given
@@ -90,7 +92,7 @@ class MemoryGroup:
         seat = self._seats.get(member)
         if seat is None:
             return Standing.UNKNOWN
-        self._hear(member, seat)
+        self._hear(seat)
         ours = generation == self.generation and not self._rebalancing
         return Standing.MEMBER if ours else Standing.REJOIN
 
@@ -99,13 +101,13 @@ class MemoryGroup:
         seat = self._seats.get(member)
         if seat is None or generation != self.generation:
             return False
-        self._hear(member, seat)
+        self._hear(seat)
         self.committed.update(offsets)
         return True
 
     # --- sessions -------------------------------------------------------------------------------
 
-    def _hear(self, member: int, seat: _Seat) -> None:
+    def _hear(self, seat: _Seat) -> None:
         seat.seen = self._loop.time()
 
     def _watch(self, member: int) -> None:
@@ -116,10 +118,11 @@ class MemoryGroup:
         now = self._loop.time()
         if seat.joining:
             seat.seen = now
-        if now >= seat.seen + self._session_timeout:
+        end = seat.seen + self._session_timeout + _GRACE
+        if now >= end:
             self.leave(member)
         else:
-            self._loop.call_at(seat.seen + self._session_timeout, self._watch, member)
+            self._loop.call_at(end, self._watch, member)
 
     # --- generations ----------------------------------------------------------------------------
 
@@ -147,6 +150,6 @@ class MemoryGroup:
         urls = {tp: self._seats[id].url for id, tps in shares.items() for tp in tps}
         for member, seat in self._seats.items():
             joining, seat.joining = seat.joining, None
-            self._hear(member, seat)
+            self._hear(seat)
             if joining and not joining.done():
                 joining.set_result(Assignment(self.generation, tuple(shares[member]), urls))

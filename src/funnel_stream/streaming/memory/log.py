@@ -156,7 +156,7 @@ class UnacknowledgedError(Exception):
     """No answer came: whether what was asked has been done, nobody knows."""
 
 
-class Wire(Protocol):
+class Connection(Protocol):
     """Between a worker and its broker."""
 
     async def ask(self, lane: Hashable, request: Callable[[], T]) -> T:
@@ -168,7 +168,7 @@ class Wire(Protocol):
         ...
 
 
-class PromptWire:
+class PromptConnection:
     """Everything is done at once, and answered in the next turn of the loop."""
 
     async def ask(self, lane: Hashable, request: Callable[[], T]) -> T:
@@ -181,10 +181,15 @@ class MemoryLog:
     """A worker's way to the logs. It dies where an append remains unacknowledged."""
 
     def __init__(
-        self, broker: MemoryBroker, wire: Wire, process: Process, *, read_at_once: int = 5_000
+        self,
+        broker: MemoryBroker,
+        connection: Connection,
+        process: Process,
+        *,
+        read_at_once: int = 5_000,
     ) -> None:
         self._broker = broker
-        self._wire = wire
+        self._connection = connection
         self._process = process
         self._read_at_once = read_at_once
 
@@ -199,7 +204,9 @@ class MemoryLog:
         appended = []
         for batch in _batches(records):
             try:
-                appended.append(await self._wire.ask(tp, partial(self._broker.append, tp, batch)))
+                appended.append(
+                    await self._connection.ask(tp, partial(self._broker.append, tp, batch))
+                )
             except UnacknowledgedError as error:
                 self._process.die(f"A batch could not be written to {tp}", error)
         return appended
@@ -207,7 +214,7 @@ class MemoryLog:
     @asynccontextmanager
     async def reader(self, is_needed: Callable[[], bool]) -> AsyncIterator["MemoryLogReader"]:
         """``is_needed`` is asked between reads: ``False`` ends the reading."""
-        yield MemoryLogReader(self._broker, self._wire, is_needed, self._read_at_once)
+        yield MemoryLogReader(self._broker, self._connection, is_needed, self._read_at_once)
 
 
 class MemoryLogReader:
@@ -216,12 +223,12 @@ class MemoryLogReader:
     def __init__(
         self,
         broker: MemoryBroker,
-        wire: Wire,
+        connection: Connection,
         is_needed: Callable[[], bool],
         read_at_once: int,
     ) -> None:
         self._broker = broker
-        self._wire = wire
+        self._connection = connection
         self._is_needed = is_needed
         self._read_at_once = read_at_once
 
@@ -248,7 +255,7 @@ class MemoryLogReader:
 
     async def _ask(self, request: Callable[[], T]) -> T:
         try:
-            return await self._wire.ask(self, request)
+            return await self._connection.ask(self, request)
         except UnacknowledgedError as error:
             raise UnavailableError("the log did not answer") from error
 

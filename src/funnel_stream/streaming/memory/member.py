@@ -9,7 +9,7 @@ from funnel_stream.reporting import Peers, Reporter
 from funnel_stream.settings import Settings
 from funnel_stream.streaming.log import Batch, Bounds, Clock, TopicPartition
 from funnel_stream.streaming.memory.group import Assignment, MemoryGroup, Standing
-from funnel_stream.streaming.memory.log import MemoryBroker, Wire
+from funnel_stream.streaming.memory.log import Connection, MemoryBroker
 from funnel_stream.streaming.pane_log import PARTITION
 from funnel_stream.streaming.worker import Worker
 
@@ -29,7 +29,7 @@ class GroupMember:
         *,
         broker: MemoryBroker,
         group: MemoryGroup,
-        wire: Wire,
+        connection: Connection,
         clock: Clock,
         reporter: Reporter,
         fetch_at_once: int = 10_000,
@@ -37,7 +37,7 @@ class GroupMember:
         self.worker: Worker
         self.generation = 0
         self._settings = settings
-        self._broker, self._group, self._wire = broker, group, wire
+        self._broker, self._group, self._connection = broker, group, connection
         self._clock, self._reporter = clock, reporter
         self._fetch_at_once = fetch_at_once
         self._id = -1
@@ -110,6 +110,8 @@ class GroupMember:
     async def commit_offsets(self, offsets: Mapping[TopicPartition, int]) -> bool:
         if not offsets:
             return True
+        if not offsets.keys() <= self.assigned():
+            return False
         sent = self._clock.monotonic()
         commit = partial(self._group.commit, self._id, self.group_generation, dict(offsets))
         accepted = await self._ask(commit)
@@ -140,7 +142,7 @@ class GroupMember:
     # --- the group ------------------------------------------------------------------------------
 
     async def _ask(self, request: Callable[[], T]) -> T:
-        return await self._wire.ask(self, request)
+        return await self._connection.ask(self, request)
 
     def _close_all(self) -> None:
         """An assignment begins or ends: nothing is fetched until it is opened."""

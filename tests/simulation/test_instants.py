@@ -1,8 +1,7 @@
 """A worker whose clock is the newest event shows, at any instant, what ``compute --as-of`` says."""
 
 import json
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from pathlib import Path
@@ -11,18 +10,16 @@ from typing import NamedTuple
 import pytest
 
 from funnel_stream.config.load import load
-from funnel_stream.definition import Definition
 from funnel_stream.kpis.samples import samples
-from funnel_stream.replay.compute import compute
-from funnel_stream.tools.publisher import publish
+from funnel_stream.replay.history import History
 from funnel_stream.tools.simulator import Simulator
-from tests.integration.processes import Broker, Figures, Worker
 from tests.integration.stories import RICH, written
 from tests.oracle.funnels import RandomFunnel
-
-pytestmark = pytest.mark.broker
+from tests.simulation.broken import Broken
+from tests.simulation.stage import computed, figures, staged
 
 END = datetime(2026, 5, 28, 12, 34, tzinfo=UTC)
+LATER = END + timedelta(days=100)
 DAYS = 60
 INSTANTS = 100
 CONFIG = RICH | {
@@ -40,29 +37,47 @@ class Instant(NamedTuple):
     as_of: int
 
 
-def test_a_hundred_instants(
-    start_broker: Callable[..., Broker], start_worker: Callable[..., Worker], tmp_path: Path
-) -> None:
+def test_a_hundred_instants(tmp_path: Path) -> None:
     """Two funnels, one drawn to stand on every edge and one simulated, in the order in which it
     all occurred; then what is left: erasures, and lines that come late."""
-    config = written(tmp_path, CONFIG)
-    definition = load(config)
+    definition = load(written(tmp_path, CONFIG))
     in_time, afterwards = by_time(funnel())
-    broker = start_broker(3)
-    worker = start_worker(broker, "--clock", "event", "--config", str(config))
-    worker.wait_ready()
+    steps = list(in_steps(in_time, INSTANTS))
+    history = History(in_time, definition, now_ms=int(LATER.timestamp() * 1000))
+    snapshots = history.snapshots([step.as_of for step in steps])
     compared = 0
-    for lines, as_of in in_steps(in_time, INSTANTS):
-        publish(lines, broker.address)
-        expected = figures(in_time, definition, as_of)
-        wait_for(worker, expected, as_of)
-        compared += len(expected)
+    with staged(3, now=LATER) as stage:
+        worker = stage.start(definition)
+        stage.wait_ready(worker)
+        for number, ((lines, as_of), snapshot) in enumerate(zip(steps, snapshots, strict=True)):
+            expected = samples(snapshot)
+            if number % 10 == 0:  # all of them in one pass cost less, and are the same
+                alone = computed(in_time, definition, as_of=as_of, now=LATER)
+                assert figures(snapshot) == alone
+            stage.publish(lines)
+            stage.until(lambda as_of=as_of: stage.shown.as_of >= as_of, "that instant")
+            stage.wait_samples(expected)
+            assert stage.shown.as_of == as_of
+            compared += len(expected)
 
-    publish(afterwards, broker.address)
-    expected = figures([*in_time, *afterwards], definition, as_of)
-    assert expected != figures(in_time, definition, as_of), "nothing was erased"
-    wait_for(worker, expected, as_of)
+        before = figures(stage.shown)
+        stage.publish(afterwards)
+        everything = [*in_time, *afterwards]
+        erased = computed(everything, definition, as_of=as_of, now=LATER)
+        assert erased != before, "nothing was erased"
+        stage.wait_figures(worker, erased)
     print(f"{compared} figures compared at {INSTANTS} instants")
+
+
+def test_a_clock_that_is_the_walls_is_noticed(tmp_path: Path) -> None:
+    broken = Broken(
+        "time is that of the wall",
+        "streaming.aggregate",
+        "as_of = tables.watermark if clock_is_event else",
+        "as_of = tables.watermark if not clock_is_event else",
+    )
+    with broken.in_place(), pytest.raises(AssertionError):
+        test_a_hundred_instants(tmp_path)
 
 
 def funnel() -> Iterator[bytes]:
@@ -121,16 +136,3 @@ def in_steps(lines: Sequence[bytes], steps: int) -> Iterator[Instant]:
     for start, end in zip([0, *ends], ends, strict=False):
         since = newest[end - 1] - datetime(1970, 1, 1, tzinfo=UTC)
         yield Instant(list(lines[start:end]), since // timedelta(microseconds=1))
-
-
-def figures(lines: Sequence[bytes], definition: Definition, as_of: int) -> Figures:
-    result = compute(lines, definition, as_of=as_of, now_ms=time.time_ns() // 1_000_000)
-    return {
-        (metric, frozenset(labels.items())): value
-        for metric, labels, value in samples(result.snapshot)
-    }
-
-
-def wait_for(worker: Worker, expected: Figures, as_of: int) -> None:
-    worker.wait_figures(expected)
-    assert worker.metric("funnel_as_of_timestamp_seconds") == as_of / 1e6
