@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from bench.whole_path import TimedReporter, ended
+from funnel_stream.connection import Connection
 from funnel_stream.contract.partitions import partition_of
 from funnel_stream.definition import Definition
 from funnel_stream.exposition import server
@@ -19,6 +20,7 @@ from funnel_stream.reporting import Reporter, monotonic
 from funnel_stream.settings import Settings
 from funnel_stream.streaming.changelog import epoch_header
 from funnel_stream.streaming.kafka.log import KafkaLog
+from funnel_stream.streaming.kafka.options import options_of
 from funnel_stream.streaming.kafka.process import run_worker
 from funnel_stream.streaming.log import ProducerRecord
 from funnel_stream.streaming.system import OwnProcess
@@ -79,7 +81,7 @@ async def recovery(events: list[bytes]) -> dict[str, float]:
         await _fill(broker.address, _rows(events))
         reporter = TimedReporter()
         worker = asyncio.create_task(
-            run_worker(Settings(broker=broker.address, clock="event"), Definition(), reporter)
+            run_worker(Settings(clock="event"), Connection(broker.address), Definition(), reporter)
         )
         while not reporter.opened:
             if worker.done():
@@ -108,7 +110,7 @@ async def _fill(broker: str, rows: list[tuple[bytes, bytes]]) -> None:
         deal_id = key.removeprefix(b"deal/")
         record = ProducerRecord(key, row, epoch_header(1))
         parts[partition_of(deal_id, _PARTITIONS)].append(record)
-    log = KafkaLog(broker, OwnProcess())
+    log = KafkaLog(options_of(Connection(broker)), OwnProcess())
     await log.start()
     for partition, part in enumerate(parts):
         await log.append("funnel.journeys.changelog", partition, part)

@@ -38,6 +38,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.__main__ import broker_process
+from funnel_stream import connection as kafka
 from funnel_stream.definition import Definition
 from funnel_stream.exposition import server
 from funnel_stream.kpis.catalogue import KPIS
@@ -91,12 +92,13 @@ class _Counting(Reporter):
 
 def _work(broker: str, progress: "SynchronizedArray[float]", port: Connection) -> None:
     logs.set_up("warning")
-    settings, definition = Settings(broker=broker), Definition()
+    settings, definition = Settings(), Definition()
+    connection = kafka.Connection(broker)
     reporter = _Counting(progress, settings.session_timeout)
     serving = server.start(reporter, definition, "127.0.0.1", 0)
     port.send(serving.port)
     try:
-        asyncio.run(run_worker(settings, definition, reporter))
+        asyncio.run(run_worker(settings, connection, definition, reporter))
     finally:
         serving.stop()
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from funnel_stream.connection import Connection
 from funnel_stream.definition import Definition
 from funnel_stream.facts.measures import REACHED
 from funnel_stream.reporting import Reporter
@@ -47,11 +48,11 @@ class Run:
     leads: int
 
     async def measure(self) -> dict[str, float]:
-        settings = Settings(broker=self.broker)
+        settings, connection = Settings(), Connection(self.broker)
         definition = Definition()
         reporter = TimedReporter(session_timeout=settings.session_timeout)
         before = memory_mb()
-        worker = asyncio.create_task(run_worker(settings, definition, reporter))
+        worker = asyncio.create_task(run_worker(settings, connection, definition, reporter))
         began = time.perf_counter()
         while not self._complete(reporter):
             if worker.done():

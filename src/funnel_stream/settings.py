@@ -1,30 +1,31 @@
-"""Where a worker finds its broker and how it runs: flags, else ``FUNNEL_…`` variables."""
+"""How a worker runs: flags, else ``FUNNEL_…`` variables."""
 
 import ipaddress
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from funnel_stream.connection.load import VARIABLES
 from funnel_stream.errors import ConfigError
 
 _PREFIX: Final = "FUNNEL_"
 
 _IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-Address = Annotated[
-    str,
-    StringConstraints(
-        strip_whitespace=True,
-        pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):\d{1,5}"
-        r"(,\s*(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):\d{1,5})*$",
-    ),
-]
 Topic = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+
+_OTHERS: Final = {"FUNNEL_TEST_DATA", "FUNNEL_ORACLE_ANSWERS", "FUNNEL_WORKER_PORTS"}
+"""What tests and docker-compose.yml read."""
+_SERVICE_LINK: Final = re.compile(
+    r"FUNNEL_\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP)(_(ADDR|PORT|PROTO))?)?)"
+)
+"""What Kubernetes sets in every pod for a service that is called ``funnel-…``."""
 
 _BASE_URL: Final = re.compile(
     r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?/?", re.IGNORECASE
@@ -49,9 +50,6 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", frozen=True)
 
-    broker: Address = Field(
-        default="localhost:9092", description="Kafka: host:port, several with commas."
-    )
     http_host: str = Field(
         default="127.0.0.1", description="Address of /metrics; 0.0.0.0 lets others reach it."
     )
@@ -106,7 +104,23 @@ def load_settings(**flags: Any) -> Settings:
         ) from None
 
 
-def advertised_url(settings: Settings, port: int) -> str:
+def refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    """Raises ``ConfigError`` for a ``FUNNEL_…`` variable that nobody reads: it is misspelled, and
+    what it says would be ignored."""
+    known = VARIABLES | {_PREFIX + name.upper() for name in Settings.model_fields} | _OTHERS
+    given = {name for name in environment if name.startswith(_PREFIX)}
+    for name in sorted(given - known):
+        if _SERVICE_LINK.fullmatch(name):
+            continue
+        near = get_close_matches(name, sorted(known), n=1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise ConfigError(
+            f"{name} is set, but there is no such variable{meant}",
+            hint="docs/kafka.md and `funnel-stream worker --help` say what there is.",
+        )
+
+
+def advertised_url(settings: Settings, brokers: str, port: int) -> str:
     """Where other workers reach this one, whose server is bound to ``port``: http://host:port.
 
     What the operator says, else the address that is listened on. Where that is all of them, the
@@ -121,7 +135,7 @@ def advertised_url(settings: Settings, port: int) -> str:
     except ValueError:
         return f"http://{host.lower()}:{port}"
     if address.is_unspecified:
-        address = _own_address(settings.broker, address.version)
+        address = _own_address(brokers, address.version)
     return f"http://[{address}]:{port}" if address.version == 6 else f"http://{address}:{port}"
 
 
@@ -163,7 +177,6 @@ def _problem(detail: Any, given: dict[str, Any]) -> str:
 
 
 _MEANING: Final = {
-    "broker": "it must be host:port, like localhost:9092 (several with commas)",
     "http_port": "it must be a port from 0 to 65535",
     "advertised_url": "it must be http://host:port or https://host:port, without a path",
     "clock": "it must be wall or event",

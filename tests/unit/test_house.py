@@ -12,6 +12,7 @@ STAGES = (
 )  # fmt: skip
 FLOORS = [
     {"errors"},
+    {"connection"},
     {"documents", "human", "arrays"},
     {"windows.columns"},  # columns know numbers, not the funnel
     {"contract"},

@@ -1,11 +1,19 @@
 """What an operator may set, and what a worker makes of it."""
 
 import ipaddress
+import re
 
 import pytest
 
 from funnel_stream.errors import ConfigError
-from funnel_stream.settings import Settings, advertised_url, load_settings
+from funnel_stream.settings import (
+    Settings,
+    advertised_url,
+    load_settings,
+    refuse_unknown_variables,
+)
+
+BROKER = "localhost:9092"
 
 
 @pytest.mark.parametrize(
@@ -20,7 +28,7 @@ from funnel_stream.settings import Settings, advertised_url, load_settings
 def test_an_advertised_url_in_its_plainest_form(given: str, meant: str) -> None:
     settings = load_settings(advertised_url=given)
     assert settings.advertised_url == meant
-    assert advertised_url(settings, 1) == meant
+    assert advertised_url(settings, BROKER, 1) == meant
 
 
 @pytest.mark.parametrize(
@@ -57,7 +65,7 @@ def test_what_is_no_advertised_url_is_told(given: str, monkeypatch: pytest.Monke
     ],
 )
 def test_without_one_it_is_where_the_worker_listens(http_host: str, advertised: str) -> None:
-    assert advertised_url(Settings(http_host=http_host), 4711) == advertised
+    assert advertised_url(Settings(http_host=http_host), BROKER, 4711) == advertised
 
 
 @pytest.mark.parametrize("http_host", ["0.0.0.0", ""])
@@ -66,28 +74,56 @@ def test_who_listens_everywhere_is_reached_where_the_broker_sees_it(
 ) -> None:
     seen = {"kafka-1": "10.1.2.3", "kafka-2": "10.9.9.9"}
     sockets(monkeypatch, seen, behind_name=["10.7.7.7"])
-    settings = Settings(http_host=http_host, broker="nowhere:1, kafka-1:9092,kafka-2:9092")
-    assert advertised_url(settings, 6066) == "http://10.1.2.3:6066"
+    settings = Settings(http_host=http_host)
+    brokers = "nowhere:1,kafka-1:9092,kafka-2:9092"
+    assert advertised_url(settings, brokers, 6066) == "http://10.1.2.3:6066"
 
 
 def test_a_broker_beside_the_worker_tells_nothing_of_the_network(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    everywhere = Settings(http_host="0.0.0.0", broker="localhost:9092")
+    everywhere = Settings(http_host="0.0.0.0")
     sockets(monkeypatch, {"localhost": "127.0.0.1"}, behind_name=["127.0.1.1", "10.7.7.7"])
-    assert advertised_url(everywhere, 6066) == "http://10.7.7.7:6066"
+    assert advertised_url(everywhere, BROKER, 6066) == "http://10.7.7.7:6066"
     sockets(monkeypatch, {"localhost": "127.0.0.1"}, behind_name=["127.0.1.1"])
-    assert advertised_url(everywhere, 6066) == "http://127.0.0.1:6066"
+    assert advertised_url(everywhere, BROKER, 6066) == "http://127.0.0.1:6066"
 
 
 def test_only_addresses_that_are_listened_on_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     sockets(monkeypatch, {"kafka": "fd00::5"}, behind_name=[])
-    assert (
-        advertised_url(Settings(http_host="::", broker="kafka:9092"), 6066)
-        == "http://[fd00::5]:6066"
-    )
+    assert advertised_url(Settings(http_host="::"), "kafka:9092", 6066) == "http://[fd00::5]:6066"
     sockets(monkeypatch, {}, behind_name=[])
-    assert advertised_url(Settings(http_host="::"), 6066) == "http://[::1]:6066"
+    assert advertised_url(Settings(http_host="::"), BROKER, 6066) == "http://[::1]:6066"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("FUNNEL_SECURITY_PROTOCOL", "did you mean FUNNEL_KAFKA_SECURITY_PROTOCOL?"),
+        ("FUNNEL_BROKERS", "did you mean FUNNEL_BROKER?"),
+        ("FUNNEL_KAFKA_SASL_PASSWORD_FIL", "did you mean FUNNEL_KAFKA_SASL_PASSWORD_FILE?"),
+        ("FUNNEL_XYZZY", "FUNNEL_XYZZY is set, but there is no such variable"),
+    ],
+)
+def test_a_variable_that_nobody_reads_is_refused(name: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        refuse_unknown_variables({name: "SASL_SSL", "FUNNEL_GROUP": "g"})
+
+
+def test_what_somebody_reads_is_not_refused() -> None:
+    known = {
+        "FUNNEL_BROKER": "kafka:9092",
+        "FUNNEL_HTTP_PORT": "6066",
+        "FUNNEL_KAFKA_CONFIG": "client.properties",
+        "FUNNEL_KAFKA_SSL_CA_LOCATION_FILE": "ca",
+        # Of Kubernetes, for a service funnel-stream.
+        "FUNNEL_STREAM_SERVICE_HOST": "10.0.0.1",
+        "FUNNEL_STREAM_SERVICE_PORT_HTTP": "6066",
+        "FUNNEL_STREAM_PORT": "tcp://10.0.0.1:6066",
+        "FUNNEL_STREAM_PORT_6066_TCP_ADDR": "10.0.0.1",
+        "PATH": "/bin",
+    }
+    refuse_unknown_variables(known)
 
 
 def sockets(monkeypatch: pytest.MonkeyPatch, seen: dict[str, str], behind_name: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -10,6 +10,8 @@ from types import FrameType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from funnel_stream.cli.kafka import connection_of, diagnosing
+from funnel_stream.connection import Connection
 from funnel_stream.errors import UsageError
 
 
@@ -41,31 +43,40 @@ def stoppable() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-def check_target(out: Path | None, broker: str | None) -> None:
-    """Exactly one of the two. Raises ``UsageError``."""
-    if (out is None) == (broker is None):
+Target = Path | Connection
+"""Where lines go: a file (``-`` is standard output), or Kafka."""
+
+
+def target_of(
+    out: Path | None,
+    broker: str | None,
+    kafka_config: Path | None,
+    kafka: Sequence[str] | None,
+) -> Target:
+    """Exactly one of file and Kafka. Raises ``UsageError`` or ``ConfigError``."""
+    to_kafka = broker is not None or kafka_config is not None or bool(kafka)
+    if (out is not None) == to_kafka:
         raise UsageError(
-            "give either --out FILE or --broker ADDR",
+            "give either --out FILE or --broker ADDR (or --kafka-config FILE)",
             hint="--out - writes to standard output.",
         )
+    return connection_of(broker, kafka_config, kafka) if out is None else out
 
 
-def deliver(
-    lines: Iterator[bytes], out: Path | None, broker: str | None, *, rate: float | None = None
-) -> int:
+def deliver(lines: Iterator[bytes], target: Target, *, rate: float | None = None) -> int:
     """Write or publish all lines; how many there were."""
-    if broker is not None:
+    if isinstance(target, Connection):
         from funnel_stream.tools.publisher import publish
 
-        return publish(lines, broker, rate=rate).lines
-    if out == Path("-"):
+        with diagnosing(target):
+            return publish(lines, target, rate=rate).lines
+    if target == Path("-"):
         return _write(lines, sys.stdout.buffer.write)
-    assert out is not None
     try:
-        with out.open("wb") as file:
+        with target.open("wb") as file:
             return _write(lines, file.write)
     except OSError as error:
-        raise UsageError(f"{out} cannot be written: {error.strerror}") from error
+        raise UsageError(f"{target} cannot be written: {error.strerror}") from error
 
 
 def _write(lines: Iterator[bytes], write: Callable[[bytes], int]) -> int:

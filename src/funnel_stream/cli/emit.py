@@ -9,14 +9,21 @@ import typer
 
 from funnel_stream.cli.delivery import progress_bar
 from funnel_stream.cli.event_file import opened, watched
+from funnel_stream.cli.kafka import (
+    Broker,
+    KafkaConfig,
+    KafkaProperties,
+    connection_of,
+    diagnosing,
+)
 from funnel_stream.tools.publisher import EVENTS_TOPIC, publish
 
 
 def emit(
     file: Annotated[Path, typer.Argument(help="Events, one JSON object per line; - is stdin.")],
-    broker: Annotated[
-        str, typer.Option(envvar="FUNNEL_BROKER", help="Kafka, as host:port.")
-    ] = "localhost:9092",
+    broker: Broker = None,
+    kafka_config: KafkaConfig = None,
+    kafka: KafkaProperties = None,
     topic: Annotated[str, typer.Option(envvar="FUNNEL_EVENTS_TOPIC")] = EVENTS_TOPIC,
     rate: Annotated[
         float | None, typer.Option(min=0.001, help="Maximum events per second.")
@@ -32,8 +39,9 @@ def emit(
     Example: funnel-stream emit events.ndjson --broker localhost:9092 --rate 500
     """
     started = time.monotonic()
-    with opened(file) as lines, progress_bar("publishing") as show:
-        published = publish(watched(lines, show), broker, topic=topic, rate=rate)
+    connection = connection_of(broker, kafka_config, kafka)
+    with diagnosing(connection), opened(file) as lines, progress_bar("publishing") as show:
+        published = publish(watched(lines, show), connection, topic=topic, rate=rate)
     seconds = time.monotonic() - started
     if as_json:
         summary = {**published._asdict(), "seconds": round(seconds, 3), "topic": topic}

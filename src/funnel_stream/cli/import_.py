@@ -11,10 +11,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from funnel_stream.cli.delivery import check_target, deliver, progress_bar, stoppable
+from funnel_stream.cli.delivery import Target, deliver, progress_bar, stoppable, target_of
 from funnel_stream.cli.import_report import as_json, show
 from funnel_stream.cli.import_since import changes_as_json, compare, moment_of, show_changes
 from funnel_stream.cli.import_suggest import suggest as write_suggestion
+from funnel_stream.cli.kafka import KafkaConfig, KafkaProperties
 from funnel_stream.errors import UsageError
 from funnel_stream.tools.importer import Import, Reject
 from funnel_stream.tools.mapping import load
@@ -37,6 +38,8 @@ def import_(
     broker: Annotated[
         str | None, typer.Option(help="Publish the events to Kafka at host:port instead.")
     ] = None,
+    kafka_config: KafkaConfig = None,
+    kafka: KafkaProperties = None,
     since: Annotated[
         list[Path] | None,
         typer.Option(
@@ -108,6 +111,8 @@ def import_(
         given = {
             "--mapping": mapping is not None,
             "--broker": broker is not None,
+            "--kafka-config": kafka_config is not None,
+            "--kafka": bool(kafka),
             "--since": bool(since),
             "--as-of": as_of is not None,
             "--gone": gone is not None,
@@ -122,11 +127,11 @@ def import_(
         raise UsageError(
             "give the mapping with --mapping FILE", hint="--suggest writes a first one."
         )
-    if check:
-        if out is not None or broker is not None:
-            raise UsageError("--check writes nothing; leave out --out and --broker")
-    else:
-        check_target(out, broker)
+    target: Target | None = None
+    if not check:
+        target = target_of(out, broker, kafka_config, kafka)
+    elif out is not None or broker is not None or kafka_config is not None or kafka:
+        raise UsageError("--check writes nothing; leave out --out and --broker")
     moment = moment_of(since, as_of, gone)
     _check_overwrites([*files, *(since or ()), mapping], out, rejects)
     changes: ExportChanges | None = None
@@ -142,11 +147,11 @@ def import_(
                 done / total if total else 1.0, source.report.events
             )
             lines = stop.until(source.lines())
-        if check:
+        if target is None:
             for _ in lines:
                 pass
         else:
-            deliver(lines, out, broker)
+            deliver(lines, target)
     report = source.report
     if as_object:
         summary = as_json(report) | ({} if changes is None else {"since": changes_as_json(changes)})

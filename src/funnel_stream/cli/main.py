@@ -81,7 +81,10 @@ def _root(
             "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
         ),
     ] = False,
-) -> None: ...
+) -> None:
+    from funnel_stream.settings import refuse_unknown_variables
+
+    refuse_unknown_variables(os.environ)
 
 
 def _placeholder() -> None:

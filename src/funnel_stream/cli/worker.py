@@ -6,14 +6,15 @@ from typing import Annotated
 
 import typer
 
+from funnel_stream.cli.kafka import Broker, KafkaConfig, KafkaProperties, connection_of
 from funnel_stream.settings import advertised_url as advertised
 from funnel_stream.settings import load_settings
 
 
 def worker(
-    broker: Annotated[
-        str | None, typer.Option(help="Kafka, as host:port. [default: localhost:9092]")
-    ] = None,
+    broker: Broker = None,
+    kafka_config: KafkaConfig = None,
+    kafka: KafkaProperties = None,
     http_host: Annotated[
         str | None, typer.Option(help="Address of /metrics. [default: 127.0.0.1]")
     ] = None,
@@ -59,7 +60,6 @@ def worker(
     Example: funnel-stream worker --broker localhost:9092 --http-port 6066
     """
     settings = load_settings(
-        broker=broker,
         http_host=http_host,
         http_port=http_port,
         advertised_url=advertised_url,
@@ -69,6 +69,7 @@ def worker(
         session_timeout=session_timeout,
         log_level=log_level,
     )
+    connection = connection_of(broker, kafka_config, kafka)
     # Faust and aiokafka take a second to import: not before the settings are known to be good.
     from funnel_stream.config.load import load
     from funnel_stream.exposition import server
@@ -84,8 +85,10 @@ def worker(
         f"page at http://{settings.http_host}:{serving.port}/, metrics at /metrics", err=True
     )
     # The real port is known only now.
-    settings = settings.model_copy(update={"advertised_url": advertised(settings, serving.port)})
+    settings = settings.model_copy(
+        update={"advertised_url": advertised(settings, connection.bootstrap_servers, serving.port)}
+    )
     try:
-        asyncio.run(run_worker(settings, funnel, reporter))
+        asyncio.run(run_worker(settings, connection, funnel, reporter))
     finally:
         serving.stop()

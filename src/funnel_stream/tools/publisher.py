@@ -6,8 +6,10 @@ from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaException, Producer
 
+from funnel_stream.connection import Connection
 from funnel_stream.errors import BrokerError
 from funnel_stream.replay.compute import LineRecord, as_record
+from funnel_stream.tools.librdkafka import librdkafka_options
 
 EVENTS_TOPIC: Final = "funnel.events"
 _CONNECT_SECONDS: Final = 5.0
@@ -27,13 +29,15 @@ class Published(NamedTuple):
 
 def publish(
     lines: Iterable[bytes],
-    broker: str,
+    broker: Connection | str,
     *,
     topic: str = EVENTS_TOPIC,
     rate: float | None = None,
     on_progress: Callable[[int], object] | None = None,
 ) -> Published:
     """Publish every line in order, at most ``rate`` a second; returns when all are acknowledged.
+
+    ``broker``: a connection, or the address of brokers that ask for nothing.
 
     The key is the deal's id (the channel of a spend), the partition Java's default (murmur2), an
     erasure a null value, with the time that it names as its timestamp. A line that names nothing
@@ -46,7 +50,10 @@ def publish(
         if error is not None:
             failures.append(error.str())
 
-    producer = _connected(broker, linger_ms=_BULK_LINGER_MS if rate is None else _LIVE_LINGER_MS)
+    connection = Connection(broker) if isinstance(broker, str) else broker
+    producer = _connected(
+        connection, linger_ms=_BULK_LINGER_MS if rate is None else _LIVE_LINGER_MS
+    )
     started = time.monotonic()
     count = without_key = 0
     for number, line in enumerate(lines, start=1):
@@ -72,7 +79,7 @@ def publish(
     left = producer.flush(_FLUSH_SECONDS)
     if failures or left:
         why = failures[0] if failures else f"{left} records were not acknowledged in time"
-        raise BrokerError(f"{broker} did not accept the events: {why}")
+        raise BrokerError(f"{connection.bootstrap_servers} did not accept the events: {why}")
     if on_progress:
         on_progress(count)
     return Published(count, without_key)
@@ -84,10 +91,10 @@ def _wait(producer: Producer, due: float) -> None:
         producer.poll(min(0.1, left))
 
 
-def _connected(broker: str, *, linger_ms: int) -> Producer:
+def _connected(connection: Connection, *, linger_ms: int) -> Producer:
     producer = Producer(
         {
-            "bootstrap.servers": broker,
+            **librdkafka_options(connection),
             "partitioner": "murmur2_random",
             "compression.type": "lz4",
             "enable.idempotence": True,
@@ -104,7 +111,7 @@ def _connected(broker: str, *, linger_ms: int) -> Producer:
         producer.list_topics(timeout=_CONNECT_SECONDS)
     except KafkaException as error:
         raise BrokerError(
-            f"no broker answers at {broker}",
+            f"no broker answers at {connection.bootstrap_servers}",
             hint="Is it running? `funnel-stream broker` starts one for trials.",
         ) from error
     return producer

@@ -8,6 +8,7 @@ import faust
 from faust.app.base import BootStrategy
 from faust.tables.manager import TableManager
 
+from funnel_stream.connection import Connection
 from funnel_stream.reporting import Reporter
 from funnel_stream.settings import Settings
 from funnel_stream.streaming.kafka.consumer import (
@@ -16,6 +17,7 @@ from funnel_stream.streaming.kafka.consumer import (
     BatchSchema,
     BatchTransport,
 )
+from funnel_stream.streaming.kafka.options import Options
 from funnel_stream.streaming.kafka.roster import Roster
 from funnel_stream.streaming.log import Batch, Process, TopicPartition
 from funnel_stream.streaming.worker import Worker
@@ -48,10 +50,13 @@ class FunnelApp(faust.App):
     BootStrategy = _Boot
     mundane_level = "debug"
 
-    def __init__(self, settings: Settings, reporter: Reporter) -> None:
+    def __init__(
+        self, settings: Settings, connection: Connection, options: Options, reporter: Reporter
+    ) -> None:
         super().__init__(
             settings.group,
-            broker=f"kafka://{settings.broker.replace(' ', '').replace(',', ';')}",
+            # Faust's own; what connects are our clients, by the options.
+            broker=f"kafka://{connection.bootstrap_servers.replace(',', ';')}",
             TableManager=_NoTables,
             broker_session_timeout=settings.session_timeout,
             stream_wait_empty=False,
@@ -62,6 +67,11 @@ class FunnelApp(faust.App):
             web_enabled=False,
         )
         self.reporter = reporter
+        self.client_options = {
+            **options,
+            "client_rack": connection.client_rack,
+            "group_instance_id": connection.group_instance_id,
+        }
         self.roster = Roster(settings)
         self.worker: Worker
 
@@ -90,9 +100,15 @@ class FunnelApp(faust.App):
         """There is nothing to keep in files."""
 
 
-def build_app(settings: Settings, reporter: Reporter, process: Process) -> FunnelApp:
+def build_app(
+    settings: Settings,
+    connection: Connection,
+    options: Options,
+    reporter: Reporter,
+    process: Process,
+) -> FunnelApp:
     """The application with its agents and hooks; ``worker`` must be set before it starts."""
-    app = FunnelApp(settings, reporter)
+    app = FunnelApp(settings, connection, options, reporter)
 
     def agent(name: str, topic: str, take: Callable[[Batch], Awaitable[None]]) -> None:
         async def run(stream: Any) -> None:

@@ -295,9 +295,8 @@ class BatchConsumerThread(stock.AIOKafkaConsumerThread):
         conf = self.app.conf
         session_ms = int(conf.broker_session_timeout * 1000)
         return aiokafka.AIOKafkaConsumer(
-            client_id=conf.broker_client_id,
+            **cast("Any", self.app).client_options,
             group_id=conf.id,
-            bootstrap_servers=stock.server_list(transport.url, transport.default_port),
             partition_assignment_strategy=[cast("Any", self.app).roster],
             enable_auto_commit=False,
             # Where to read from is the fence's business alone; never reset in silence.

@@ -30,6 +30,11 @@ _ALERTS: Final = {
 """What a broker says by a TLS alert, in OpenSSL's words."""
 
 
+async def unreachable(connection: Connection, error: Exception) -> BrokerError:
+    """What to tell when a client could not connect."""
+    return await diagnose(connection) or BrokerError(f"Kafka cannot be reached: {error}")
+
+
 async def diagnose(connection: Connection) -> BrokerError | None:
     """Ask every broker by itself; what is wrong with the first, or ``None`` if one answers."""
     options = options_of(connection)

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from funnel_stream.errors import BrokerError
 from funnel_stream.facts.deals import Record
+from funnel_stream.streaming.kafka.options import Options
 from funnel_stream.streaming.log import (
     BATCH_BYTES,
     Appended,
@@ -32,11 +33,13 @@ _READ_AT_ONCE: Final = 5_000
 class KafkaLog:
     """An idempotent producer of whole batches. Any error that remains ends the process."""
 
-    def __init__(self, broker: str, process: Process, *, request_timeout_ms: int = 40_000) -> None:
-        self._broker = broker
+    def __init__(
+        self, options: Options, process: Process, *, request_timeout_ms: int = 40_000
+    ) -> None:
+        self._options = options
         self._process = process
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=broker,
+            **options,
             enable_idempotence=True,
             acks="all",
             # As aiokafka sets them, zstd is three times as fast as lz4 (level 9) and denser.
@@ -60,7 +63,7 @@ class KafkaLog:
 
     def reader(self, is_needed: Callable[[], bool]) -> "KafkaLogReader":
         """``is_needed`` is asked between reads: ``False`` ends the reading."""
-        return KafkaLogReader(self._broker, is_needed)
+        return KafkaLogReader(self._options, is_needed)
 
     async def append(
         self, topic: str, partition: int, records: Iterable[ProducerRecord]
@@ -123,10 +126,10 @@ def _unavailable() -> Iterator[None]:
 class KafkaLogReader:
     """A consumer without a group."""
 
-    def __init__(self, broker: str, is_needed: Callable[[], bool]) -> None:
+    def __init__(self, options: Options, is_needed: Callable[[], bool]) -> None:
         self._is_needed = is_needed
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=broker,
+            **options,
             enable_auto_commit=False,
             auto_offset_reset="none",
             max_partition_fetch_bytes=4 << 20,

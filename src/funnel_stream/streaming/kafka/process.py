@@ -6,12 +6,14 @@ import logging
 import signal
 from typing import Final
 
+from funnel_stream.connection import Connection
 from funnel_stream.definition import Definition
 from funnel_stream.errors import FunnelError
 from funnel_stream.reporting import Reporter
 from funnel_stream.settings import Settings
 from funnel_stream.streaming.kafka.app import FunnelApp, build_app
 from funnel_stream.streaming.kafka.log import KafkaLog
+from funnel_stream.streaming.kafka.options import options_of
 from funnel_stream.streaming.kafka.topics import prepare_topics
 from funnel_stream.streaming.log import Process, World
 from funnel_stream.streaming.system import OwnProcess, SystemClock
@@ -23,16 +25,19 @@ _GC_THRESHOLDS: Final = (50_000, 20, 20)
 _STOP_SECONDS: Final = 10.0
 
 
-async def run_worker(settings: Settings, definition: Definition, reporter: Reporter) -> None:
+async def run_worker(
+    settings: Settings, connection: Connection, definition: Definition, reporter: Reporter
+) -> None:
     """Work until SIGTERM or SIGINT. Raises the ``FunnelError`` that ended it otherwise."""
     # Batches make garbage by the ten thousand and no cycles; looking for them took 8 % of the time.
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
-    partitions = await prepare_topics(settings)
+    partitions = await prepare_topics(settings, connection)
     process = OwnProcess()
-    kafka_log = KafkaLog(settings.broker, process)
+    options = options_of(connection)
+    kafka_log = KafkaLog(options, process)
     await kafka_log.start()
-    app = build_app(settings, reporter, process)
+    app = build_app(settings, connection, options, reporter, process)
     running = _WorkerProcess(app, process)
     app.worker = Worker(
         settings=settings,

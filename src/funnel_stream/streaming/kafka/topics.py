@@ -7,8 +7,11 @@ from typing import Final
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
+from funnel_stream.connection import Connection
 from funnel_stream.errors import BrokerError
 from funnel_stream.settings import Settings
+from funnel_stream.streaming.kafka.diagnosis import unreachable
+from funnel_stream.streaming.kafka.options import options_of
 
 log = logging.getLogger(__name__)
 
@@ -21,20 +24,17 @@ _TOPIC_ALREADY_EXISTS: Final = 36
 _VISIBLE_SECONDS: Final = 15.0
 
 
-async def prepare_topics(settings: Settings) -> int:
+async def prepare_topics(settings: Settings, connection: Connection) -> int:
     """The number of partitions of the events, once all topics are there.
 
     Raises ``BrokerError`` if the broker cannot be reached or a topic cannot be used.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.broker)
+    admin = AIOKafkaAdminClient(**options_of(connection))
     try:
         try:
             await admin.start()
-        except KafkaError as error:
-            raise BrokerError(
-                f"no broker answers at {settings.broker}",
-                hint="Is it running? FUNNEL_BROKER or --broker says where to look.",
-            ) from error
+        except (KafkaError, OSError) as error:
+            raise await unreachable(connection, error) from error
         found = await _partition_counts(admin)
         partitions = found.get(settings.events_topic, settings.partitions)
         missing = [topic for topic in _needed(settings, partitions) if topic.name not in found]

@@ -11,6 +11,7 @@ import aiokafka
 import pytest
 from aiokafka.structs import ConsumerRecord
 
+from funnel_stream.connection import Connection
 from funnel_stream.definition import Definition
 from funnel_stream.facts.deals import FENCE_KEY, Deals
 from funnel_stream.replay.compute import LineRecord
@@ -107,7 +108,9 @@ class Reader:
     """The consumer's thread, run in the test's own loop; ``batch`` is what it fetches next."""
 
     def __init__(self, reporter: Reporter) -> None:
-        self.thread: BatchConsumerThread = build_app(SETTINGS, reporter, OwnProcess()).thread
+        self.thread: BatchConsumerThread = build_app(
+            SETTINGS, Connection(), {}, reporter, OwnProcess()
+        ).thread
         self.thread.thread_loop = asyncio.get_running_loop()
         self.membership = Seeking()
         self.thread._consumer = self.membership

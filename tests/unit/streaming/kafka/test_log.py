@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from funnel_stream.connection import Connection
 from funnel_stream.errors import BrokerError
 from funnel_stream.streaming.kafka.log import KafkaLog
+from funnel_stream.streaming.kafka.options import options_of
 from funnel_stream.streaming.log import (
     BATCH_BYTES,
     Appended,
@@ -32,7 +34,7 @@ def address() -> Iterator[str]:
 
 
 async def test_what_was_appended_is_read(address: str) -> None:
-    log = KafkaLog(address, RecordedProcess())
+    log = KafkaLog(options_of(Connection(address)), RecordedProcess())
     await log.start()
     records = [ProducerRecord(b"a", b"1", [("h", b"x")], 5), ProducerRecord(b"b", None, [], 6)]
     [appended] = await log.append(*TP, records)
@@ -51,7 +53,7 @@ async def test_what_was_appended_is_read(address: str) -> None:
 
 
 async def test_what_does_not_fit_into_a_batch_goes_into_several(address: str) -> None:
-    log = KafkaLog(address, RecordedProcess())
+    log = KafkaLog(options_of(Connection(address)), RecordedProcess())
     await log.start()
     some = [ProducerRecord(b"k", bytes(BATCH_BYTES // 3), [], 1)] * 4
     appended = await log.append("large", 0, some)
@@ -61,7 +63,7 @@ async def test_what_does_not_fit_into_a_batch_goes_into_several(address: str) ->
 
 
 async def test_a_reader_that_is_not_needed_stops(address: str) -> None:
-    log = KafkaLog(address, RecordedProcess())
+    log = KafkaLog(options_of(Connection(address)), RecordedProcess())
     await log.start()
     await log.append("large", 1, [ProducerRecord(b"k", b"v", [], 1)])
     async with log.reader(lambda: False) as reader:
@@ -74,7 +76,7 @@ async def test_a_reader_that_is_not_needed_stops(address: str) -> None:
 
 async def test_what_the_broker_refuses_for_its_size_is_told() -> None:
     with EmbeddedBroker({"log": 2}) as broker:
-        log = KafkaLog(broker.address, RecordedProcess())
+        log = KafkaLog(options_of(Connection(broker.address)), RecordedProcess())
         await log.start()
         broker.push_errors(_PRODUCE, _MESSAGE_TOO_LARGE)
         with pytest.raises(TooLargeError):
@@ -85,7 +87,7 @@ async def test_what_the_broker_refuses_for_its_size_is_told() -> None:
 async def test_of_any_other_refusal_the_process_dies() -> None:
     with EmbeddedBroker({"log": 2}) as broker:
         process = RecordedProcess()
-        log = KafkaLog(broker.address, process)
+        log = KafkaLog(options_of(Connection(broker.address)), process)
         await log.start()
         broker.push_errors(_PRODUCE, _NOT_AUTHORIZED)
         with pytest.raises(DeathError):
@@ -95,7 +97,7 @@ async def test_of_any_other_refusal_the_process_dies() -> None:
 
 
 async def test_a_broker_that_does_not_answer_is_told() -> None:
-    log = KafkaLog("127.0.0.1:9", RecordedProcess())
+    log = KafkaLog(options_of(Connection("127.0.0.1:9")), RecordedProcess())
     with pytest.raises(BrokerError, match="cannot be reached"):
         await log.start()
     with pytest.raises(UnavailableError):

@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from funnel_stream.connection import Connection
 from funnel_stream.definition import Definition
 from funnel_stream.errors import BrokerError, StateError
 from funnel_stream.reporting import Reporter
@@ -29,8 +30,10 @@ def _garbage() -> object:
 async def test_it_works_until_it_is_told_to_stop() -> None:
     with EmbeddedBroker(standard_topics(1)) as broker:
         reporter = Reporter()
-        settings = Settings(broker=broker.address, session_timeout=3.0)
-        worker = asyncio.create_task(run_worker(settings, Definition(), reporter))
+        settings = Settings(session_timeout=3.0)
+        worker = asyncio.create_task(
+            run_worker(settings, Connection(broker.address), Definition(), reporter)
+        )
         await until(lambda: worker.done() or reporter.reporting())
         os.kill(os.getpid(), signal.SIGTERM)
         await worker
@@ -48,8 +51,10 @@ async def test_a_reason_to_halt_is_what_it_ends_with(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(module, "Worker", noted)
     with EmbeddedBroker(standard_topics(1)) as broker:
         reporter = Reporter()
-        settings = Settings(broker=broker.address, session_timeout=3.0)
-        worker = asyncio.create_task(run_worker(settings, Definition(), reporter))
+        settings = Settings(session_timeout=3.0)
+        worker = asyncio.create_task(
+            run_worker(settings, Connection(broker.address), Definition(), reporter)
+        )
         await until(lambda: worker.done() or reporter.reporting())
         [halt] = halts
         halt(StateError("the log is not ours"))  # type: ignore[operator]
@@ -59,4 +64,4 @@ async def test_a_reason_to_halt_is_what_it_ends_with(monkeypatch: pytest.MonkeyP
 
 async def test_without_a_broker_it_does_not_begin() -> None:
     with pytest.raises(BrokerError):
-        await run_worker(Settings(broker="127.0.0.1:9"), Definition(), Reporter())
+        await run_worker(Settings(), Connection("127.0.0.1:9"), Definition(), Reporter())
