@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Final
 
-from funnel_stream.replay.compute import Line
+from funnel_stream.replay.compute import LineRecord
 
 DAYS: Final = 120
 OWNERS, PRODUCTS = 1000, 500
@@ -43,20 +43,20 @@ class Writer:
     def pick(self, values: tuple[str, ...]) -> str:
         return values[int(self.random() * len(values))]
 
-    def a_deal(self, number: int) -> Iterator[Line]:
+    def a_deal(self, number: int) -> Iterator[LineRecord]:
         """All events of an open deal that began on one of the last 120 days."""
         at = NOW_S - int(self.random() * DAYS * _DAY_S)
         for stage in OPEN_STAGES[: _STAGES_REACHED[int(self.random() * len(_STAGES_REACHED))]]:
             yield self.stage(number, stage, at)
             at = min(NOW_S, at + 1 + int(self.random() * 2 * _PACE_S))
 
-    def stage(self, number: int, stage: str, at: int) -> Line:
+    def stage(self, number: int, stage: str, at: int) -> LineRecord:
         """The deal enters a stage, and what becomes known then."""
         return self.record(
             number, "stage_changed", at, f'"stage":"{stage}"{self._known(stage, at)}'
         )
 
-    def record(self, number: int, kind: str, at: int, fields: str) -> Line:
+    def record(self, number: int, kind: str, at: int, fields: str) -> LineRecord:
         """An event; ``at`` in seconds."""
         self._offset += 1
         h = f"{self._bits(128):032x}"
@@ -65,7 +65,7 @@ class Writer:
             f'{{"event_id":"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}","type":"{kind}",'
             f'"deal_id":"{name}","occurred_at":"{_iso(at)}",{fields}}}'
         )
-        return Line(self._offset, (NOW_S + 7 * _DAY_S) * 1000, name.encode(), value.encode())
+        return LineRecord(self._offset, (NOW_S + 7 * _DAY_S) * 1000, name.encode(), value.encode())
 
     def _known(self, stage: str, at: int) -> str:
         pick, random = self.pick, self.random
@@ -90,7 +90,7 @@ class Writer:
         return ""
 
 
-def live(writer: Writer, deals: int, events: int, at: int) -> list[Line]:
+def live(writer: Writer, deals: int, events: int, at: int) -> list[LineRecord]:
     """What a second brings when there are so many open deals: new ones, moves, corrections,
     activities and closings, of deals anywhere in the state."""
     random = writer.random

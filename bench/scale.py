@@ -27,7 +27,7 @@ from funnel_stream.definition import Definition
 from funnel_stream.facts.blocks import FactBlock
 from funnel_stream.facts.deals import Deals
 from funnel_stream.kpis.samples import exported, series
-from funnel_stream.replay.compute import Line
+from funnel_stream.replay.compute import LineRecord
 from funnel_stream.streaming.heap import give_back
 from funnel_stream.windows.tables import WindowTables
 
@@ -90,14 +90,14 @@ class State:
         spent[_SCRAPED] = spent[_SHOWN] + spent["figures"]
         return spent
 
-    def _by_partition(self, lines: list[Line]) -> Iterator[tuple[int, list[Line]]]:
-        parts: list[list[Line]] = [[] for _ in range(PARTITIONS)]
+    def _by_partition(self, lines: list[LineRecord]) -> Iterator[tuple[int, list[LineRecord]]]:
+        parts: list[list[LineRecord]] = [[] for _ in range(PARTITIONS)]
         for line in lines:
             assert line.key is not None
             parts[line.key[-1] % PARTITIONS].append(line)
         return ((source, part) for source, part in enumerate(parts) if part)
 
-    def _fold(self, source: int, lines: list[Line]) -> None:
+    def _fold(self, source: int, lines: list[LineRecord]) -> None:
         rest = iter(lines)
         while batch := list(islice(rest, _BATCH)):
             self.partitions[source].fold(batch)

@@ -39,7 +39,7 @@ from funnel_stream.facts.blocks import FactBlock
 from funnel_stream.facts.deals import FENCE_KEY, Deals
 from funnel_stream.facts.measures import CELLS, cell_id
 from funnel_stream.kpis.samples import exported, samples, series
-from funnel_stream.replay.compute import Line, as_record
+from funnel_stream.replay.compute import LineRecord, as_record
 from funnel_stream.streaming.heap import give_back
 from funnel_stream.windows.tables import NOW, Snapshot, WindowTables
 
@@ -65,10 +65,10 @@ class Worker:
         self.partitions = [Deals(self.definition) for _ in range(PARTITIONS)]
         self.tables = WindowTables(self.definition)
 
-    def tick(self, records: list[Line], changelog: Callable[[Any], None]) -> Counter[str]:
+    def tick(self, records: list[LineRecord], changelog: Callable[[Any], None]) -> Counter[str]:
         """Takes records in until they are shown; CPU seconds by step."""
         spent: Counter[str] = Counter()
-        parts: dict[int, list[Line]] = {}
+        parts: dict[int, list[LineRecord]] = {}
         for record in records:
             parts.setdefault(crc32(record.key or b"") % PARTITIONS, []).append(record)
         for source, part in parts.items():

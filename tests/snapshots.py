@@ -9,7 +9,7 @@ import yaml
 
 from funnel_stream.tools.importer import Import, Report
 from funnel_stream.tools.mapping import Mapping
-from funnel_stream.tools.snapshots import Changes, Gone, Snapshots
+from funnel_stream.tools.snapshots import ExportChanges, Gone, Snapshots
 
 Tables = dict[str, str]
 """Files of an export: name → text."""
@@ -17,7 +17,7 @@ Tables = dict[str, str]
 
 class Compared(NamedTuple):
     lines: list[bytes]
-    changes: Changes
+    changes: ExportChanges
     report: Report
 
     @property

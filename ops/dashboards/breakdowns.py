@@ -1,4 +1,4 @@
-"""Breakdowns: every figure by the values of a dimension, and which of them have moved most."""
+"""Breakdowns: every figure by the values of a dimension, and which values moved most."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -35,12 +35,12 @@ def breakdowns() -> Page:
     page = Page(
         "funnel-breakdowns",
         "Breakdowns",
-        "Every figure by the values of a dimension, and which of them have moved most.",
+        "Every figure by the values of a dimension, and which values moved most.",
         since="now-7d",
     )
     page.row("By $dimension, in the last $breakdown_window")
     page.line(11, _table())
-    page.row("Top movers against the $breakdown_window before")
+    page.row("Top movers compared with the previous $breakdown_window")
     won = {"outcome": "won"}
     sales = {"from_stage": FUNNEL[0], "to_stage": FUNNEL[-1], "basis": "cohort"}
     page.line(
@@ -50,7 +50,9 @@ def breakdowns() -> Page:
         _movers(CONVERSION, "Lead → won, cohort", **sales),
         _movers(BY_ID["win_ratio"]),
     )
-    page.row("Where it leaks, for whom: matured conversions of the last $matured_breakdown_window")
+    page.row(
+        "Where it leaks, and for whom: matured conversions of the last $matured_breakdown_window"
+    )
     page.line(10, _steps())
     page.row("Since when")
     page.line(9, _over_time(BY_ID["leads"]), _over_time(CONVERSION, "Lead → won, cohort", **sales))
@@ -101,7 +103,7 @@ def _movers(kpi: Kpi, title: str = "", **where: str) -> Panel:
     of = _by_value(kpi, **where)
     points = ", in points" if kpi.unit == "ratio" else ""
     base = look(kpi, title, links=_links(kpi, of))
-    help = f"Change against the period before{points}: largest rise first. {base.help}"
+    help = f"Change from the previous period{points}: largest rise first. {base.help}"
     shown = replace(base, help=help, thresholds=panels.GROWTH)
     # A value that there was not before has come from 0, if it is counted.
     expr = difference(of)
@@ -126,7 +128,7 @@ def _any(*, instant: bool) -> Panel:
     one = single(matchers(chosen | {"window": windows}))
     shown = Look(
         "$kpi" if instant else "$kpi over time",
-        "The figure chosen above as KPI, of every value of the dimension: the largest ones first.",
+        "The figure chosen above under KPI, for every value of the dimension: the largest first.",
         "short",
     )
     legend = (
@@ -153,10 +155,10 @@ def _table() -> Panel:
     quality = {**sales, "to_stage": FUNNEL[1]}
     shown = Look(
         "By $dimension",
-        "The figures of every value of the dimension in the window: the top ones by leads, the "
-        "rest as __other__, deals without one as __none__. Click a heading to sort, a figure for "
-        "its deals. Spend is by channel only. Counts are of what happened in the window, leads of "
-        "earlier windows too; conversions are of the cohort.",
+        "The figures of every value of the dimension in the window: the top values by leads, the "
+        "rest as __other__, deals without a value as __none__. Click a heading to sort, or a "
+        "figure for its deals. Spend is by channel only. Counts cover what happened in the window, "
+        "including leads from earlier windows; conversions are of the cohort.",
         "short",
     )
     return panels.table(
@@ -171,8 +173,8 @@ def _table() -> Panel:
         column("win ratio", "win_ratio"),
         column("won", "deals_closed", **won),
         column("lost", "deals_closed", outcome="lost"),
-        column("value won", "deal_value", **won),
-        column("time to won", "time_to_close_seconds", **won),
+        column("won value", "deal_value", **won),
+        column("time to win", "time_to_close_seconds", **won),
         column("open", "open_deals"),
         column("open value", "open_value"),
     )
@@ -188,8 +190,8 @@ def _steps() -> Panel:
     counted = _matured(FUNNEL[0], FUNNEL[-1], "_denominator")
     shown = Look(
         "Matured conversion of every step, horizon $horizon",
-        "Each deal judged at the age of the horizon. Few deals (second column) make a figure "
-        "jump: alerts are raised by what chance does not explain.",
+        "Each deal is judged at the age of the horizon. With few deals (second column) a figure "
+        "jumps around: alerts fire only for what chance does not explain.",
         "percentunit",
         1,
     )
@@ -199,7 +201,7 @@ def _steps() -> Panel:
 
 def _matured(base: str, to: str, suffix: str = "") -> Figure:
     of = _broken_down(conversion("matured", base, to, suffix))
-    return replace(of, window="$matured_breakdown_window", place=False)
+    return replace(of, window="$matured_breakdown_window", with_scope=False)
 
 
 def _row_links(kpi: Kpi, of: Figure) -> tuple[Link, ...]:

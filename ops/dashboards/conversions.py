@@ -23,10 +23,10 @@ _BASES: Final = {
     "matured": {"basis": "matured", "horizon": "$horizon"},
 }
 _MEANING: Final = (
-    "Period: what happened in the window, whoever it happened to (won per lead, no share of the "
-    "leads). Cohort: of those who reached the stage in the window, the share that has got on by "
-    "now; young ones had little time yet. Matured: each judged at the age of the horizon; compare "
-    "this one. Bands: 95 % (Wilson), of shares."
+    "Period: what happened in the window, no matter to which deals (won per lead, not a share of "
+    "the leads). Cohort: of the deals that reached the stage in the window, the share that has "
+    "moved on by now; recent ones have had little time. Matured: each deal judged at the age of "
+    "the horizon; compare this one. Bands: 95 % (Wilson), for shares."
 )
 
 
@@ -73,7 +73,7 @@ def steps_table(title: str, steps: Sequence[tuple[str, str]]) -> Panel:
         Column("change", change, "percentunit", 1, thresholds=panels.GROWTH),
     ]
     keys = {"from_stage": "from", "to_stage": "to"}
-    help = f"{_MEANING} Low, high and change (in points, since one window ago) are of matured."
+    help = f"{_MEANING} Low, high and change (in points, from one window ago) are for matured."
     return panels.table(Look(title, help, "percentunit", 1), keys, *columns)
 
 
@@ -83,7 +83,7 @@ def _window(basis: str) -> str:
 
 def _row(of: Figure) -> Figure:
     """Told apart from other rows by its stages."""
-    return replace(of, labels=("from_stage", "to_stage"), place=False)
+    return replace(of, labels=("from_stage", "to_stage"), with_scope=False)
 
 
 def _row_links(basis: str) -> tuple[Link, ...]:

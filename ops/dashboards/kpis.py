@@ -123,7 +123,7 @@ def intervals(kpi: Kpi) -> Panel:
     """Every series of a ratio with its 95 % interval and the number of deals behind it."""
     of = figure(kpi).bare()
     counted = figure(kpi, "_denominator").bare()
-    shown = look(kpi, f"{kpi.title}: how sure")
+    shown = look(kpi, f"{kpi.title}: confidence")
     columns = [
         Column("ratio", of.now(), "percentunit", 1),
         *_band_columns(kpi, of),
@@ -227,29 +227,31 @@ def deals(kpi: Kpi, of: Figure, **at: str) -> tuple[Link, ...]:
     instead = kpi.no_deals.instead if kpi.no_deals else {"kpi": kpi.id}
     if not instead:
         return ()
-    asked = BY_ID[instead["kpi"]] if kpi.no_deals else kpi
+    target_kpi = BY_ID[instead["kpi"]] if kpi.no_deals else kpi
     given = {**instead, "pipeline": "${pipeline:percentencode}"}
-    if of.window and not asked.of_now:
+    if of.window and not target_kpi.of_now:
         given["window"] = "${__field.labels.window}"
     else:
         at.pop("window", None)
-    for name in asked.form.labels:
+    for name in target_kpi.form.labels:
         if name in of.labels and name not in of.where:
             given[name] = f"${{__field.labels.{name}:percentencode}}"
         elif name in of.where:
             given[name] = _in_links(of.where[name])
     given |= at
-    if asked.form.of_counts:
+    if target_kpi.form.of_counts:
         return (
-            Link("The deals that did", api_deals(**given, part="numerator")),
-            Link("All the deals", api_deals(**given, part="denominator")),
+            Link("Deals that converted", api_deals(**given, part="numerator")),
+            Link("All deals", api_deals(**given, part="denominator")),
         )
-    return (Link("The deals behind it", api_deals(**given)),)
+    return (Link("Deals behind this figure", api_deals(**given)),)
 
 
-def api_deals(**asked: str) -> str:
+def api_deals(**target_kpi: str) -> str:
     """The worker's address of the deals behind a figure."""
-    return "${worker}/api/deals?" + "&".join(f"{name}={value}" for name, value in asked.items())
+    return "${worker}/api/deals?" + "&".join(
+        f"{name}={value}" for name, value in target_kpi.items()
+    )
 
 
 def _in_links(value: str) -> str:

@@ -1,15 +1,15 @@
-"""Operations: whether the service keeps up, loses nothing and tells the truth."""
+"""Operations: whether the service keeps up, loses nothing and reports correctly."""
 
 from typing import Final
 
 from funnel_stream.cli.series_estimate import MANY
-from funnel_stream.exposition.operations import OWN
+from funnel_stream.exposition.operations import WORKER_METRICS
 from ops.dashboards import panels
 from ops.dashboards.overview import age_of_figures, alert_count, alert_list
 from ops.dashboards.page import Page
 from ops.dashboards.panels import Look, Panel, Query, Steps
 
-_MEANING: Final = {own.name: own.help for own in OWN}
+_MEANING: Final = {metric.name: metric.help for metric in WORKER_METRICS}
 _OF: Final = '{job="$job"}'
 _RATE: Final = "$__rate_interval"
 _QUANTILES: Final = (("0.5", "half within"), ("0.9", "9 of 10 within"), ("0.99", "99 % within"))
@@ -19,34 +19,34 @@ def operations() -> Page:
     page = Page(
         "funnel-operations",
         "Operations",
-        "Whether the service keeps up, loses nothing and tells the truth.",
+        "Whether the service keeps up, loses nothing and reports correctly.",
         since="now-6h",
     )
     page.line(
         4,
-        _number("Workers up", "Workers that Prometheus reaches.", f"sum(up{_OF})", _UP),
+        _number("Workers up", "Workers that Prometheus can reach.", f"sum(up{_OF})", _UP),
         _number(
             "Reporters",
-            "Workers that show the KPIs; it has to be one.",
+            "Workers that report the KPIs; there must be exactly one.",
             f"sum(funnel_reporting{_OF})",
             ((None, "red"), (1, "green"), (2, "red")),
         ),
         age_of_figures(),
         _number(
             "Lag",
-            "Records of the events topic that no state contains yet, of all partitions.",
+            "Records of the events topic that are not yet in the state, over all partitions.",
             f"sum(max by (partition) (funnel_consumer_lag_records{_OF}))",
             ((None, "green"), (10_000, "orange"), (100_000, "red")),
         ),
         _number(
             "Dead letters, last hour",
-            "Records that could not be read and went to the dead letters.",
+            "Records that were rejected and went to the dead-letter topic.",
             f"sum(increase(funnel_events_rejected_total{_OF}[1h])) or vector(0)",
             ((None, "green"), (1, "orange"), (100, "red")),
         ),
         _number(
             "Invariant violations",
-            "Deals whose fate the accounting of stages cannot explain. Anything but 0 is a defect.",
+            "Deals that the stage accounting cannot explain. Anything but 0 is a defect.",
             f"sum(funnel_invariant_violations_total{_OF})",
             panels.GOOD_IS_ZERO,
         ),
@@ -58,7 +58,7 @@ def operations() -> Page:
     page.line(8, _batches(), _ticks(), alert_list())
     page.row("Does it lose anything?")
     page.line(8, _rejected(), _unusual())
-    page.row("Is it steady?")
+    page.row("Is it stable?")
     page.line(8, _reporting(), _recovery(), _assignments(), _rows())
     page.row("Scrapes and the process")
     page.line(8, _scrape(), _series())
@@ -83,7 +83,9 @@ def _rate(metric: str, by: str) -> str:
 
 
 def _version() -> Panel:
-    shown = Look("Version", "The running versions; one, unless a release is on its way.", "short")
+    shown = Look(
+        "Version", "The running versions; one, unless a release is being rolled out.", "short"
+    )
     expr = f"count by (version) (funnel_build_info{_OF})"
     return panels.stat(shown, Query(expr, "{{version}}"))
 
@@ -107,14 +109,18 @@ def _latency() -> Panel:
 
 
 def _batches() -> Panel:
-    help = "Records folded into the state at once. Large batches mean that it is catching up."
+    help = (
+        "Records folded into the state per batch. Large ones mean that the worker is catching up."
+    )
     buckets = _rate("funnel_batch_size_records_bucket", "le")
     queries = [Query(f"histogram_quantile({q}, {buckets})", name) for q, name in _QUANTILES]
     return panels.lines(Look("Batch size", help, "short"), *queries)
 
 
 def _ticks() -> Panel:
-    help = "Batches of changed facts published for the windows, at most about one a second each."
+    help = (
+        "Batches of changed facts published for the windows, at most about one a second per worker."
+    )
     expr = _rate("funnel_fact_batches_published_total", "instance")
     return _each("Batches of facts", help, "cps", expr)
 
@@ -122,27 +128,27 @@ def _ticks() -> Panel:
 def _rejected() -> Panel:
     rejected = _rate("funnel_events_rejected_total", "reason")
     none = 'label_replace(vector(0), "reason", "none", "", "")'
-    help = "Records that went to the dead letters, by reason. They lie there with the reason."
+    help = "Records that went to the dead-letter topic, by reason. Each is stored with its reason."
     expr = f"{rejected} > 0 or on () {none}"
     return _each("Dead letters by reason", help, "cps", expr, "{{reason}}")
 
 
 def _unusual() -> Panel:
     kinds = {
-        "duplicate": "known already",
+        "duplicate": "already known",
         "late": "late",
         "misrouted": "on the wrong partition",
         "erased": "of erased deals",
-        "expired": "of deals that had left",
-        "repeated_outcome": "an outcome said again",
+        "expired": "of deals that have left",
+        "repeated_outcome": "repeated outcome",
         "amended": "amended",
     }
     shown = Look(
         "Unusual events",
-        "Known already: they change nothing. Late: they count like all. On the wrong partition: "
-        "re-published to the right one. Of erased deals, or of deals that had left: dropped. An "
-        "outcome said again, long after the deal was over: it starts no new one. Amended: an "
-        "amount was rounded or left out, the rest counts.",
+        "Already known: they change nothing. Late: they count like any other. On the wrong "
+        "partition: re-published to the right one. Of erased deals, or of deals that have left: "
+        "dropped. Repeated outcome, long after the deal ended: it starts no new deal. Amended: an "
+        "amount was rounded or left out; the rest counts.",
         "cps",
     )
     queries = [
@@ -166,15 +172,15 @@ def _recovery() -> Panel:
 def _assignments() -> Panel:
     help = "Assignments of partitions to a worker within an hour; many of them are a bad sign."
     expr = f"sum by (instance) (increase(funnel_assignments_total{_OF}[1h]))"
-    return _each("Assignments an hour", help, "short", expr)
+    return _each("Assignments per hour", help, "short", expr)
 
 
 def _rows() -> Panel:
     shown = Look(
         "Rows of state",
-        "Journeys and spend rows held, by partition; beside them the deals that left and are "
-        "remembered, and the open deals that nobody has touched for as long as closed ones are "
-        "kept.",
+        "Journeys and spend rows in the state, by partition; also the deals that left and are "
+        "remembered, and the open deals that have not been touched for as long as closed deals "
+        "are kept.",
         "short",
     )
     kinds = {
@@ -196,7 +202,7 @@ def _scrape() -> Panel:
 def _series() -> Panel:
     shown = Look(
         "Series",
-        f"Series that a worker shows. The budget is {MANY:,}: beyond it, export less in "
+        f"Series that a worker exports. The budget is {MANY:,}: above it, export less in "
         "funnel.yaml.",
         "short",
     )
@@ -206,7 +212,7 @@ def _series() -> Panel:
 
 
 def _memory() -> Panel:
-    help = "Resident memory of a worker; it grows with the deals held."
+    help = "Resident memory of a worker; it grows with the number of deals it holds."
     expr = f"max by (instance) (process_resident_memory_bytes{_OF})"
     return _each("Memory", help, "bytes", expr)
 
@@ -217,6 +223,6 @@ def _cpu() -> Panel:
 
 
 def _files() -> Panel:
-    help = "Open files and connections of a worker, as a share of what it may have."
+    help = "Open files and connections of a worker, as a share of its limit."
     expr = f"max by (instance) (process_open_fds{_OF} / process_max_fds{_OF})"
     return _each("Open files", help, "percentunit", expr)

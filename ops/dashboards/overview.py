@@ -23,7 +23,7 @@ def overview() -> Page:
         headline(BY_ID["leads"]),
         _sales_conversion(),
         headline(BY_ID["deals_closed"], "Deals won", outcome="won"),
-        headline(BY_ID["deal_value"], "Value won", outcome="won"),
+        headline(BY_ID["deal_value"], "Won value", outcome="won"),
         headline(BY_ID["win_ratio"]),
         open_sum(BY_ID["open_deals"]),
         alert_count(),
@@ -34,12 +34,12 @@ def overview() -> Page:
     )
     page.row("Since when: every step, with 95 % bands")
     page.lines(8, *(step(base, to) for base, to in STEPS), across=3)
-    page.row("How much, against the period before")
+    page.row("How much, compared with the previous period")
     page.lines(
         8,
         trend(BY_ID["leads"]),
         trend(BY_ID["deals_closed"]),
-        trend(BY_ID["deal_value"], "Value won and lost"),
+        trend(BY_ID["deal_value"], "Won and lost value"),
         trend(BY_ID["cost_per_lead"]),
         across=2,
     )
@@ -56,7 +56,7 @@ def open_sum(kpi: Kpi) -> Panel:
 def alert_count() -> Panel:
     shown = Look(
         "Alerts",
-        "Firing alerts of this pipeline and of the service.",
+        "Firing alerts for this pipeline and for the service.",
         "short",
         0,
         thresholds=panels.GOOD_IS_ZERO,
@@ -69,7 +69,8 @@ def alert_list() -> Panel:
     firing = f"max by ({', '.join(labels)}) ({FIRING})"
     shown = Look(
         "Firing alerts",
-        "What fires now, of this pipeline and of the service. The alerts' own pages say more.",
+        "What is firing now, for this pipeline and for the service. See the alerts themselves for "
+        "details.",
         "short",
     )
     keys = {name: {"from_stage": "from", "to_stage": "to"}.get(name, name) for name in labels}
@@ -82,7 +83,7 @@ def age_of_figures() -> Panel:
     """How old the figures are; a stalled stream shows here before anywhere else."""
     shown = Look(
         "Age of the figures",
-        "Since the instant at which the windows end. Old figures are no figures.",
+        "Time since the instant at which the windows end. Old figures cannot be relied on.",
         "s",
         0,
         thresholds=((None, "green"), (60, "orange"), (300, "red")),
@@ -115,13 +116,13 @@ def _funnel() -> Panel:
 def _drops() -> Panel:
     """The channels whose matured conversions have dropped most, in standard deviations."""
     labels = "channel, from_stage, to_stage, horizon, window"
-    asked = '{pipeline="$pipeline"}'
-    drops = f"max by ({labels}) (channel:funnel_conversion_drop:zscore{asked})"
+    selector = '{pipeline="$pipeline"}'
+    drops = f"max by ({labels}) (channel:funnel_conversion_drop:zscore{selector})"
     shown = Look(
         "Largest drops by channel",
-        "Matured conversions of channels against the same hours of the weeks before, in standard "
-        "deviations: what chance and the usual ups and downs explain is below 3 or so. Empty until "
-        "there is a week of history.",
+        "Matured conversions of channels compared with the same hours of previous weeks, in "
+        "standard deviations: what chance and the usual ups and downs explain stays below about 3. "
+        "Empty until there is a week of history.",
         "short",
         1,
         thresholds=((None, "green"), (3, "orange"), (4.5, "red")),
@@ -138,7 +139,7 @@ def _targets() -> Panel:
     shown = Look(
         "Attainment of targets",
         "How much of every target in funnel.yaml is attained: KPI ÷ target, or target ÷ KPI where "
-        "at most that is wanted. 100 % and above is good.",
+        "the target is an upper limit. 100 % and above is good.",
         "percentunit",
         0,
         thresholds=((None, "red"), (0.8, "orange"), (1, "green")),

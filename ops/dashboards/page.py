@@ -68,8 +68,8 @@ class Page:
 
     def row(self, title: str) -> None:
         """A headline over the lines that follow."""
-        place = models.GridPos(x=0, y=self._y, w=WIDTH, h=1)
-        self._board.with_row(dashboard.Row(title).id(self._next()).grid_pos(place))
+        position = models.GridPos(x=0, y=self._y, w=WIDTH, h=1)
+        self._board.with_row(dashboard.Row(title).id(self._next()).grid_pos(position))
         self._y += 1
 
     def line(self, height: int, *panels: Panel, widths: tuple[int, ...] = ()) -> None:
@@ -134,7 +134,7 @@ def _link(title: str, uid: str) -> dashboard.DashboardLink:
 def _equal(count: int) -> tuple[int, ...]:
     """Widths of a line of equal panels; the first ones are wider where it does not come out."""
     width, more = divmod(WIDTH, count)
-    return tuple(width + (place < more) for place in range(count))
+    return tuple(width + (position < more) for position in range(count))
 
 
 def panels_of(board: models.Dashboard) -> list[Any]:

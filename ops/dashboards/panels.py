@@ -149,7 +149,7 @@ def table(look: Look, keys: Mapping[str, str], *columns: Column) -> tables.Panel
     names = dict(keys) | dict(zip(values, [c.title for c in columns], strict=True))
     organised = {
         "excludeByName": {"Time": True},
-        "indexByName": {name: place for place, name in enumerate(names)},
+        "indexByName": {name: index for index, name in enumerate(names)},
         "renameByName": names,
     }
     panel.with_transformation(models.DataTransformerConfig(id_val="merge", options={}))

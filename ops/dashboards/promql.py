@@ -25,7 +25,7 @@ class Figure:
 
     ``labels``: what tells them apart. ``where``: the labels that are fixed; a value that begins
     with ``~`` is a pattern. ``window``: the variable that names it; ``""`` for a figure of now.
-    ``place``: pipeline and window stay on the series, which data links read from there.
+    ``with_scope``: pipeline and window stay on the series, which data links read from there.
     ``over``: labels whose series are summed; of counts and of amounts, never of ratios.
     """
 
@@ -33,7 +33,7 @@ class Figure:
     labels: tuple[str, ...] = ()
     where: Mapping[str, str] = field(default_factory=dict)
     window: str = "$window"
-    place: bool = True
+    with_scope: bool = True
     over: tuple[str, ...] = ()
 
     def now(self) -> str:
@@ -49,22 +49,22 @@ class Figure:
 
     def bare(self) -> "Figure":
         """Without pipeline and window: for rows of a table, which are joined by their labels."""
-        return replace(self, place=False)
+        return replace(self, with_scope=False)
 
     def recorded(self, rule: str) -> "Figure":
         """What a recording rule made of it, under the same labels."""
         return replace(self, metric=f"pipeline:{self.metric}:{rule}")
 
     def _at(self, offset: str) -> str:
-        asked = {"pipeline": "$pipeline"}
+        selected = {"pipeline": "$pipeline"}
         if self.window:
-            asked["window"] = self.window
-        kept = (*asked, *self.labels) if self.place else self.labels
-        asked.update(self.where)
+            selected["window"] = self.window
+        kept = (*selected, *self.labels) if self.with_scope else self.labels
+        selected.update(self.where)
         # One worker reports at a time. Its successor's series differ in instance or pod alone:
         # without those they go on where the others ended, and can be compared with them.
         single = ", ".join((*kept, *self.over))
-        series = f"max by ({single}) ({self.metric}{matchers(asked)}{offset})"
+        series = f"max by ({single}) ({self.metric}{matchers(selected)}{offset})"
         return f"sum by ({', '.join(kept)}) ({series})" if self.over else series
 
 

@@ -35,7 +35,7 @@ def sales() -> Page:
         headline(BY_ID["pipeline_velocity"]),
         headline(BY_ID["win_ratio"]),
         headline(won, "Deals won", outcome="won"),
-        headline(BY_ID["deal_value"], "Value won", outcome="won"),
+        headline(BY_ID["deal_value"], "Won value", outcome="won"),
         headline(BY_ID["time_to_close_seconds"], "Time to win", outcome="won"),
         headline(BY_ID["discount_ratio"]),
     )
@@ -61,7 +61,7 @@ def sales() -> Page:
         9,
         ranking(lost, "Lost deals by reason", ("reason",)),
         ranking(value, "Lost value by reason", ("reason",)),
-        ranking(lost, "Lost deals by the stage before", ("lost_from",)),
+        ranking(lost, "Lost deals by last stage", ("lost_from",)),
     )
     page.line(8, _lost_over_time(), trend(won))
     page.row("How well")
@@ -69,11 +69,11 @@ def sales() -> Page:
     page.line(8, *(panel for kpi in ratios for panel in kpi_panels(BY_ID[kpi])))
     terms = ("discount_ratio", "value_retention_ratio", "margin_ratio")
     page.line(8, *(trend(BY_ID[kpi]) for kpi in terms))
-    page.row("Moves, and what else there is beyond the stages")
+    page.row("Moves, and other KPIs across the stages")
     page.line(9, _moves(), trend(BY_ID["stage_entries"]))
     beyond = [kpi for kpi in KPIS if kpi.stage == 0 and not page.asks_for(kpi.metric)]
-    rest = [panel for kpi in beyond for panel in kpi_panels(kpi)]
-    page.lines(8, *rest)
+    others = [panel for kpi in beyond for panel in kpi_panels(kpi)]
+    page.lines(8, *others)
     return page
 
 
@@ -84,9 +84,11 @@ def _by_stage() -> Panel:
         each = []
         for stage in OPEN_STAGES:
             of = figure(BY_ID[kpi], suffix, stage=stage, **where)
-            of = Figure(of.metric, ("stage",), of.where, of.window, place=False)
+            of = Figure(of.metric, ("stage",), of.where, of.window, with_scope=False)
             if kpi == "stuck_deals":
-                opened = Figure("funnel_open_deals", ("stage",), {"stage": stage}, "", place=False)
+                opened = Figure(
+                    "funnel_open_deals", ("stage",), {"stage": stage}, "", with_scope=False
+                )
                 each.append(with_zeros(of, opened))
             else:
                 each.append(of.now())
@@ -94,9 +96,10 @@ def _by_stage() -> Panel:
 
     shown = Look(
         "By stage",
-        "Open deals, their value and mean age in the stage, and the stuck ones, now; how long half "
-        "of the deals that left the stage in the window had been in it. 0 stuck where stuck_after "
-        "in funnel.yaml sets no limit.",
+        "Open deals now, with their value, mean age in the stage and how many are stuck; and "
+        "within "
+        "what time half of the deals that left the stage in the window did so. 0 stuck where "
+        "stuck_after in funnel.yaml sets no limit.",
         "short",
     )
     half = {"quantile": "0.5"}
@@ -123,7 +126,7 @@ def _bars_by_stage() -> Panel:
 def _stage_times() -> Panel:
     kpi = BY_ID["stage_duration_seconds"]
     of = figure(kpi, "_quantile", quantile="0.5")
-    shown = look(kpi, "Time in a stage: half within", links=deals(kpi, of))
+    shown = look(kpi, "Time in stage: half within", links=deals(kpi, of))
     return panels.lines(shown, Query(of.now(), "{{stage}}"))
 
 

@@ -39,20 +39,20 @@ def stage_page(number: int, kpis: Sequence[Kpi] = KPIS) -> Page:
     page = Page(
         stage_uid(number),
         STAGE_TITLES[number],
-        f"Deals in the stage {stage!r}, where they go, and all KPIs of the stage.",
+        f"Deals in the stage {stage!r}, where they go, and all KPIs of that stage.",
         since="now-7d",
         stage=True,
     )
     _state(page, stage)
-    own = [kpi for kpi in kpis if kpi.stage == number]
+    stage_kpis = [kpi for kpi in kpis if kpi.stage == number]
     page.row("KPIs of the stage")
-    page.lines(4, *(headline(kpi) for kpi in own if has_headline(kpi)), across=_ACROSS)
-    shown = [kpi_panels(kpi) for kpi in own if kpi is not CONVERSION]
+    page.lines(4, *(headline(kpi) for kpi in stage_kpis if has_headline(kpi)), across=_ACROSS)
+    shown = [kpi_panels(kpi) for kpi in stage_kpis if kpi is not CONVERSION]
     page.lines(8, *(alone for alone, *more in shown if not more))
     for several in shown:
         if len(several) > 1:
             page.line(9, *several)
-    if CONVERSION in own:
+    if CONVERSION in stage_kpis:
         page.line(14, steps_table(CONVERSION.title, [(base, _ANY) for base in OPEN_STAGES]))
     return page
 
@@ -71,7 +71,7 @@ def _state(page: Page, stage: str) -> None:
         headline(BY_ID["open_value"], zeros=opened, stage=stage),
         headline(BY_ID["open_age_seconds"], "Age of open deals", stage=stage),
         stuck(stage),
-        headline(BY_ID["stage_duration_seconds"], "Time in the stage", stage=stage),
+        headline(BY_ID["stage_duration_seconds"], "Time in stage", stage=stage),
     )
     (to,) = [to for base, to in STEPS[:-1] if base == stage]
     page.line(9, step(stage, to), moves(stage), widths=(15, 9))
@@ -79,7 +79,7 @@ def _state(page: Page, stage: str) -> None:
         8,
         trend(BY_ID["stage_entries"], "Reached", stage=stage),
         trend(BY_ID["open_deals"], "Open now", stage=stage),
-        times(BY_ID["stage_duration_seconds"], "Time in the stage", stage=stage),
+        times(BY_ID["stage_duration_seconds"], "Time in stage", stage=stage),
     )
 
 

@@ -33,12 +33,12 @@ class Variable:
             hide = models.VariableHide.DONT_HIDE
         current = models.VariableOption(selected=True, text=self.default, value=self.default)
         if self.query:
-            asked: dict[str, object] = {
+            query_model: dict[str, object] = {
                 "qryType": _CLASSIC,
                 "query": self.query,
                 "refId": "PrometheusVariableQueryEditor-VariableQuery",
             }
-            variable = dashboard.QueryVariable(self.name).query(asked).datasource(SOURCE)
+            variable = dashboard.QueryVariable(self.name).query(query_model).datasource(SOURCE)
             variable.refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED).regex(self.regex)
             variable.label(self.label).description(self.help).hide(hide).current(current)
             # What follows from other choices is not kept in addresses, where it could contradict.
@@ -66,14 +66,14 @@ VARIABLES: Final = (
         "pipeline",
         "Pipeline",
         "default",
-        "The pipeline that the figures are of.",
+        "The pipeline the figures are for.",
         'label_values({__name__=~"funnel_(leads|open_deals)"}, pipeline)',
     ),
     Variable(
         "window",
         "Window",
         "30d",
-        "The time up to now that the figures are about; they are compared with the one before.",
+        "The period up to now that the figures cover; they are compared with the one before it.",
         'label_values(funnel_stage_entries{pipeline="$pipeline"}, window)',
     ),
     Variable(
@@ -95,14 +95,14 @@ VARIABLES: Final = (
         "dimension",
         "Dimension",
         "channel",
-        "What the figures are broken down by: the dimensions that the worker exports.",
+        "What the figures are broken down by: the dimensions the worker exports.",
         f"label_values({{{_BREAKDOWNS}}}, dimension)",
     ),
     Variable(
         "kpi",
         "KPI",
         "funnel_leads_breakdown",
-        "Any figure that the worker exports by dimension.",
+        "Any figure the worker exports by dimension.",
         "metrics(^funnel_.+_breakdown$)",
     ),
     Variable(
@@ -116,7 +116,7 @@ VARIABLES: Final = (
         "matured_window",
         "Window of matured conversions",
         "30d",
-        "The chosen window; a day if that is shorter, as nothing matures within an hour.",
+        "The chosen window, or a day if that is shorter: nothing matures within an hour.",
         _window_of(f"funnel_conversion_ratio{_MATURED}"),
         _VALUE_OF_WINDOW,
         shown=False,
@@ -125,7 +125,7 @@ VARIABLES: Final = (
         "breakdown_window",
         "Window of breakdowns",
         "30d",
-        "The chosen window if the worker exports breakdowns of it, else one that it exports.",
+        "The chosen window if the worker exports breakdowns of it, otherwise one that it exports.",
         _window_of(f'{{{_BREAKDOWNS},basis!="matured"}}'),
         _VALUE_OF_WINDOW,
         shown=False,
@@ -134,7 +134,7 @@ VARIABLES: Final = (
         "matured_breakdown_window",
         "Window of matured conversions in breakdowns",
         "24h",
-        "The chosen window if the worker exports it, else usually a day.",
+        "The chosen window if the worker exports it, otherwise usually a day.",
         _window_of(f"funnel_conversion_ratio_breakdown{_MATURED}"),
         _VALUE_OF_WINDOW,
         shown=False,
@@ -143,7 +143,7 @@ VARIABLES: Final = (
         "worker",
         "Worker",
         "http://localhost:6066",
-        "Address of a worker as your browser reaches it, for links to the deals behind a figure.",
+        "Address at which your browser reaches a worker, for links to the deals behind a figure.",
     ),
 )
 """In the order of the bar on top; a variable may ask for the ones before it."""
@@ -160,9 +160,9 @@ def source() -> Builder[models.VariableModel]:
 
 def defaults() -> dict[str, str]:
     """The value of every variable before anything is chosen, Grafana's own ones included."""
-    own = {variable.name: variable.default for variable in VARIABLES}
+    chosen = {variable.name: variable.default for variable in VARIABLES}
     grafana = {"__rate_interval": "1m", "__interval": "1m", "__range": "1h"}
-    return {"datasource": SOURCE_DEFAULT, **own, **grafana}
+    return {"datasource": SOURCE_DEFAULT, **chosen, **grafana}
 
 
 def resolved(expr: str) -> str:

@@ -6,7 +6,7 @@ The statistic, its thresholds and the study that they come from: docs/alerting.m
 from typing import Final
 
 from funnel_stream.kpis.catalogue import KPIS
-from ops.rules.rule import Alert, Group, Record, asked, together, weeks_before
+from ops.rules.rule import Alert, Group, Record, looked_up, together, weeks_before
 
 CONFIDENCE: Final = 1.96
 """Standard deviations of a 95 % interval."""
@@ -201,17 +201,17 @@ def _named() -> str:
     return f"{names}{{{{ else }}}}Conversion{{{{ end }}}}"
 
 
-def _asked(series: str, level: Level, shown: str) -> str:
+def _looked_up(series: str, level: Level, shown: str) -> str:
     labels = ["pipeline", "from_stage", "to_stage", "horizon", "window"]
-    return asked(series, [*labels, "channel"] if level is CHANNEL else labels, shown)
+    return looked_up(series, [*labels, "channel"] if level is CHANNEL else labels, shown)
 
 
 def _alert(name: str, level: Level) -> Alert:
     where = " in channel {{ $labels.channel }}" if level is CHANNEL else ""
-    before = _asked(level(CONVERSION, "baseline"), level, "humanizePercentage")
-    now = _asked(level(CONVERSION, "ratio"), level, "humanizePercentage")
-    deals = _asked(level(DEALS, "sum"), level, 'printf "%.0f"')
-    usual = _asked(level(DEALS, "baseline"), level, 'printf "%.0f"')
+    before = _looked_up(level(CONVERSION, "baseline"), level, "humanizePercentage")
+    now = _looked_up(level(CONVERSION, "ratio"), level, "humanizePercentage")
+    deals = _looked_up(level(DEALS, "sum"), level, 'printf "%.0f"')
+    usual = _looked_up(level(DEALS, "baseline"), level, 'printf "%.0f"')
     step = "{{ $labels.from_stage }} → {{ $labels.to_stage }}"
     board = "funnel-breakdowns" if level is CHANNEL else "funnel-overview"
     return Alert(
@@ -224,9 +224,9 @@ def _alert(name: str, level: Level) -> Alert:
         f"Of the deals that reached {{{{ $labels.from_stage }}}}{where} and became "
         "{{ $labels.horizon }} old in the last {{ $labels.window }}, "
         f"{now} got to {{{{ $labels.to_stage }}}} within {{{{ $labels.horizon }}}}; in the same "
-        f"hours of the weeks before {before} did.\n"
-        f'{deals} deals now, {usual} before; {{{{ $value | printf "%.1f" }}}} deviations, chance '
-        "and the usual ups and downs of the rate taken together.\n",
+        f"hours of the previous weeks it was {before}.\n"
+        f'{deals} deals now, {usual} before; {{{{ $value | printf "%.1f" }}}} standard deviations, '
+        "allowing for chance and the usual ups and downs of the rate.\n",
         f"{board}?var-pipeline={{{{ $labels.pipeline | urlquery }}}}&var-window=7d"
         + ("&var-dimension=channel" if level is CHANNEL else ""),
         hold="1h",

@@ -1,14 +1,14 @@
-"""Levels that a team feels (time, cost, discount, value, stuck deals) and the flow of leads and
-events."""
+"""Levels that matter to a team (time, cost, discount, value, stuck deals), and the flow of leads
+and events."""
 
 from dataclasses import dataclass
 from typing import Final
 
-from ops.rules.rule import JOB, Alert, Group, Record, asked, weeks_before
+from ops.rules.rule import JOB, Alert, Group, Record, looked_up, weeks_before
 
 FEWEST: Final = 30
 DEVIATIONS: Final = 5
-"""A mean of n durations varies by about 1/√n of itself; so many of that are no chance."""
+"""A mean of n durations varies by about 1/√n of itself; so many of these are not chance."""
 LARGER: Final = 1.3
 POINTS: Final = 0.05
 USUAL_LEADS: Final = 12
@@ -90,7 +90,7 @@ WATCHED: Final = (
         *_mean("funnel_negotiation_seconds"),
         "FunnelNegotiationTimeUp",
         "factor",
-        "Time to negotiate",
+        "Negotiation time",
         "humanizeDuration",
         "funnel-stage-5-negotiation",
     ),
@@ -122,7 +122,7 @@ WATCHED: Final = (
         f"funnel_offer_value_count{{{_WEEK}}}",
         "FunnelValueRetentionDown",
         "down",
-        "Retention of the offers' value ({{ $labels.currency }})",
+        "Value retention ({{ $labels.currency }})",
         "humanizePercentage",
         "funnel-stage-5-negotiation",
         "offers in that currency",
@@ -132,8 +132,10 @@ WATCHED: Final = (
 
 
 def _level_alert(of: Watched) -> Alert:
-    now, before = (asked(of.record(part), of.labels, of.shown) for part in ("7d", "7d_baseline"))
-    number = asked(of.record("7d_samples"), of.labels, 'printf "%.0f"')
+    now, before = (
+        looked_up(of.record(part), of.labels, of.shown) for part in ("7d", "7d_baseline")
+    )
+    number = looked_up(of.record("7d_samples"), of.labels, 'printf "%.0f"')
     went = "fell" if of.worse == "down" else "rose"
     by_currency = "currency" in of.labels
     currency = "&var-currency={{ $labels.currency | urlquery }}" if by_currency else ""
@@ -143,7 +145,7 @@ def _level_alert(of: Watched) -> Alert:
         "warning",
         "level",
         f"{of.title} of pipeline {{{{ $labels.pipeline }}}} {went} from {before} to {now}",
-        f"Over the last seven days {now}, over the same days of the weeks before {before}; "
+        f"{now} over the last seven days, {before} over the same days of the previous weeks; "
         f"{number} {of.things} in these seven days.\n",
         f"{of.dashboard}?var-pipeline={{{{ $labels.pipeline | urlquery }}}}&var-window=7d"
         + currency,
@@ -170,7 +172,7 @@ def _stuck() -> Alert:
         "warning",
         "level",
         "{{ $value }} deals are stuck in {{ $labels.stage }} of pipeline {{ $labels.pipeline }}",
-        f"More than {STUCK_SHARE:.0%} of the open deals of the stage are there for longer than "
+        f"More than {STUCK_SHARE:.0%} of the open deals in the stage have been there longer than "
         "stuck_after in funnel.yaml allows, and clearly more than a week ago.\n",
         "funnel-sales?var-pipeline={{ $labels.pipeline | urlquery }}",
         hold="2h",
@@ -207,9 +209,9 @@ def flow_alerts() -> Group:
                 "critical",
                 "flow",
                 "No leads in pipeline {{ $labels.pipeline }} for {{ $labels.window }}",
-                "In the same hours of each of the weeks before there were at least "
-                + asked("pipeline:funnel_leads:usual", ("pipeline", "window"), 'printf "%.0f"')
-                + ". Are the applications that send leads well?\n",
+                "In the same hours of each of the previous weeks there were at least "
+                + looked_up("pipeline:funnel_leads:usual", ("pipeline", "window"), 'printf "%.0f"')
+                + ". Are the applications that send leads working?\n",
                 "funnel-overview?var-pipeline={{ $labels.pipeline | urlquery }}&var-window=24h",
                 hold="10m",
                 keep="5m",
@@ -221,10 +223,10 @@ def flow_alerts() -> Group:
                 "critical",
                 "flow",
                 "No events at all for an hour",
-                "In this hour of each of the weeks before there were at least "
+                "In this hour of each of the previous weeks there were at least "
                 '{{ with query "job:funnel_events_consumed:usual1h" }}'
-                '{{ . | first | value | printf "%.0f" }}{{ end }} events. Nothing that '
-                "the figures show now is news.\n",
+                '{{ . | first | value | printf "%.0f" }}{{ end }} events. The '
+                "figures currently show nothing new.\n",
                 "funnel-operations",
                 hold="10m",
                 keep="5m",

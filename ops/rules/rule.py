@@ -95,7 +95,7 @@ def together(
     return f"{how} without ({label}) (\n  {joined}\n)"
 
 
-def asked(series: str, labels: Iterable[str], shown: str) -> str:
+def looked_up(series: str, labels: Iterable[str], shown: str) -> str:
     """A figure for the text of an alert: the value of a series, asked when it is evaluated."""
     # printf's %q is how PromQL quotes too.
     names = list(labels)

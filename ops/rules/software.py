@@ -29,8 +29,8 @@ def software() -> Group:
                 "critical",
                 "software",
                 'Prometheus cannot read {{ or $labels.instance "any worker" }}',
-                "A worker is down, unreachable or no longer found. If it was the reporting one, "
-                "there are no figures until another takes over.\n",
+                "A worker is down, unreachable or no longer found. If it was the one that "
+                "reports, there are no figures until another takes over.\n",
                 _BOARD,
                 hold="2m",
             ),
@@ -39,9 +39,10 @@ def software() -> Group:
                 f"{_sum('funnel_reporting')} == 0",
                 "critical",
                 "software",
-                "No worker shows the KPIs",
-                "Workers are up, but none of them reports: the one that should is still reading, "
-                "or the group has no stable membership. Dashboards are empty meanwhile.\n",
+                "No worker reports the KPIs",
+                "Workers are up, but none of them reports: the one that should is still "
+                "recovering, or group membership is unstable. Dashboards are empty in the "
+                "meantime.\n",
                 _BOARD,
                 hold="5m",
             ),
@@ -50,7 +51,7 @@ def software() -> Group:
                 f"{_sum('funnel_reporting')} > 1",
                 "critical",
                 "software",
-                "{{ $value }} workers show KPIs at the same time",
+                "{{ $value }} workers report the KPIs at the same time",
                 "Their figures are mixed up. Either two groups run on the same data, or the "
                 "fencing of a worker that lost its partitions has failed.\n",
                 _BOARD,
@@ -62,7 +63,7 @@ def software() -> Group:
                 "critical",
                 "software",
                 "{{ $labels.instance }} has records to read but reads none",
-                "{{ $value }} records wait, and for five minutes none was taken.\n",
+                "{{ $value }} records are waiting, and none has been consumed for five minutes.\n",
                 _BOARD,
                 hold="5m",
             ),
@@ -71,8 +72,10 @@ def software() -> Group:
                 f"{all_lag} > {LAG}\nand {all_lag} > {_offset(all_lag, '10m')}",
                 "warning",
                 "software",
-                "The figures fall behind: {{ $value | humanize }} records of lag, and growing",
-                "More arrives than is read. Start more workers, up to the number of partitions.\n",
+                "The figures are falling behind: {{ $value | humanize }} records of lag and "
+                "growing",
+                "Records arrive faster than they are read. Start more workers, up to the number of "
+                "partitions.\n",
                 _BOARD,
                 hold="15m",
             ),
@@ -82,8 +85,8 @@ def software() -> Group:
                 "warning",
                 "software",
                 "Events are rejected: {{ $labels.reason }}",
-                'About {{ $value | printf "%.0f" }} records in 15 minutes went to the dead letters '
-                "because of {{ $labels.reason }}. They are in no figure.\n",
+                'About {{ $value | printf "%.0f" }} records in 15 minutes went to the dead-letter '
+                "topic because of {{ $labels.reason }}. No figure includes them.\n",
                 _BOARD,
             ),
             Alert(
@@ -93,8 +96,8 @@ def software() -> Group:
                 "warning",
                 "software",
                 "{{ $labels.instance }} took {{ $value | humanizeDuration }} to recover",
-                "From the assignment of its partitions until their state was read. Until then the "
-                "figures stood still.\n",
+                "That is the time from the assignment of its partitions until their state was "
+                "restored. Until then the figures stood still.\n",
                 _BOARD,
             ),
             Alert(
@@ -102,9 +105,9 @@ def software() -> Group:
                 f"funnel_invariant_violations_total{{{JOB}}} > 0",
                 "critical",
                 "software",
-                "The accounting of stages does not add up for {{ $value }} deals",
-                "Of the deals that reached a stage, some have none of the possible fates. This is "
-                "a defect of funnel-stream.\n",
+                "The stage accounting does not add up for {{ $value }} deals",
+                "Some of the deals that reached a stage are not accounted for exactly once. This "
+                "is a defect in funnel-stream.\n",
                 _BOARD,
             ),
             Alert(
@@ -113,7 +116,7 @@ def software() -> Group:
                 "critical",
                 "software",
                 "The figures have stood still for five minutes",
-                "The instant that the figures are of has not moved since "
+                "The instant that the figures refer to has not moved since "
                 "{{ $value | humanizeTimestamp }}.\n",
                 _BOARD,
                 hold="1m",
@@ -124,8 +127,8 @@ def software() -> Group:
                 "warning",
                 "software",
                 "Pipeline {{ $labels.pipeline }} has {{ $value | humanize }} series",
-                "More than a default configuration can make. `funnel-stream config show` says "
-                "where they come from, `export:` in funnel.yaml limits them.\n",
+                "More than a default configuration can produce. `funnel-stream config show` shows "
+                "where they come from; `export:` in funnel.yaml limits them.\n",
                 _BOARD,
                 hold="15m",
             ),
@@ -135,8 +138,7 @@ def software() -> Group:
                 "info",
                 "software",
                 "Alerting works",
-                "This alert always fires. Whoever is told when it stops knows that Prometheus or "
-                "Alertmanager is down.\n",
+                "This alert always fires. If it stops, Prometheus or Alertmanager is down.\n",
                 _BOARD,
             ),
         ],

@@ -61,7 +61,7 @@ def main() -> None:
 
 def _olist(folder: Path, *, draw: bool) -> Olist | None:
     if not folder.is_dir():
-        print(f"\nNo Olist: {folder} is no folder (--olist, or FUNNEL_TEST_DATA).")
+        print(f"\nNo Olist: {folder} is not a folder (--olist, or FUNNEL_TEST_DATA).")
         return None
     counts, first = olist.history(folder)
     if draw:
@@ -76,10 +76,10 @@ def _olist(folder: Path, *, draw: bool) -> Olist | None:
 
 def _write(text: str, quiet: list[Quiet], found: list[Found], real: Olist | None) -> None:
     if real is not None:
-        said = ", ".join(f"{name} {number}" for name, number in real.notifications.items())
+        counts = ", ".join(f"{name} {number}" for name, number in real.notifications.items())
         text += (
             f"\n\nOlist, {real.leads:,} leads in {real.days:.0f} days – notifications after the "
-            f"first week of baseline: {said}."
+            f"first week of baseline: {counts}."
         )
     report.write_block(_DOCS / "alerting.md", text)
     report.pictures(quiet, found, _DOCS / "alerting")

@@ -1,4 +1,4 @@
-"""YAML files whose mistakes are told with their lines: funnel.yaml and the mappings of imports."""
+"""YAML files whose mistakes are reported with their lines: funnel.yaml, mappings of imports."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from funnel_stream.errors import ConfigError, printable
 
-Place = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """The way to a value: keys of mappings and indexes of lists."""
 
 
@@ -27,17 +27,17 @@ class Mistake(NamedTuple):
     """What is wrong, and what would be right."""
 
     line: int
-    place: Place
+    key_path: KeyPath
     message: str
 
     def __str__(self) -> str:
-        where = _dotted(self.place)
+        where = _dotted(self.key_path)
         return printable(f"{where}: {self.message}" if where else self.message)
 
 
-def _dotted(place: Place) -> str:
+def _dotted(key_path: KeyPath) -> str:
     """``targets[0].kpi``."""
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in key_path)
     return "".join(parts).removeprefix(".")
 
 
@@ -52,43 +52,43 @@ class Document:
     path: Path
     value: Any = None
     mistakes: list[Mistake] = field(default_factory=list)
-    lines: dict[Place, int] = field(default_factory=dict)
+    lines: dict[KeyPath, int] = field(default_factory=dict)
 
-    def mistake(self, place: Place, message: str) -> Mistake:
-        """A mistake at a place, or what is missing there."""
-        known = place
+    def mistake(self, key_path: KeyPath, message: str) -> Mistake:
+        """A mistake at a key path, or what is missing there."""
+        known = key_path
         while known and known not in self.lines:
             known = known[:-1]
-        return Mistake(self.lines.get(known, 1), place, message)
+        return Mistake(self.lines.get(known, 1), key_path, message)
 
     def mistakes_of(self, error: ValidationError, model: type[BaseModel]) -> list[Mistake]:
         """What pydantic found wrong with the value, in plain sentences."""
-        found: dict[Place, Mistake] = {}
+        found: dict[KeyPath, Mistake] = {}
         for problem in error.errors():
-            place: Place = problem["loc"]
+            key_path: KeyPath = problem["loc"]
             context = problem.get("ctx", {})
             if problem["type"] == "too_short" and len(problem["input"]) >= context["min_length"]:
                 continue  # Only the entries that are wrong are missing.
             if problem["type"] == "extra_forbidden":
-                *parent, key = place
+                *parent, key = key_path
                 known = list(_model_at(model, parent).model_fields)
-                line = self.mistake(place, "").line
+                line = self.mistake(key_path, "").line
                 message = f"unknown key {key!r}{suggest(str(key), known)}"
-                found[place] = Mistake(line, tuple(parent), message)
+                found[key_path] = Mistake(line, tuple(parent), message)
                 continue
             if problem["type"] != "missing":
                 # Pydantic names the branch of a union, too: that is no part of the file.
-                while place and place not in self.lines:
-                    place = place[:-1]
-            found.setdefault(place, self.mistake(place, _sentence(problem)))
+                while key_path and key_path not in self.lines:
+                    key_path = key_path[:-1]
+            found.setdefault(key_path, self.mistake(key_path, _sentence(problem)))
         return list(found.values())
 
     def refusal(self, mistakes: Iterable[Mistake], hint: str) -> ConfigError:
         """All mistakes as one error, in the order of the lines."""
-        told = [f"{self.path}:{mistake.line}: {mistake}" for mistake in _in_order(mistakes)]
-        if len(told) > 1:
-            told.insert(0, f"{self.path} has {len(told)} mistakes")
-        return ConfigError("\n".join(told), hint=hint)
+        lines = [f"{self.path}:{mistake.line}: {mistake}" for mistake in _in_order(mistakes)]
+        if len(lines) > 1:
+            lines.insert(0, f"{self.path} has {len(lines)} mistakes")
+        return ConfigError("\n".join(lines), hint=hint)
 
 
 def _in_order(mistakes: Iterable[Mistake]) -> list[Mistake]:
@@ -96,7 +96,7 @@ def _in_order(mistakes: Iterable[Mistake]) -> list[Mistake]:
 
 
 def read(path: Path) -> Document:
-    """Read a YAML file. Raises ``ConfigError`` where it cannot be read or is no YAML."""
+    """Read a YAML file. Raises ``ConfigError`` where it cannot be read or is not YAML."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -109,7 +109,7 @@ def read(path: Path) -> Document:
     except yaml.MarkedYAMLError as error:
         raise _no_yaml(path, error) from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is no YAML: {error}") from error
+        raise ConfigError(f"{path} is not YAML: {error}") from error
     except RecursionError:
         raise ConfigError(f"{path} is nested too deeply") from None
     return document
@@ -131,9 +131,9 @@ _ADVICE: Final = {
 def _no_yaml(path: Path, error: yaml.MarkedYAMLError) -> ConfigError:
     mark = error.problem_mark or error.context_mark
     at = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-    said = ", ".join(part for part in (error.context, error.problem) if part)
-    advice = next((told for sign, told in _ADVICE.items() if sign in said), None)
-    return ConfigError(f"{path}{at}: this is no YAML: {said}", hint=advice)
+    problem = ", ".join(part for part in (error.context, error.problem) if part)
+    advice = next((lines for sign, lines in _ADVICE.items() if sign in problem), None)
+    return ConfigError(f"{path}{at}: this is not YAML: {problem}", hint=advice)
 
 
 class _Loader(yaml.SafeLoader):
@@ -161,15 +161,15 @@ for _name, (_pattern, _first, _) in _SCALARS.items():
         )
 
 
-def _value(node: yaml.Node, place: Place, document: Document, within: tuple[int, ...]) -> Any:
+def _value(node: yaml.Node, key_path: KeyPath, document: Document, within: tuple[int, ...]) -> Any:
     """The value of a node; lines and mistakes go into the document."""
     if id(node) in within:
-        document.mistakes.append(document.mistake(place, "this refers to itself"))
+        document.mistakes.append(document.mistake(key_path, "this refers to itself"))
         return None
     if len(document.lines) > _MOST:
         raise ConfigError(
-            f"{document.path} has more than {_MOST:,} keys and items, with those that its aliases "
-            "repeat; write it without so many"
+            f"{document.path} has more than {_MOST:,} keys and items, counting those that its "
+            "aliases repeat; use fewer of them"
         )
     within = (*within, id(node))
     if isinstance(node, yaml.MappingNode):
@@ -178,22 +178,22 @@ def _value(node: yaml.Node, place: Place, document: Document, within: tuple[int,
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == _TAG + "null":
                 document.mistakes.append(
-                    Mistake(line, place, "a key must be a text; write it in quotes")
+                    Mistake(line, key_path, "a key must be a text; write it in quotes")
                 )
                 continue
             key = key_node.value
-            inner = (*place, key)
+            inner = (*key_path, key)
             plain = key_node.style is None
             if key == "<<" and plain and not isinstance(value_node, yaml.ScalarNode):
                 message = (
-                    "<< merges no keys in YAML 1.2; write them out, or let an alias stand for the "
-                    "whole, like key: *name"
+                    "<< does not merge keys in YAML 1.2; write them out, or let an alias stand "
+                    "for the whole, like key: *name"
                 )
-                document.mistakes.append(Mistake(line, place, message))
+                document.mistakes.append(Mistake(line, key_path, message))
                 continue
             if key in found:
                 first = document.lines[inner]
-                message = f"stands there twice, first in line {first}; keep one of them"
+                message = f"occurs twice, first in line {first}; keep one of them"
                 document.mistakes.append(Mistake(line, inner, message))
                 continue
             document.lines[inner] = line
@@ -202,28 +202,28 @@ def _value(node: yaml.Node, place: Place, document: Document, within: tuple[int,
     if isinstance(node, yaml.SequenceNode):
         items: list[Any] = []
         for index, item in enumerate(node.value):
-            inner = (*place, index)
+            inner = (*key_path, index)
             document.lines[inner] = item.start_mark.line + 1
             items.append(_value(item, inner, document, within))
         return items
-    return _scalar(node, place, document)
+    return _scalar(node, key_path, document)
 
 
-def _scalar(node: yaml.Node, place: Place, document: Document) -> Any:
+def _scalar(node: yaml.Node, key_path: KeyPath, document: Document) -> Any:
     _, _, meaning = _SCALARS.get(node.tag.removeprefix(_TAG), (None, None, None))
     try:
         if meaning is not None:
             return meaning(node.value)
         message = f"the tag {node.tag.replace(_TAG, '!!')} has no meaning here; leave it out"
     except (ValueError, ArithmeticError):
-        message = f"{node.value!r} is no {node.tag.removeprefix(_TAG)}"
-    document.mistakes.append(document.mistake(place, message))
+        message = f"{node.value!r} cannot be read as {node.tag.removeprefix(_TAG)}"
+    document.mistakes.append(document.mistake(key_path, message))
     return None
 
 
-def _model_at(model: type[BaseModel], place: Iterable[str | int]) -> type[BaseModel]:
-    """The model of the mapping at a place."""
-    for part in place:
+def _model_at(model: type[BaseModel], key_path: Iterable[str | int]) -> type[BaseModel]:
+    """The model of the mapping at a key path."""
+    for part in key_path:
         if isinstance(part, str) and part in model.model_fields:
             model = _model_in(model.model_fields[part].annotation) or model
     return model
@@ -236,7 +236,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
 
 
 _SHOWN: Final = 60
-"""So many characters of a wrong value are told."""
+"""So many characters of a wrong value are quoted."""
 
 
 def shown(value: object) -> str:
@@ -251,18 +251,18 @@ def shown(value: object) -> str:
 
 _SENTENCES: Final[dict[str, str]] = {
     "missing": "is missing",
-    "string_type": "{input} is no text; put it in quotes if it is meant",
+    "string_type": "{input} is not text; put it in quotes if it is meant",
     "string_too_short": "must not be empty",
     "string_too_long": "is too long; it has at most {max_length} character(s)",
     "string_pattern_mismatch": "{input} does not have the form {pattern}",
-    "int_type": "{input} is no whole number",
-    "int_parsing": "{input} is no whole number",
-    "int_from_float": "{input} is no whole number",
+    "int_type": "{input} is not a whole number",
+    "int_parsing": "{input} is not a whole number",
+    "int_from_float": "{input} is not a whole number",
     "bool_type": "{input} is neither true nor false",
     "bool_parsing": "{input} is neither true nor false",
-    "decimal_type": "{input} is no number",
-    "decimal_parsing": "{input} is no number",
-    "finite_number": "{input} is no number",
+    "decimal_type": "{input} is not a number",
+    "decimal_parsing": "{input} is not a number",
+    "finite_number": "{input} is not a number",
     "decimal_max_places": "{input} has more than {decimal_places} decimals",
     "decimal_max_digits": "{input} has more than {max_digits} digits",
     "decimal_whole_digits": "{input} has more than {whole_digits} digits before the point",

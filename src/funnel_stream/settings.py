@@ -39,7 +39,7 @@ def base_url(text: str) -> str:
     """
     match = _BASE_URL.fullmatch(text.strip())
     if match is None or not 0 < int(match[3] or 1) <= 65_535:
-        raise ValueError(f"{text!r} is no http://host:port")
+        raise ValueError(f"{text!r} is not http://host:port")
     scheme, host, port = match[1].lower(), match[2].lower(), match[3]
     return f"{scheme}://{host}:{int(port)}" if port else f"{scheme}://{host}"
 
@@ -56,7 +56,7 @@ class Settings(BaseSettings):
         default="127.0.0.1", description="Address of /metrics; 0.0.0.0 lets others reach it."
     )
     http_port: int = Field(
-        default=6066, ge=0, le=65535, description="Port of /metrics; 0 takes a free one."
+        default=6066, ge=0, le=65535, description="Port of /metrics; 0 picks a free one."
     )
     advertised_url: Annotated[str, AfterValidator(base_url)] | None = Field(
         default=None, description="Where other workers reach this one: http://host:port."
@@ -80,13 +80,13 @@ class Settings(BaseSettings):
     max_stubs: int = Field(
         default=1_000_000,
         ge=0,
-        description="Deals that left the state and are remembered, at most so many per partition.",
+        description="At most this many deals per partition are remembered after leaving the state.",
     )
     session_timeout: float = Field(
         default=10.0,
         ge=1.0,
         le=300.0,
-        description="Seconds of silence after which the group gives a worker's work to others.",
+        description="Seconds of silence after which a worker's partitions go to others.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -247,7 +247,7 @@ def test_spend_of_a_month_is_spread_over_it(tmp_path: Path) -> None:
     """
     table = "Monat;Kanal;Kosten\n2026-01;Messe;3.100,00 €\n2026-02;Messe;2.800,00 €\n"
     events, run = imported(tmp_path, mapping, table)
-    assert run.report.said == ["t.csv: columns are parted by ';'"]
+    assert run.report.notes == ["t.csv: columns are separated by ';'"]
     assert [(event["amount"], event["period_start"], event["period_end"]) for event in events] == [
         ("3100", "2026-01-01T00:00:00+01:00", "2026-02-01T00:00:00+01:00"),
         ("2800", "2026-02-01T00:00:00+01:00", "2026-03-01T00:00:00+01:00"),

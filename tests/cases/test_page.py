@@ -11,22 +11,22 @@ from funnel_stream.kpis.catalogue import KPIS
 from funnel_stream.windows.tables import Snapshot
 from tests.cases import case
 from tests.funnels import at, computed, event, micros, stage
-from tests.unit.exposition.page.looks import Look, defined, look_at
+from tests.unit.exposition.page.looks import PageData, defined, look_at
 
 WINDOWS = ("1h", "24h", "7d", "30d", "60d", "90d", "365d")
 BASES = ("matured:1d", "matured:7d", "matured:30d", "cohort", "period")
 STEADY = "33-steady-funnel"
 
 
-def changes(seen: Look) -> Iterator[tuple[str, str, str, Change]]:
+def changes(seen: PageData) -> Iterator[tuple[str, str, str, Change]]:
     """All changes that the page would show on any basis: KPI, basis, name and change."""
     assert seen.trend is not None
     for basis, figure in figures(seen):
-        if change := seen.trend.course(figure).change:
+        if change := seen.trend.summary(figure).change:
             yield figure.kpi.id, basis, figure.name, change
 
 
-def trends(seen: Look) -> Iterator[tuple[str, str, str, list[float]]]:
+def trends(seen: PageData) -> Iterator[tuple[str, str, str, list[float]]]:
     """All trends that the page would show, without what goes on."""
     assert seen.trend is not None
     for basis, figure in figures(seen):
@@ -35,18 +35,18 @@ def trends(seen: Look) -> Iterator[tuple[str, str, str, list[float]]]:
         yield figure.kpi.id, basis, figure.name, known
 
 
-def figures(seen: Look) -> Iterator[tuple[str, Figure]]:
+def figures(seen: PageData) -> Iterator[tuple[str, Figure]]:
     for basis in BASES:
         for kpi in KPIS:
             for figure in chosen(seen.by_kpi[kpi.id], replace(seen.view, basis=basis)):
                 yield basis, figure
 
 
-def moves(seen: Look) -> list[tuple[str, str, str, Change]]:
+def moves(seen: PageData) -> list[tuple[str, str, str, Change]]:
     return [each for each in changes(seen) if each[-1].direction != "same"]
 
 
-def falls(seen: Look) -> list[tuple[str, str, str]]:
+def falls(seen: PageData) -> list[tuple[str, str, str]]:
     """Trends that are lower at their end than they were before."""
     return [
         (kpi, basis, name)

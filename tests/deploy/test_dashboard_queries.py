@@ -15,10 +15,10 @@ from ops.dashboards import defaults, files, queries, resolved
 from ops.dashboards.variables import VARIABLES
 from prometheus_client.parser import text_string_to_metric_families
 
-from funnel_stream.answers.question import question
+from funnel_stream.answers.question import parse_question
 from funnel_stream.definition import Definition
 from funnel_stream.exposition.metrics import Exposition
-from funnel_stream.exposition.operations import OWN
+from funnel_stream.exposition.operations import WORKER_METRICS
 from funnel_stream.kpis.catalogue import KPIS, families
 from funnel_stream.replay.compute import compute
 from funnel_stream.reporting import monotonic
@@ -119,7 +119,7 @@ def quoted(labels: Labels) -> str:
 
 
 def test_every_metric_exists() -> None:
-    own = {each.name + suffix for each in OWN for suffix in suffixes(each.kind)}
+    own = {each.name + suffix for each in WORKER_METRICS for suffix in suffixes(each.kind)}
     known = {family.name for family in families()} | own | RECORDED | SCRAPED | OTHERS
     unknown = {
         metric
@@ -198,7 +198,7 @@ def test_ratios_and_means_are_never_added_up_or_averaged() -> None:
         if kpi.unit in countable and kpi.id not in means
         for part in ("", "_breakdown")
     }
-    own = (*(each.name for each in OWN), "up", "process_cpu_seconds_total")
+    own = (*(each.name for each in WORKER_METRICS), "up", "process_cpu_seconds_total")
     inside = re.compile(r"\bsum (?:by|without) \([^)]*\) \((?:max by \([^)]*\) \()?([\w:]+)")
     summed = {name for expr in EXPRS for name in inside.findall(expr)} - {"rate", "increase"}
     assert summed
@@ -267,7 +267,7 @@ def test_the_worker_understands_every_link_to_the_deals(link: str) -> None:
             variable = written[1].split(".")[-1]
             asked[name] = known[variable]
             assert written[2] or variable.endswith("window") or variable in ("from", "to")
-    found = question(asked, Definition())
+    found = parse_question(asked, Definition())
     assert found.pipeline == "default"
 
 

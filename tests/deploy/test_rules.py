@@ -249,8 +249,8 @@ def test_the_budget_of_series(promtool: str, tmp_path: Path, series: int, fires:
             rule["expr"] = re.sub(r"> 12000$", "> 3", rule["expr"])
     told = {
         "summary": f"Pipeline default has {series} series",
-        "description": "More than a default configuration can make. `funnel-stream config show` "
-        "says where they come from, `export:` in funnel.yaml limits them.\n",
+        "description": "More than a default configuration can produce. `funnel-stream config show` "
+        "shows where they come from; `export:` in funnel.yaml limits them.\n",
         "runbook_url": f"{Links().runbooks}/{BUDGET}.md",
         "dashboard_url": f"{Links().grafana}/d/funnel-operations",
     }

@@ -9,9 +9,9 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import yaml
 
-from funnel_stream.answers.question import question
+from funnel_stream.answers.question import parse_question
 from funnel_stream.definition import Definition
-from funnel_stream.exposition.operations import OWN
+from funnel_stream.exposition.operations import WORKER_METRICS
 from funnel_stream.kpis.catalogue import families
 from tests.ops.alertmanager import ROOT
 from tests.programs import binary
@@ -101,7 +101,7 @@ def test_the_queries_are_promql(tmp_path: Path) -> None:
 def test_the_queries_ask_for_metrics_that_there_are() -> None:
     known = {family.name for family in families()} | {rule.get("record", "") for rule in RULES}
     known |= {"funnel_as_of_timestamp_seconds", "funnel_build_info"}
-    for own in OWN:
+    for own in WORKER_METRICS:
         suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}
         known |= {own.name + suffix for suffix in suffixes.get(own.kind, [""])}
     for page in PAGES:
@@ -116,7 +116,7 @@ def test_the_deals_that_are_asked_for_can_be(page: Path) -> None:
     for url in re.findall(r"http\S+?/api/deals\?[^'\s]+", page.read_text("utf-8")):
         asked = dict(parse_qsl(urlsplit(url).query))
         asked.pop("limit", None)
-        question(asked, Definition())
+        parse_question(asked, Definition())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=pages)

@@ -102,7 +102,7 @@ def figures(deals: Deals, definition: Definition, as_of: int) -> Iterator[tuple[
             pipeline = rules.combination(life)[0]
             for one in contributions(rules.facts(life), definition, pipeline, as_of):
                 text = [one.kpi.id, one.suffix, one.labels, one.minute, one.weight, one.scale]
-                yield "contributions", json.dumps([name.decode(), *text, one.panes, one.spans])
+                yield "contributions", json.dumps([name.decode(), *text, one.panes, one.stays])
         explanation = explain(name.decode(), row, definition, as_of)
         yield "explanations", as_json(explanation).decode()
 

@@ -130,7 +130,7 @@ def test_emit_tells_what_it_did(broker: Broker, tmp_path: Path) -> None:
     piped = run("emit", "-", "--topic", "elsewhere", stdin="{}", FUNNEL_BROKER=broker.address)
     assert piped.returncode == 0
     assert piped.stdout.startswith("published 1 event to elsewhere in ")
-    assert piped.stderr == "1 of them name no deal: look for them in the dead letters\n"
+    assert piped.stderr == "1 of them name no deal: look for them in the dead-letter topic\n"
     assert [record.value for record in read_topic(broker.address, "elsewhere")] == [b"{}"]
 
 

@@ -19,45 +19,52 @@ from tests.programs import binary
 
 ROOT = Path(__file__).parents[2]
 DEPLOYED = ROOT / "deploy" / "prometheus"
-SHORTEST_HOLD = 5_000
-"""Milliseconds. Within less, a scrape that failed under load could ring an alarm, or the spends of
-an outage that are read some seconds before its leads."""
-SHORTEST_RANGE = 4_000
+SHORTEST_HOLD = 5
+"""Hours of the company. Within less, a scrape that failed under load could ring an alarm, or the
+spends of an outage that are read some seconds before its leads."""
+SHORTEST_RANGE = 4
 """Within less there may be no two scrapes."""
 _MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _LENGTH = r"(\d+)(ms|s|m|h|d|w)"
 
 
-def faster(rules: str, factor: float) -> str:
-    """A rule file in whose time a day passes in a day ÷ factor: offsets, ranges and holds are
+def faster(rules: str, hour: float) -> str:
+    """A rule file in whose time an hour passes in so many seconds: offsets, ranges and holds are
     shorter. Names of windows and horizons are labels, and stay."""
 
-    def shorter(least: int) -> Any:
+    def shorter(least: float) -> Any:
+        """Not below so many hours."""
+
         def scaled(match: re.Match[str]) -> str:
-            length = int(match[2]) * _MS[match[3]] / factor
-            return f"{match[1]}{max(round(length), least)}ms"
+            hours = int(match[2]) * _MS[match[3]] / _MS["h"]
+            return f"{match[1]}{round(max(hours, least) * hour * 1000)}ms"
 
         return scaled
 
-    rules = re.sub(rf"(offset ){_LENGTH}", shorter(1), rules)
+    rules = re.sub(rf"(offset ){_LENGTH}", shorter(0.001), rules)
     rules = re.sub(rf"(\[){_LENGTH}(?=\])", shorter(SHORTEST_RANGE), rules)
     rules = re.sub(
         rf"(^ +(?:for|keep_firing_for): ){_LENGTH}", shorter(SHORTEST_HOLD), rules, flags=re.M
     )
-    return evaluated_every_second(rules)
+    return evaluated_every(hour, rules)
 
 
-def evaluated_every_second(rules: str) -> str:
-    return re.sub(r"^( +interval: ).*", r"\g<1>1s", rules, flags=re.M)
+def evaluated_every(seconds: float, rules: str) -> str:
+    return re.sub(r"^( +interval: ).*", rf"\g<1>{_duration(seconds)}", rules, flags=re.M)
+
+
+def _duration(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms"
 
 
 class Prometheus:
-    """Scrapes one worker and tells one Alertmanager; ended by ``stop``."""
+    """Scrapes one worker and tells one Alertmanager; ended by ``stop``. ``hour``: one of the
+    company, in seconds; so often it scrapes and evaluates."""
 
-    def __init__(self, folder: Path, worker_port: int, alertmanager_port: int, factor: float):
+    def __init__(self, folder: Path, worker_port: int, alertmanager_port: int, hour: float):
         self.port = free_port()
         self._folder = Path(tempfile.mkdtemp(dir=folder, prefix="prometheus-"))
-        config = self._configured(worker_port, alertmanager_port, factor)
+        config = self._configured(worker_port, alertmanager_port, hour)
         self._log = (self._folder / "log").open("wb")
         self._child = subprocess.Popen(
             [
@@ -74,9 +81,10 @@ class Prometheus:
         )
         wait_until(self._ready, "Prometheus to be ready")
 
-    def _configured(self, worker_port: int, alertmanager_port: int, factor: float) -> Path:
+    def _configured(self, worker_port: int, alertmanager_port: int, hour: float) -> Path:
         config = yaml.safe_load((DEPLOYED / "prometheus.yml").read_text(encoding="utf-8"))
-        config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+        every = _duration(hour)
+        config["global"] = {"scrape_interval": every, "evaluation_interval": every}
         target = {"targets": [f"127.0.0.1:{alertmanager_port}"]}
         config["alerting"]["alertmanagers"] = [{"static_configs": [target]}]
         of_worker = config["scrape_configs"][0]
@@ -89,7 +97,7 @@ class Prometheus:
             rules = file.read_text(encoding="utf-8")
             # The software's alerts are about real minutes, however fast the company lives.
             software = file.name == "software.yml"
-            rules = evaluated_every_second(rules) if software else faster(rules, factor)
+            rules = evaluated_every(hour, rules) if software else faster(rules, hour)
             (self._folder / "rules" / file.name).write_text(rules, encoding="utf-8")
         path = self._folder / "prometheus.yml"
         path.write_text(yaml.safe_dump(config), encoding="utf-8")

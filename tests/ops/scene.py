@@ -15,9 +15,11 @@ from tests.ops.alertmanager import Alertmanager, Receiver, shipped_config, told_
 from tests.ops.company import Company, Upstream
 from tests.ops.prometheus import Prometheus
 
-DAY_SECONDS = 24.0
-"""Of real time, in which a day of the company passes."""
-PATIENCE = DAY_SECONDS * 12
+HISTORY_SECONDS = 10.0
+"""In which a worker takes in the company's history where an hour of the company may take a second.
+On a machine that is slower, or has more to do, an hour takes as much longer."""
+PATIENCE = 12 * 24
+"""Hours of the company."""
 FUNNEL_YAML = """\
 stuck_after: {offer: 40d}
 targets:
@@ -49,19 +51,24 @@ class Scene:
     prometheus: Prometheus
     alertmanager: Alertmanager
     receiver: Receiver
+    hour: float
+    """Of the company, in seconds."""
     moments: dict[str, Moment] = field(default_factory=dict)
     ended: float = 0.0
     """Prometheus' time of the end of the story: nothing is added before it."""
 
     def note(self, name: str) -> None:
-        as_of = self.prometheus.value("max(funnel_as_of_timestamp_seconds)")
-        self.moments[name] = Moment(as_of, self.alertmanager.alerts())
+        self.moments[name] = Moment(self.as_of(), self.alertmanager.alerts())
+
+    def as_of(self) -> float:
+        """The instant of the figures that Prometheus has, in Unix seconds."""
+        return self.prometheus.value("max(funnel_as_of_timestamp_seconds)")
 
     def held(self, name: str) -> list[dict[str, Any]]:
         """Alerts of that name that Alertmanager holds now."""
         return _named(self.alertmanager.alerts(), name)
 
-    def wait_told(self, name: str, status: str, deadline: float = PATIENCE) -> None:
+    def wait_told(self, name: str, status: str, hours: float = PATIENCE) -> None:
         """Until the receiver has been told of an alert with that status."""
         self.receiver.wait_for(
             lambda told: any(
@@ -70,7 +77,7 @@ class Scene:
                 for alert in notification.body["alerts"]
             ),
             f"{name} {status}",
-            deadline,
+            hours * self.hour,
         )
 
     def told(self) -> list[dict[str, Any]]:
@@ -98,19 +105,21 @@ def scene(folder: Path) -> Iterator[Scene]:
         stack.callback(broker.kill9)
         worker = Worker(folder, broker.address, "--clock", "event", "--config", str(config))
         stack.callback(worker.kill9)
+        began = time.monotonic()
         published = publish(company.history(), broker.address)
         worker.wait_consumed(published.lines)
-        prometheus = Prometheus(folder, worker.port, alertmanager.port, 86_400 / DAY_SECONDS)
+        hour = max(1.0, (time.monotonic() - began) / HISTORY_SECONDS)
+        prometheus = Prometheus(folder, worker.port, alertmanager.port, hour)
         stack.callback(prometheus.stop)
         live = threading.Thread(
             target=publish,
-            args=(company.live(DAY_SECONDS, upstream), broker.address),
+            args=(company.live(24 * hour, upstream), broker.address),
             kwargs={"rate": 1e6},  # live: what is due goes out at once
         )
         live.start()
         stack.callback(live.join)
         stack.callback(setattr, upstream, "ended", True)
-        seen = Scene(company, prometheus, alertmanager, receiver)
+        seen = Scene(company, prometheus, alertmanager, receiver, hour)
         _watch(seen, upstream)
         yield seen
 
@@ -124,14 +133,14 @@ def _watch(seen: Scene, upstream: Upstream) -> None:
     upstream.silent = False
     seen.wait_told("FunnelNoEvents", "resolved", 60)
     seen.note("events again")
-    wait_until(lambda: not seen.held("FunnelChannelConversionDrop"), "the drop to end", PATIENCE)
+    patience = PATIENCE * seen.hour
+    wait_until(lambda: not seen.held("FunnelChannelConversionDrop"), "the drop to end", patience)
     seen.note("recovered")
     # A while, in which nothing more is to come.
     end = seen.moments["recovered"].as_of + 8 * 3600
-    while seen.prometheus.value("max(funnel_as_of_timestamp_seconds)") < end:
-        time.sleep(0.2)
+    wait_until(lambda: seen.as_of() >= end, "eight hours after the recovery", patience)
     seen.note("end")
-    seen.ended = seen.prometheus.value("time()") - 2
+    seen.ended = seen.prometheus.value("time()") - 2 * seen.hour
 
 
 def selectors(expr: str) -> set[str]:

@@ -49,8 +49,8 @@ def test_it_says_what_the_events_say(seen: Scene) -> None:
     assert first["labels"]["window"] == "24h"
     said = re.search(
         r"in channel (\w+) and became 1d old in the last 24h, ([\d.]+)% got to qualified within "
-        r"1d; in the same hours of the weeks before ([\d.]+)% did\.\n"
-        r"(\d+) deals now, (\d+) before; ([\d.]+) deviations",
+        r"1d; in the same hours of the previous weeks it was ([\d.]+)%\.\n"
+        r"(\d+) deals now, (\d+) before; ([\d.]+) standard deviations",
         first["annotations"]["description"],
     )
     assert said, first["annotations"]["description"]
@@ -120,12 +120,12 @@ def test_the_study_and_prometheus_have_one_statistic(seen: Scene) -> None:
 
 
 def _recorded(seen: Scene, name: str) -> dict[tuple[object, ...], float]:
-    """By labels and time of evaluation, over the last ten seconds."""
+    """By labels and time of evaluation, over the last ten hours."""
     return {
         (tuple(sorted((k, v) for k, v in series["metric"].items() if k != "__name__")), at): float(
             v
         )
-        for series in seen.prometheus.query(f"{name}[10s] @ {seen.ended}")
+        for series in seen.prometheus.query(f"{name}[{round(10 * seen.hour)}s] @ {seen.ended}")
         for at, v in series["values"]
     }
 

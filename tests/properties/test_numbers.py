@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from funnel_stream.contract.money import DECIMALS
 from funnel_stream.tools.numbers import (
     CURRENCY_WORDS,
-    Amount,
     NumberError,
     NumberFormat,
+    ParsedAmount,
     likely_formats,
     read_amount,
 )
@@ -68,7 +68,7 @@ def written(draw: st.DrawFn) -> tuple[str, NumberFormat, Decimal, str]:
 @given(written())
 def test_what_is_written_is_read(case: tuple[str, NumberFormat, Decimal, str]) -> None:
     text, form, number, currency = case
-    assert read_amount(text, form) == Amount(number, currency)
+    assert read_amount(text, form) == ParsedAmount(number, currency)
 
 
 @given(st.lists(written(), min_size=1, max_size=4), formats)

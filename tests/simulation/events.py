@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from funnel_stream.contract.partitions import partition_of
 from funnel_stream.definition import Definition
-from funnel_stream.replay.compute import Line, as_record, batches, compute, deals_of_file
+from funnel_stream.replay.compute import LineRecord, as_record, batches, compute, deals_of_file
 from funnel_stream.windows.tables import Snapshot
 from tests.funnels import NOW, at
 from tests.simulation.facts import FactSnapshot, FactTables
@@ -47,7 +47,7 @@ def _event_list(seed: int) -> tuple[bytes, ...]:
 
 
 @lru_cache(maxsize=1 << 16)
-def record_of(line: bytes) -> Line:
+def record_of(line: bytes) -> LineRecord:
     """The record that a line is published as."""
     return as_record(0, line, NOW_MS)
 

@@ -60,7 +60,7 @@ def take(folder: Path) -> Iterator[Path]:
             page = context.new_page()
             if picture.address:
                 page.goto(picture.address)
-                # Trends are reckoned while the first readers look.
+                # Trends are computed while the first readers look.
                 page.wait_for_selector("svg.spark")
             else:
                 page.goto(_DEAL)

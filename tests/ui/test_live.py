@@ -141,7 +141,7 @@ def test_the_broker_goes_and_returns(
         page.evaluate("window.mark = 1")
         broker.down()
         banner = page.locator("#connection")
-        expect(banner).to_have_text(re.compile("no complete figures now"))
+        expect(banner).to_have_text(re.compile("no complete figures right now"))
         expect(banner).to_be_visible()
         assert worker.get("/readyz")[0] == 503, "what it says is true"
         assert leads_on(page) == 5, "the last figures stay"
@@ -232,7 +232,7 @@ def test_who_waits_sees_the_figures_come(browse: Browsing) -> None:
         answer = page.goto("/?window=24h")
         assert answer
         assert answer.status == 503
-        expect(page.locator("h1")).to_have_text("The figures are coming")
+        expect(page.locator("h1")).to_have_text("The figures are on their way")
         assert reporter.ready()[1] in page.locator("#reason").inner_text()
         reporter.assigned(owner=True, seconds=0.5)
         reporter.confirm_membership(monotonic())
@@ -247,7 +247,7 @@ def test_one_of_several_workers_says_so(browse: Browsing) -> None:
         answer = page.goto("/")
         assert answer
         assert answer.status == 503
-        expect(page.locator("h1")).to_have_text("Another worker shows the figures")
+        expect(page.locator("h1")).to_have_text("Another worker reports the figures")
         assert "FUNNEL_ADVERTISED_URL" in page.locator("main").inner_text()
 
 

@@ -202,5 +202,5 @@ def test_a_wrong_address_says_what_is_right(
         assert answer
         assert answer.status == (404 if "nothing" in address else 400)
         assert says in page.locator("main").inner_text()
-        page.get_by_role("link", name="To the funnel").click()
+        page.get_by_role("link", name="Go to the funnel").click()
         expect(page.locator("#funnel")).to_be_visible()

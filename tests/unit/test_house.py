@@ -12,7 +12,8 @@ STAGES = (
 )  # fmt: skip
 FLOORS = [
     {"errors"},
-    {"documents", "human", "windows.columns"},  # columns know numbers, not the funnel
+    {"documents", "human", "arrays"},
+    {"windows.columns"},  # columns know numbers, not the funnel
     {"contract"},
     {"definition.time"},
     {"definition.fields", "definition.values"},
@@ -31,7 +32,7 @@ FLOORS = [
     {"windows.tables"},
     {"windows"},
     {"kpis.scope", "kpis.intervals"},
-    {"kpis.forms", "kpis.words"},
+    {"kpis.forms", "kpis.label_values"},
     {"kpis.quotients", "kpis.products", "kpis.kpi"},
     {"kpis.durations", "kpis.counted"},
     {f"kpis.{stage}" for stage in STAGES},
@@ -112,6 +113,28 @@ def test_imports_go_down_only() -> None:
         and FLOOR[room] >= FLOOR[room_of(path)]
     ]
     assert wrong == []
+
+
+def types_of(path: Path) -> set[str]:
+    """Names of the classes and type aliases of a file, without leading underscores."""
+    found = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript | ast.BinOp):
+            found |= {name.id for name in node.targets if isinstance(name, ast.Name)}
+    names = {name.lstrip("_") for name in found}
+    return {name for name in names if name[:1].isupper() and not name.isupper()}
+
+
+def test_a_type_name_means_one_thing() -> None:
+    """A reader of one room need not ask which of several types a name stands for."""
+    homes: dict[str, list[str]] = {}
+    for path in modules():
+        for name in types_of(path):
+            homes.setdefault(name, []).append(str(path.relative_to(ROOT)))
+    several = {name: files for name, files in homes.items() if len(files) > 1}
+    assert several == {}
 
 
 def test_the_edge_stays_at_the_edge() -> None:

@@ -1,1 +1,1 @@
-"""Answers for whoever doubts a figure: what a deal adds to it, and which deals are behind it."""
+"""Where a figure comes from: what one deal adds to it, and which deals are behind it."""

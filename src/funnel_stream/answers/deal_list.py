@@ -1,4 +1,4 @@
-"""The deals behind a figure: how a deal is judged, and a walk through many, page by page."""
+"""The deals behind a figure: whether a deal is one of them, and a walk through many in pages."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from datetime import datetime
@@ -19,8 +19,8 @@ from funnel_stream.facts.rules import MINUTE_BITS, NONE, FactRules
 from funnel_stream.kpis.catalogue import Role, roles
 from funnel_stream.kpis.contributions import MINUTE_MASK, value_under
 
-_NAMES_AT_ONCE: Final = 10_000
-_NAMES_A_STEP: Final = 256
+_NAMES_PER_BATCH: Final = 10_000
+_NAMES_PER_STEP: Final = 256
 
 
 class Entry(msgspec.Struct):
@@ -35,56 +35,56 @@ class Entry(msgspec.Struct):
     attributes: dict[str, Any]
 
 
-class _Brief(msgspec.Struct, array_like=True, gc=False):
-    """When an event was and of which kind; decoding no more than that costs a twentieth."""
+class _EventHeader(msgspec.Struct, array_like=True, gc=False):
+    """When an event occurred, and its kind; decoding no more than that costs a twentieth."""
 
     at: int
     kind: int
 
 
-_decode_brief = msgspec.msgpack.Decoder(list[_Brief]).decode
+_decode_headers = msgspec.msgpack.Decoder(list[_EventHeader]).decode
 
 
 class Finder:
-    """Judges deals by a question, as of an instant (µs)."""
+    """Decides whether a deal is behind a figure, as of an instant (µs)."""
 
-    def __init__(self, asked: Question, definition: Definition, as_of: int) -> None:
-        self._asked = asked
+    def __init__(self, question: Question, definition: Definition, as_of: int) -> None:
+        self._question = question
         self._definition = definition
         self._as_of = as_of
         self._rules = FactRules(definition)
-        self._parts = tuple(asked.dimension.split("+")) if asked.dimension else ()
-        self._values = {asked.value}
-        if asked.dimension in self._rules.spellings:
-            self._values.add(self._rules.spellings[asked.dimension][asked.value] or NONE)
+        self._parts = tuple(question.dimension.split("+")) if question.dimension else ()
+        self._values = {question.value}
+        if question.dimension in self._rules.spellings:
+            self._values.add(self._rules.spellings[question.dimension][question.value] or NONE)
         self._roles: dict[str, dict[int, list[Role]]] = {}
-        self._needles = _needles(asked, definition)
-        self._counts, self._may_count = _times(asked, as_of)
+        self._needles = _needles(question, definition)
+        self._counts, self._may_count = _time_filters(question, as_of)
 
     def mentions(self, row: bytes) -> bool:
-        """False only if the row cannot be one, for it never names what is asked for."""
+        """False only if the row cannot match, because it never names what the question asks for."""
         return all(needle in row for needle in self._needles)
 
     def find(self, name: bytes, row: bytes) -> Entry | None:
         """What the deal adds to the figure; ``None`` if nothing."""
-        if not self._may_count(_decode_brief(row)):
+        if not self._may_count(_decode_headers(row)):
             return None
         # Of several deals of this id the last is the one that windows can still hold.
         journey = self._rules.lives(row)[-1]
-        asked = self._asked
+        question = self._question
         owner = self._rules.combination(journey)
         pipeline = owner[0]
-        if asked.pipeline not in (None, pipeline):
+        if question.pipeline not in (None, pipeline):
             return None
         if self._parts and value_under(self._parts, owner) not in self._values:
             return None
         total, scale, last = 0, 0, 0
-        wanted = self._roles.setdefault(pipeline, {})
+        matching = self._roles.setdefault(pipeline, {})
         for key, weight in self._rules.facts(journey).items():
             cell = key >> MINUTE_BITS
-            found = wanted.get(cell)
+            found = matching.get(cell)
             if found is None:
-                found = wanted[cell] = self._wanted(pipeline, cell)
+                found = matching[cell] = self._matching_roles(pipeline, cell)
             if found and self._counts(minute := key & MINUTE_MASK):
                 for _, addition in found:
                     total += addition.worth(weight, self._as_of)
@@ -101,59 +101,59 @@ class Finder:
             attributes=plain(spelled(journey.attributes, self._rules.spellings)),
         )
 
-    def _wanted(self, pipeline: str, cell: int) -> list[Role]:
-        """The roles of a cell that are asked for."""
-        asked = self._asked
+    def _matching_roles(self, pipeline: str, cell: int) -> list[Role]:
+        """The roles of a cell that the question asks for."""
+        question = self._question
         return [
             role
             for role in roles(cell, self._definition, pipeline)
-            if role.kpi is asked.kpi
-            and role.addition.suffix == asked.suffix
-            and asked.labels.items() <= role.addition.labels.items()
+            if role.kpi is question.kpi
+            and role.addition.suffix == question.suffix
+            and question.labels.items() <= role.addition.labels.items()
         ]
 
 
-def _needles(asked: Question, definition: Definition) -> list[bytes]:
-    """Texts that the row of a deal names if it is one."""
-    texts = [] if asked.pipeline in (None, "default") else [asked.pipeline]
-    own = definition.values.get(asked.dimension, Values())
-    if "+" not in asked.dimension and not (own.aliases or own.fold_case):
-        texts += asked.value.split()  # between its words any white space may have been written
-    form = asked.kpi.form
+def _needles(question: Question, definition: Definition) -> list[bytes]:
+    """Texts that the row of every matching deal contains."""
+    texts = [] if question.pipeline in (None, "default") else [question.pipeline]
+    spelling = definition.values.get(question.dimension, Values())
+    if "+" not in question.dimension and not (spelling.aliases or spelling.fold_case):
+        texts += question.value.split()  # between its words any white space may have been written
+    form = question.kpi.form
     if form.series(()) is None:
         texts += [
             value
-            for name, value in asked.labels.items()
+            for name, value in question.labels.items()
             if name not in form.known and not (name == "currency" and definition.base_currency)
         ]
     return [text.encode(errors="replace") for text in texts if text and text != NONE]
 
 
-_CountsThen = Callable[[int], bool]
-_MayCount = Callable[[list[_Brief]], bool]
+_MinuteFilter = Callable[[int], bool]
+_EventFilter = Callable[[list[_EventHeader]], bool]
 
 
-def _times(asked: Question, as_of: int) -> tuple[_CountsThen, _MayCount]:
+def _time_filters(question: Question, as_of: int) -> tuple[_MinuteFilter, _EventFilter]:
     """Which minutes of facts count as of an instant; and, from the events alone, whether a deal
     can have such a fact at all: every fact lies at the time of an event, if not a horizon later."""
     this_minute = as_of // MINUTE_US
-    window = asked.window
+    window = question.window
     if window is None:
-        stage = asked.labels.get("stage")
+        stage = question.labels.get("stage")
         return (lambda minute: minute <= this_minute), (lambda events: _is_open(events, stage))
-    matured = asked.labels.get("basis") == MATURED
+    matured = question.labels.get("basis") == MATURED
     held = window.holds(this_minute, matured=matured)
     begin_us, end_us = held.start * MINUTE_US, held.stop * MINUTE_US
     if matured:  # its minute is the first that begins when the horizon has passed
-        later = minutes_of(asked.labels["horizon"]) * MINUTE_US + MINUTE_US - 1
-        begin_us, end_us = begin_us - later, end_us - later
+        delay = minutes_of(question.labels["horizon"]) * MINUTE_US + MINUTE_US - 1
+        begin_us, end_us = begin_us - delay, end_us - delay
     return (
         lambda minute: minute in held,
         lambda events: any(begin_us <= event.at < end_us for event in events),
     )
 
 
-def _is_open(events: list[_Brief], stage: str | None) -> bool:
+def _is_open(events: list[_EventHeader], stage: str | None) -> bool:
     moves = [(event.at, event.kind) for event in events if event.kind <= LOST]
     last = max(moves, default=(0, LOST))[1]
     return last < WON and stage in (None, STAGES[last])
@@ -162,8 +162,8 @@ def _is_open(events: list[_Brief], stage: str | None) -> bool:
 # --- page by page ---------------------------------------------------------------------------------
 
 
-class Place(NamedTuple):
-    """Where a walk goes on: behind a deal (UTF-8) of a partition."""
+class Cursor(NamedTuple):
+    """Where a walk resumes: after a deal (UTF-8) of a partition."""
 
     partition: int
     name: bytes
@@ -172,16 +172,16 @@ class Place(NamedTuple):
 class Walk:
     """Goes through the deals of partitions in the order of partition and id, in small steps.
 
-    ``entries``: the deals found. ``place``: where to go on; ``None`` when all have been seen.
+    ``entries``: the deals found. ``cursor``: where to resume; ``None`` when all have been seen.
     ``progressed``: at least one deal has been judged. Deals may come, change and go meanwhile: each
     that is there all the time is met once.
     """
 
     def __init__(
-        self, deals: Mapping[int, Deals], finder: Finder, after: Place, *, limit: int
+        self, deals: Mapping[int, Deals], finder: Finder, after: Cursor, *, limit: int
     ) -> None:
         self.entries: list[Entry] = []
-        self.place: Place | None = after
+        self.cursor: Cursor | None = after
         self.progressed = False
         self._deals = deals
         self._finder = finder
@@ -189,7 +189,7 @@ class Walk:
 
     def steps(self) -> Iterator[None]:
         """Do the work; whoever drives it may pause or stop at every step (some tens of µs)."""
-        start = self.place
+        start = self.cursor
         assert start is not None
         for number in sorted(self._deals):
             if number < start.partition:
@@ -203,19 +203,19 @@ class Walk:
                     row = deals.row(name)
                     if row is not None and (entry := self._finder.find(name, row)):
                         self.entries.append(entry)
-                    self.place = Place(number, name)
+                    self.cursor = Cursor(number, name)
                     self.progressed = True
                     if len(self.entries) == self._limit:
                         return
                     yield
-        self.place = None
+        self.cursor = None
 
     def _next_names(self, deals: Deals, after: bytes) -> Generator[None, None, list[bytes]]:
-        """The first names behind one, of the deals that may be what is looked for, in order."""
+        """The first names after one, of the deals that may match, in order."""
         found: list[bytes] = []
         bound: bytes | None = None
         for number, name in enumerate(deals.names()):
-            if number % _NAMES_A_STEP == 0:
+            if number % _NAMES_PER_STEP == 0:
                 yield
             if name <= after or (bound is not None and name > bound):
                 continue
@@ -223,9 +223,9 @@ class Walk:
             if row is None or not self._finder.mentions(row):
                 continue
             found.append(name)
-            if len(found) == 2 * _NAMES_AT_ONCE:
+            if len(found) == 2 * _NAMES_PER_BATCH:
                 found.sort()
-                del found[_NAMES_AT_ONCE:]
+                del found[_NAMES_PER_BATCH:]
                 bound = found[-1]
         found.sort()
-        return found[:_NAMES_AT_ONCE]
+        return found[:_NAMES_PER_BATCH]

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from funnel_stream.answers.story import Step, money, plain, told
+from funnel_stream.answers.story import Step, money, plain, timeline
 from funnel_stream.contract.event import (
     LEAD,
     LOST,
@@ -24,7 +24,7 @@ from funnel_stream.definition.time import DAY, HOUR, MINUTE, MINUTE_US
 from funnel_stream.definition.values import spelled
 from funnel_stream.facts.journey import Journey, events, former
 from funnel_stream.facts.rules import ATTRIBUTES, NONE, FactRules
-from funnel_stream.kpis.contributions import Contribution, Span, contributions, value_under
+from funnel_stream.kpis.contributions import Contribution, WindowStay, contributions, value_under
 
 _PANE_NAMES: Final = {MINUTE: "minute", HOUR: "hour", DAY: "day"}
 
@@ -89,11 +89,11 @@ class Counted:
 
 @dataclass(frozen=True)
 class Explanation:
-    """All there is to say about one deal as of an instant.
+    """Everything known about one deal as of an instant.
 
     ``since``: when its stay in the stage began. ``counts_under``: its value of each dimension.
-    ``titles``: names of stages for people, where the pipeline has some. ``notes``: answers to the
-    usual doubts.
+    ``titles``: display names of stages, where the pipeline has some. ``notes``: why something does
+    not count.
     """
 
     deal_id: str
@@ -135,10 +135,10 @@ def explain(deal_id: str, row: bytes, definition: Definition, as_of: int) -> Exp
         stage=None if journey.stage is None else STAGES[journey.stage],
         since=None if journey.stage is None else moment(journey.since),
         journey=list(
-            told(
+            timeline(
                 [event for event in events(row) if event.at >= journey.first_at],
                 rules.keep_first,
-                others[-1].outcome if others else _outcome_that_left(row),
+                others[-1].outcome if others else _expired_outcome(row),
             )
         ),
         reached=list(_reached(journey)),
@@ -174,8 +174,8 @@ def from_json(document: bytes) -> Explanation:
     return _decode(document)
 
 
-def _outcome_that_left(row: bytes) -> int | None:
-    """How the deal ended that left the state before those of the row, if there was one."""
+def _expired_outcome(row: bytes) -> int | None:
+    """How the deal with this id that has left the state ended, if there was one."""
     known = former(row)
     return known.outcome if known else None
 
@@ -203,12 +203,12 @@ def _closing(journey: Journey) -> Closing | None:
 
 
 def _counted(added: list[Contribution], as_of: int) -> Iterator[Counted]:
-    whens: dict[tuple[int, tuple[Span, ...]], _When] = {}  # many figures share few times
+    timings: dict[tuple[int, tuple[WindowStay, ...]], _Timing] = {}  # many figures share few times
     for each in added:
-        key = each.minute, each.spans
-        when = whens.get(key)
-        if when is None:
-            when = whens[key] = _when(each, as_of)
+        key = each.minute, each.stays
+        timing = timings.get(key)
+        if timing is None:
+            timing = timings[key] = _timing(each, as_of)
         kpi = each.kpi
         yield Counted(
             kpi=kpi.id,
@@ -218,32 +218,32 @@ def _counted(added: list[Contribution], as_of: int) -> Iterator[Counted]:
             part=each.suffix.removeprefix("_"),
             labels=each.labels,
             value=each.value,
-            at=when.at,
-            panes=when.panes,
-            windows=when.windows,
+            at=timing.at,
+            panes=timing.panes,
+            windows=timing.windows,
         )
 
 
-class _When(NamedTuple):
+class _Timing(NamedTuple):
     at: datetime
     panes: dict[str, datetime]
     windows: list[InWindow]
 
 
-def _when(added: Contribution, as_of: int) -> _When:
-    return _When(
+def _timing(added: Contribution, as_of: int) -> _Timing:
+    return _Timing(
         at=_instant(added.minute * MINUTE_US),
         panes={
             _PANE_NAMES[size]: _instant(start * MINUTE_US) for size, start in added.panes.items()
         },
         windows=[
             InWindow(
-                span.window,
-                span.holds(as_of),
-                _instant(span.enters),
-                None if span.leaves is None else _instant(span.leaves),
+                stay.window,
+                stay.holds(as_of),
+                _instant(stay.enters),
+                None if stay.leaves is None else _instant(stay.leaves),
             )
-            for span in added.spans
+            for stay in added.stays
         ],
     )
 
@@ -257,8 +257,8 @@ def _former_notes(former: list[Journey], definition: Definition) -> Iterator[str
     for deal in former:
         until, days = _day(deal.last_at), definition.closed_retention_days
         yield (
-            f"Another deal of this id was over by {until}; what came more than {days} days later "
-            "(closed_retention_days) is this one."
+            f"An earlier deal with this id had ended by {until}; events more than {days} days "
+            "later (closed_retention_days) belong to this one."
         )
 
 
@@ -269,18 +269,21 @@ def _day(at: int) -> str:
 def _notes(
     journey: Journey, owner: tuple[str, ...], definition: Definition, as_of: int
 ) -> Iterator[str]:
-    """Answers to the usual doubts: why something does not count."""
+    """Why something does not count."""
     given = journey.attributes
     if journey.stage is None:
-        yield "No event gave a stage: this is no lead and not open; only its activities count."
+        yield (
+            "No event set a stage, so the deal is neither a lead nor open: only its activities "
+            "count."
+        )
         return
     yield from _closing_notes(journey)
     if not journey.offers:
-        yield "No offer was sent: it adds nothing to the figures of offers."
+        yield "No offer was sent: the deal adds nothing to the offer KPIs."
     elif all(amount is None for _, amount in journey.offers):
-        yield "No amount was known when the offers were sent: they add nothing to their value."
+        yield "No amount was known when the offers were sent: they add nothing to the offer value."
     if "amount" not in given:
-        yield "No amount is known: it adds nothing to any value."
+        yield "No amount is known: the deal adds nothing to any value."
     entered, reached = journey.entered, journey.reached
     passed = [
         STAGES[stage]
@@ -289,18 +292,18 @@ def _notes(
     ]
     if passed:
         yield (
-            f"Passed without an event of its own: {', '.join(passed)}. A passed stage counts as "
+            f"Passed without an event of their own: {', '.join(passed)}. A passed stage counts as "
             "reached in conversions, but has no duration."
         )
     touched, lead_at = given.get("first_touch_at"), reached[LEAD]
     if touched is not None and lead_at is not None and touched > lead_at:
-        yield "The first touch is later than the lead: there is no time to acquire it."
+        yield "The first touch is later than the lead, so there is no acquisition time."
     parts = dict.fromkeys(part for each in definition.dimension_list() for part in each.parts)
     if missing := [part for part in parts if not owner[ATTRIBUTES.index(part)]]:
-        yield f"Not given: {', '.join(missing)}. By these it counts under {NONE}."
+        yield f"Not given: {', '.join(missing)}. In these dimensions the deal counts under {NONE}."
     newest = max(move.at for move in journey.moves) if journey.moves else lead_at
     if newest is not None and newest > as_of:
-        yield "Some of this happened after the instant of this explanation."
+        yield "Some of these events are later than the instant of this explanation."
 
 
 def _closing_notes(journey: Journey) -> Iterator[str]:
@@ -309,20 +312,20 @@ def _closing_notes(journey: Journey) -> Iterator[str]:
         assert journey.stage is not None
         closings = [move for move in journey.moves if move.after >= WON]
         if closings or journey.entered[WON] or journey.entered[LOST]:
-            yield "It was closed and is open again: the former closing no longer counts."
+            yield "The deal was closed and is open again: the earlier closing no longer counts."
         else:
-            yield f"No closing: it is still open in {STAGES[journey.stage]}."
+            yield f"Not closed: the deal is still open in {STAGES[journey.stage]}."
         return
     if journey.stage == LOST:
         if "lost_reason" not in given:
-            yield f"No reason was given for the loss: it counts under {NONE}."
+            yield f"No reason was given for the loss: the deal counts under {NONE}."
         return
     original = journey.offers[0].amount if journey.offers else None
     if original is None:
-        yield "No amount was known at the first offer: there is no discount to speak of."
+        yield "No amount was known at the first offer, so there is no discount."
     elif final is not None and original[1] != final[1]:
-        yield "Offer and contract are in different currencies: no discount, no retention."
+        yield "Offer and contract are in different currencies: no discount and no value retention."
     if "cost" not in given:
-        yield "No cost was given: it adds nothing to the margin."
+        yield "No cost was given: the deal adds nothing to the margin."
     elif final is not None and given["cost"][1] != final[1]:
         yield "Cost and contract are in different currencies: no margin."

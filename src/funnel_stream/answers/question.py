@@ -13,11 +13,11 @@ from funnel_stream.kpis.catalogue import ATTAINMENT, BY_ID, KPIS, TARGET
 from funnel_stream.kpis.kpi import Kpi
 from funnel_stream.kpis.scope import OTHER
 
-_NO_KPIS: Final = {
-    TARGET: "a target is set in funnel.yaml; ask for the KPI that it is set for",
-    ATTAINMENT: "ask for the KPI that the target is set for",
+_TARGET_METRICS: Final = {
+    TARGET: "a target is set in funnel.yaml; ask for the KPI it applies to",
+    ATTAINMENT: "ask for the KPI the target applies to",
 }
-_OWN_PARAMETERS: Final = ("kpi", "part", "window", "pipeline", "dimension", "value")
+_COMMON_PARAMETERS: Final = ("kpi", "part", "window", "pipeline", "dimension", "value")
 
 
 class Question(NamedTuple):
@@ -33,21 +33,22 @@ class Question(NamedTuple):
     value: str = ""
 
 
-def question(asked: Mapping[str, str], definition: Definition) -> Question:
-    """What parameters ask for. Raises ``UsageError`` that names the parameter and what is right."""
-    kpi = _kpi(asked)
-    allowed = (*_OWN_PARAMETERS, *kpi.form.labels)
-    for name in asked:
+def parse_question(parameters: Mapping[str, str], definition: Definition) -> Question:
+    """The figure that parameters ask for. Raises ``UsageError`` naming the wrong parameter and what
+    is allowed."""
+    kpi = _kpi(parameters)
+    allowed = (*_COMMON_PARAMETERS, *kpi.form.labels)
+    for name in parameters:
         if name not in allowed:
             raise UsageError(
-                f"{kpi.id} has no parameter {name!r}", hint=f"There are: {', '.join(allowed)}."
+                f"{kpi.id} has no parameter {name!r}", hint=f"Allowed: {', '.join(allowed)}."
             )
-    suffix = _suffix(kpi, asked.get("part"))
-    pipeline = asked.get("pipeline")
-    labels = {name: asked[name] for name in kpi.form.labels if name in asked}
+    suffix = _suffix(kpi, parameters.get("part"))
+    pipeline = parameters.get("pipeline")
+    labels = {name: parameters[name] for name in kpi.form.labels if name in parameters}
     _check_labels(kpi, labels, definition, pipeline)
-    dimension, value = _place(kpi, asked, definition)
-    window = _window(kpi, labels, asked.get("window"), definition)
+    dimension, value = _breakdown(kpi, parameters, definition)
+    window = _window(kpi, labels, parameters.get("window"), definition)
     return Question(kpi, suffix, labels, window, pipeline, dimension, value)
 
 
@@ -56,16 +57,16 @@ def _refuse(parameter: str, problem: str, allowed: Iterable[str] = ()) -> UsageE
     return UsageError(f"{parameter}: {problem}", hint=f"Allowed: {listed}." if listed else None)
 
 
-def _kpi(asked: Mapping[str, str]) -> Kpi:
+def _kpi(parameters: Mapping[str, str]) -> Kpi:
     names = [kpi.id for kpi in KPIS if kpi.no_deals is None]
-    if "kpi" not in asked:
+    if "kpi" not in parameters:
         raise _refuse("kpi", "which figure is meant?", names)
-    name = asked["kpi"].removeprefix("funnel_")
+    name = parameters["kpi"].removeprefix("funnel_")
     kpi = BY_ID.get(name)
-    if why := _NO_KPIS.get(name) or (kpi and kpi.no_deals and kpi.no_deals.why):
+    if why := _TARGET_METRICS.get(name) or (kpi and kpi.no_deals and kpi.no_deals.why):
         raise _refuse("kpi", f"{name} has no deals behind it: {why}", names)
     if kpi is None:
-        raise _refuse("kpi", f"there is no KPI {asked['kpi']!r}", names)
+        raise _refuse("kpi", f"there is no KPI {parameters['kpi']!r}", names)
     return kpi
 
 
@@ -86,7 +87,7 @@ def _suffix(kpi: Kpi, part: str | None) -> str:
 def _check_labels(
     kpi: Kpi, labels: Mapping[str, str], definition: Definition, pipeline: str | None
 ) -> None:
-    """Every label that stands for something else than a part of a sum has to be given."""
+    """Every label that does not merely split a sum has to be given."""
     known = kpi.form.series(
         _all_horizons(definition) if pipeline is None else definition.horizons_of(pipeline)
     )
@@ -130,19 +131,23 @@ def _check_open_labels(kpi: Kpi, labels: Mapping[str, str]) -> None:
 
 
 def _other(name: str) -> UsageError:
-    return _refuse(name, f"{OTHER} is the sum of all that are not shown; ask for one by its name")
+    return _refuse(
+        name, f"{OTHER} is the sum of all values that are not shown; ask for one of them by name"
+    )
 
 
-def _place(kpi: Kpi, asked: Mapping[str, str], definition: Definition) -> tuple[str, str]:
-    dimension, value = asked.get("dimension", ""), asked.get("value", "")
+def _breakdown(kpi: Kpi, parameters: Mapping[str, str], definition: Definition) -> tuple[str, str]:
+    dimension, value = parameters.get("dimension", ""), parameters.get("value", "")
     if not dimension:
-        if "value" in asked:
-            raise _refuse("dimension", "the value of which one?", definition.dimensions)
+        if "value" in parameters:
+            raise _refuse(
+                "dimension", "which dimension does the value belong to?", definition.dimensions
+            )
         return "", ""
     if dimension not in definition.dimensions:
         raise _refuse("dimension", f"there is no {dimension!r}", definition.dimensions)
     if not value:
-        raise _refuse("value", f"which {dimension} is meant? {NONE} is that of deals without one")
+        raise _refuse("value", f"which {dimension} is meant? {NONE} stands for deals without one")
     if value == OTHER:
         raise _other("value")
     return dimension, value
@@ -153,7 +158,7 @@ def _window(
 ) -> Window | None:
     if kpi.of_now:
         if name is not None:
-            raise _refuse("window", f"{kpi.id} is of the present and has none; leave it out")
+            raise _refuse("window", f"{kpi.id} describes the present and has none; leave it out")
         return None
     windows = {
         window.name: window

@@ -1,4 +1,4 @@
-"""A deal's journey as people tell it: what happened when, and what is remarkable about it."""
+"""A deal's journey as a timeline: what happened when, and what is remarkable about it."""
 
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
@@ -25,11 +25,11 @@ _MICROS: Final = 1_000_000
 
 
 @dataclass(frozen=True)
-class Given:
+class AttributeChange:
     """An attribute that an event gave; ``before``: what it replaced, ``None`` if it was unknown.
 
     ``value`` is ``None`` where the event cleared it. ``kept``: the value given first, where that
-    one counts on.
+    one still counts.
     """
 
     name: str
@@ -46,29 +46,29 @@ class Step:
     event_id: str
     what: str
     marks: list[str]
-    given: list[Given]
+    given: list[AttributeChange]
 
 
-def told(
+def timeline(
     arrived: list[Event], keep_first: Set[str] = frozenset(), outcome: int | None = None
 ) -> Iterator[Step]:
     """The events of a deal, given in the order of their arrival, in the order of the journey.
 
-    ``keep_first``: attributes of which the value that was given first counts. ``outcome``: how the
-    deal of this id before it ended.
+    ``keep_first``: attributes whose first value counts. ``outcome``: how the previous deal with
+    this id ended.
     """
     late = _late(arrived)
-    given = _given(arrived, keep_first)
+    given = _attribute_changes(arrived, keep_first)
     before: int | None = None
     furthest = -1
     for event in sorted(arrived):
-        marks = ["late: it arrived after what happened later"] if event.id in late else []
+        marks = ["late: arrived after events that occurred later"] if event.id in late else []
         if before is None and event.kind == outcome:
-            what = f"{STAGES[event.kind]} said again"
-            marks = ["repeat: that is how the deal before ended", *marks]
+            what = f"{STAGES[event.kind]} reported again"
+            marks = ["repeat: the previous deal ended this way", *marks]
         elif event.kind <= LOST:
-            what, marks_of_move = _move(before, event.kind, furthest)
-            marks = [*marks_of_move, *marks]
+            what, move_marks = _move(before, event.kind, furthest)
+            marks = [*move_marks, *marks]
             before = event.kind
             if event.kind <= WON:
                 furthest = max(furthest, event.kind)
@@ -89,11 +89,13 @@ def _late(arrived: list[Event]) -> set[str]:
     return late
 
 
-def _given(arrived: list[Event], keep_first: Set[str]) -> dict[str, list[Given]]:
+def _attribute_changes(
+    arrived: list[Event], keep_first: Set[str]
+) -> dict[str, list[AttributeChange]]:
     """By event: its attributes, with what each replaced, or left as it was."""
     known: dict[str, Any] = {}
     left = _left_a_closing(arrived)
-    found: dict[str, list[Given]] = {}
+    found: dict[str, list[AttributeChange]] = {}
     for event in sorted(arrived, key=lambda event: (event.at, event.id)):
         attributes = plain(event.attributes or {})
         cleared = dict.fromkeys(attributes.pop("cleared", ()))
@@ -102,7 +104,7 @@ def _given(arrived: list[Event], keep_first: Set[str]) -> dict[str, list[Given]]
             if attributes[name] is not None:
                 known.pop(name, None)
         found[event.id] = [
-            _given_one(name, value, known.get(name), keep_first)
+            _attribute_change(name, value, known.get(name), keep_first)
             for name, value in attributes.items()
         ]
         for name, value in attributes.items():
@@ -113,14 +115,14 @@ def _given(arrived: list[Event], keep_first: Set[str]) -> dict[str, list[Given]]
     return found
 
 
-def _given_one(name: str, value: Any, known: Any, keep_first: Set[str]) -> Given:
+def _attribute_change(name: str, value: Any, known: Any, keep_first: Set[str]) -> AttributeChange:
     if name in keep_first and value is not None and known is not None:
-        return Given(name, value, kept=known)
-    return Given(name, value, known)
+        return AttributeChange(name, value, kept=known)
+    return AttributeChange(name, value, known)
 
 
 def _left_a_closing(arrived: list[Event]) -> set[str]:
-    """Events by which the deal moved out of ``won`` or ``lost``: the reason was of that closing."""
+    """Events that moved the deal out of ``won`` or ``lost``: its reason goes with that closing."""
     stages = [event for event in sorted(arrived) if event.kind <= LOST]
     return {
         event.id
@@ -130,11 +132,11 @@ def _left_a_closing(arrived: list[Event]) -> set[str]:
 
 
 def _move(before: int | None, stage: int, furthest: int) -> tuple[str, list[str]]:
-    """What a stage event says, and what is remarkable about it after the one before."""
+    """A stage event in words, and what is remarkable about it after the previous one."""
     name = STAGES[stage]
-    said = {OFFER: "offer sent", WON: "won", LOST: "lost"}.get(stage, f"{name} entered")
+    what = {OFFER: "offer sent", WON: "won", LOST: "lost"}.get(stage, f"{name} entered")
     if stage == before:
-        return said, ["another offer"] if stage == OFFER else ["repeat: no entry"]
+        return what, ["another offer"] if stage == OFFER else ["repeat: not a new entry"]
     marks = []
     if before is not None and before >= WON:
         marks.append(
@@ -146,7 +148,7 @@ def _move(before: int | None, stage: int, furthest: int) -> tuple[str, list[str]
         marks.append(f"moved back from {STAGES[before]}")
     if skipped := STAGES[furthest + 1 : stage if stage <= WON else LEAD + 1]:
         marks.append(f"passed without an event: {', '.join(skipped)}")
-    return said, marks
+    return what, marks
 
 
 def _activity(kind: int) -> str:

@@ -14,16 +14,16 @@ from funnel_stream.tools.embedded_broker import DEFAULT_PARTITIONS, EmbeddedBrok
 def broker(
     address_file: Annotated[
         Path | None,
-        typer.Option(help="Holds host:port while the broker is ready to be used."),
+        typer.Option(help="File that holds host:port while the broker is ready."),
     ] = None,
     partitions: Annotated[
-        int, typer.Option(min=1, help="Partitions of the events, their dead letters and the state.")
+        int, typer.Option(min=1, help="Partitions of the events, dead-letter and state topics.")
     ] = DEFAULT_PARTITIONS,
 ) -> None:
     """Run the embedded broker in the foreground, until Ctrl-C.
 
-    It takes a free port of 127.0.0.1, has the topics of funnel-stream, keeps the newest 5 MiB of
-    each partition in memory, and forgets everything when it ends: for trials and tests.
+    It listens on a free port of 127.0.0.1, has the topics of funnel-stream, keeps the newest 5 MiB
+    of each partition in memory, and forgets everything when it ends: for trials and tests.
 
     For tests, SIGUSR1 takes it down and SIGUSR2 up again, on the same port and with its data.
 
@@ -35,7 +35,7 @@ def broker(
     if address_file:
         _remove(address_file)
     with EmbeddedBroker(standard_topics(partitions)) as running:
-        typer.echo(f"broker ready at {running.address} (Ctrl-C ends it)")
+        typer.echo(f"broker ready at {running.address} (Ctrl-C stops it)")
         if address_file:
             _write_whole(address_file, running.address)
         while (number := signal.sigwait(awaited)) not in (signal.SIGINT, signal.SIGTERM):

@@ -14,7 +14,7 @@ _TEXT: Final = frozenset(("www-browser", "links", "elinks", "lynx", "w3m"))
 
 
 def show(url: str) -> None:
-    """Have it shown, some time later; whatever goes wrong with it is not told."""
+    """Have it shown, some time later; failures are ignored."""
     # In a process of its own: browsers print what they like, and some return only when they end.
     command = [sys.executable, "-m", "funnel_stream.cli.browser", url]
     with contextlib.suppress(OSError):

@@ -15,8 +15,8 @@ from funnel_stream.cli.event_file import (
     opened,
     watched,
 )
+from funnel_stream.cli.figure_request import FigureRequest, figure_request
 from funnel_stream.cli.plot import check_picture
-from funnel_stream.cli.wanted import Wanted, wanted_of
 from funnel_stream.config.load import load
 from funnel_stream.contract.rejections import RefusedError
 from funnel_stream.contract.timestamps import moment, parse
@@ -29,20 +29,21 @@ _PIPED_WIDTH: Final = 120
 
 def compute(
     events: Annotated[
-        Path, typer.Argument(metavar="EVENTS", help="Events, one JSON object a line; - is stdin.")
+        Path, typer.Argument(metavar="EVENTS", help="Events, one JSON object per line; - is stdin.")
     ],
     as_of: Annotated[
         str | None,
         typer.Option(
-            help="The instant at which every window ends: like 2026-03-01T00:00:00Z, or now. Later "
-            "events are not seen. Default: when the last event occurred."
+            help="The instant at which every window ends, like 2026-03-01T00:00:00Z, or now. Later "
+            "events are ignored. Default: the time of the last event."
         ),
     ] = None,
     window: Annotated[
         str | None, typer.Option("--window", "-w", help="Only this window, like 30d.")
     ] = None,
     dimension: Annotated[
-        str | None, typer.Option("--dimension", "-d", help="Break down by this, like channel.")
+        str | None,
+        typer.Option("--dimension", "-d", help="Break down by this dimension, like channel."),
     ] = None,
     kpi: Annotated[
         list[str] | None,
@@ -53,7 +54,7 @@ def compute(
     ] = None,
     as_json: Annotated[
         bool,
-        typer.Option("--json", help="Print what /api/kpis would answer: a JSON array of samples."),
+        typer.Option("--json", help="Print what /api/kpis would return: a JSON array of samples."),
     ] = False,
     every: Annotated[
         str | None,
@@ -66,7 +67,7 @@ def compute(
         str | None,
         typer.Option(
             "--from",
-            help="Begin of the history. Default: when the first event occurred.",
+            help="Start of the history. Default: the time of the first event.",
             rich_help_panel="Over history",
         ),
     ] = None,
@@ -74,7 +75,7 @@ def compute(
         str | None,
         typer.Option(
             "--to",
-            help="End of the history, or now. Default: when the last event occurred.",
+            help="End of the history, or now. Default: the time of the last event.",
             rich_help_panel="Over history",
         ),
     ] = None,
@@ -99,7 +100,7 @@ def compute(
     """Compute the KPIs of a file of events, without a broker.
 
     The figures are those that /metrics would show at that instant. Lines that break the contract
-    are left out, counted and explained on stderr; so is what was amended in others. With --every
+    are left out, counted and explained on stderr; so are amendments to other lines. With --every
     the events are read once, and every row of the history has the figures that --as-of would give
     for its time.
 
@@ -110,30 +111,30 @@ def compute(
     funnel-stream compute events.ndjson --every 1d --plot funnel.png
     funnel-stream simulate --out - | funnel-stream compute - --json
     """
-    wanted = wanted_of(load(config), window, dimension, kpi or [])
+    request = figure_request(load(config), window, dimension, kpi or [])
     if every is not None or not as_json:
-        wanted = wanted.of_one()
+        request = request.of_one()
     if plot is not None:
         check_picture(plot)
     if every is not None:
         from funnel_stream.cli.compute_history import over_history
 
         if as_of is not None:
-            raise UsageError("--as-of is one instant", hint="With --every say --from and --to.")
+            raise UsageError("--as-of is one instant", hint="With --every use --from and --to.")
         begin = None if since is None else _instant(since, "--from")
         end = None if until is None else _instant(until, "--to")
-        over_history(events, wanted, every, begin, end, out=out, plot=plot, as_json=as_json)
+        over_history(events, request, every, begin, end, out=out, plot=plot, as_json=as_json)
         return
     for option, given in (("--from", since), ("--to", until), ("--out", out)):
         if given is not None:
             raise UsageError(
-                f"{option} belongs to a history", hint="Say how often: --every 1d, for example."
+                f"{option} needs a history", hint="Set its step, for example --every 1d."
             )
     instant = None if as_of is None else _instant(as_of, "--as-of")
     with opened(events) as file, progress_bar("reading") as show:
         now_ms = time.time_ns() // 1_000_000
         computed = compute_kpis(
-            watched(file, show), wanted.definition, as_of=instant, now_ms=now_ms
+            watched(file, show), request.definition, as_of=instant, now_ms=now_ms
         )
     explain_rejected(computed.rejected)
     explain_amended(computed.amended)
@@ -142,9 +143,9 @@ def compute(
     if plot is not None:
         from funnel_stream.cli.compute_history import draw_funnels
 
-        draw_funnels(plot, computed.snapshot, wanted)
+        draw_funnels(plot, computed.snapshot, request)
     if plot is None or as_json:
-        _print(computed, wanted, as_json=as_json)
+        _print(computed, request, as_json=as_json)
 
 
 def _instant(text: str, option: str) -> int:
@@ -156,8 +157,8 @@ def _instant(text: str, option: str) -> int:
         raise UsageError(str(error)) from error
 
 
-def _print(computed: Computed, wanted: Wanted, *, as_json: bool) -> None:
-    found = wanted.samples(computed.snapshot)
+def _print(computed: Computed, request: FigureRequest, *, as_json: bool) -> None:
+    found = request.samples(computed.snapshot)
     if as_json:
         from funnel_stream.exposition.kpi_json import kpi_json
 
@@ -175,17 +176,17 @@ def _print(computed: Computed, wanted: Wanted, *, as_json: bool) -> None:
     )
     tables = kpi_tables(
         found,
-        wanted.definition,
-        wanted.windows,
-        by=wanted.dimension or None,
+        request.definition,
+        request.windows,
+        by=request.dimension or None,
         console=console,
-        brief=not wanted.named,
+        brief=not request.named,
     )
     for table in tables:
         console.print(table)
         console.print()
     if any("basis" in sample.labels for sample in found):
         console.print(BASES, style="dim")
-    if not wanted.named:
+    if not request.named:
         more = " ".join(f"-k {name}" for name in (*TOO_MANY, "lost_deals", "conversion_ratio"))
-        console.print(f"Every line of a KPI: {more}", style="dim")
+        console.print(f"To see every row of a KPI: {more}", style="dim")

@@ -22,9 +22,9 @@ from funnel_stream.cli.figure_files import (
     figure_stream,
     label_names,
 )
+from funnel_stream.cli.figure_request import FigureRequest
 from funnel_stream.cli.plot import draw
 from funnel_stream.cli.plot_data import Recorder, chosen, funnels
-from funnel_stream.cli.wanted import Wanted
 from funnel_stream.contract.timestamps import moment
 from funnel_stream.definition.time import minutes_of
 from funnel_stream.errors import UsageError
@@ -37,7 +37,7 @@ MOST_DRAWN: Final = 3
 
 def over_history(
     events: Path,
-    wanted: Wanted,
+    request: FigureRequest,
     every: str,
     begin: int | None,
     end: int | None,
@@ -56,27 +56,27 @@ def over_history(
         raise UsageError(f"--every: {error}") from error
     if out is not None and out != Path("-"):
         check_format(out)
-    recorder = _recorder(wanted) if plot is not None else None
+    recorder = _recorder(request) if plot is not None else None
     with opened(events) as file, progress_bar("reading") as show:
         now_ms = time.time_ns() // 1_000_000
-        history = History(watched(file, show), wanted.definition, now_ms=now_ms)
+        history = History(watched(file, show), request.definition, now_ms=now_ms)
     times = _times(history, step, every, begin, end, events)
     printed = out in (None, Path("-")) and (plot is None or as_json)
     snapshot: Snapshot | None = None
     with (
-        _sink(wanted, out, as_json=as_json, printed=printed) as add,
+        _sink(request, out, as_json=as_json, printed=printed) as add,
         progress_bar("computing") as show,
     ):
         for number, snapshot in enumerate(history.snapshots(times), start=1):
             if add is not None:
-                add(snapshot.as_of, wanted.samples(snapshot))
+                add(snapshot.as_of, request.samples(snapshot))
             if recorder is not None:
                 recorder.add(snapshot)
             show(number / len(times), history.counts["accepted"])
     explain_rejected(history.rejected)
     explain_amended(history.amended)
     if plot is not None and snapshot is not None:
-        draw_funnels(plot, snapshot, wanted, recorder)
+        draw_funnels(plot, snapshot, request, recorder)
 
 
 def _times(
@@ -90,21 +90,21 @@ def _times(
     times = instants(first, last, step)
     if not times:
         raise UsageError(
-            f"no step of {every} lies between {_said(first)} and {_said(last)}",
-            hint="Say --from and --to, or a shorter --every.",
+            f"no step of {every} lies between {_instant_text(first)} and {_instant_text(last)}",
+            hint="Set --from and --to, or a shorter --every.",
         )
     return times
 
 
-def _said(at: int) -> str:
+def _instant_text(at: int) -> str:
     return moment(at).isoformat()
 
 
 @contextmanager
 def _sink(
-    wanted: Wanted, out: Path | None, *, as_json: bool, printed: bool
+    request: FigureRequest, out: Path | None, *, as_json: bool, printed: bool
 ) -> Iterator[Add | None]:
-    labels = label_names(wanted.kpis, wanted.definition, breakdown=bool(wanted.dimension))
+    labels = label_names(request.kpis, request.definition, breakdown=bool(request.dimension))
     if printed:
         with figure_stream(labels, as_json=as_json) as add:
             yield add
@@ -115,26 +115,27 @@ def _sink(
         yield None
 
 
-def _recorder(wanted: Wanted) -> Recorder:
-    kpis = chosen(wanted.kpis if wanted.named else (DRAWN_BY_DEFAULT,))
+def _recorder(request: FigureRequest) -> Recorder:
+    kpis = chosen(request.kpis if request.named else (DRAWN_BY_DEFAULT,))
     if len(kpis) > MOST_DRAWN:
         raise UsageError(
-            f"--plot draws at most {MOST_DRAWN} KPIs, not {len(kpis)}", hint="Name fewer --kpi."
+            f"--plot draws at most {MOST_DRAWN} KPIs, not {len(kpis)}",
+            hint="Give fewer --kpi options.",
         )
     # Long enough to be smooth, short enough to move.
-    window = wanted.window or wanted.definition.breakdown_windows()[0]
-    return Recorder(kpis, window, wanted.dimension or "")
+    window = request.window or request.definition.breakdown_windows()[0]
+    return Recorder(kpis, window, request.dimension or "")
 
 
 def draw_funnels(
-    plot: Path, snapshot: Snapshot, wanted: Wanted, recorder: Recorder | None = None
+    plot: Path, snapshot: Snapshot, request: FigureRequest, recorder: Recorder | None = None
 ) -> None:
     """Draw the funnels as of the snapshot, and beside them what was recorded over time."""
-    window = wanted.window or wanted.definition.longest_window().name
+    window = request.window or request.definition.longest_window().name
     found = funnels(snapshot, window)
     draw(
         plot,
-        wanted.definition,
+        request.definition,
         snapshot.as_of,
         [(each, recorder.curves(each.pipeline) if recorder else []) for each in found],
         times=recorder.times if recorder else (),

@@ -17,9 +17,9 @@ from funnel_stream.config.load import load
 from funnel_stream.definition import Definition
 from funnel_stream.kpis.catalogue import broken_down
 
-_ABOUT: Final = """Check a funnel.yaml, and show what it comes to.
+_ABOUT: Final = """Check a funnel.yaml and show the effective configuration.
 
-Without FILE, the file that FUNNEL_CONFIG names; without that, the defaults: as for the worker.
+Without FILE, the file named by FUNNEL_CONFIG; without that, the defaults, as for the worker.
 
 \b
 funnel-stream config check funnel.yaml
@@ -27,14 +27,14 @@ funnel-stream config show funnel.yaml --json
 funnel-stream config show > funnel.yaml
 """
 
-_CHECK: Final = """Check a funnel.yaml: every mistake with its line and what would be right.
+_CHECK: Final = """Check a funnel.yaml: every mistake with its line and how to fix it.
 
 Example: funnel-stream config check funnel.yaml
 """
 
-_SHOW: Final = """Show the effective configuration as YAML, the defaults included.
+_SHOW: Final = """Show the effective configuration as YAML, including the defaults.
 
-Comments at its end say how many KPI series /metrics has at most, and how that comes about:
+Comments at the end give the maximum number of KPI series on /metrics, and how it is made up:
 values × (series in each window + series of the present), for totals and every breakdown.
 
 \b
@@ -64,9 +64,9 @@ def check(file: File = None) -> None:
         (len(definition.windows), "window"),
         (len(definition.targets), "target"),
     )
-    told = ", ".join(f"{number} {what}{'' if number == 1 else 's'}" for number, what in about)
+    counts = ", ".join(f"{number} {what}{'' if number == 1 else 's'}" for number, what in about)
     name = "the defaults" if file is None else str(file)
-    typer.echo(f"{name}: no mistakes; {told}; at most {found.series:,} KPI series on /metrics")
+    typer.echo(f"{name}: no mistakes; {counts}; at most {found.series:,} KPI series on /metrics")
     _warn(found)
 
 
@@ -103,17 +103,19 @@ def effective(definition: Definition, mode: Literal["json", "python"]) -> dict[s
     if definition.base_currency is None:
         del document["base_currency"]
     document["pipelines"] = {
-        name: _said(own)
+        name: _without_empty(settings)
         | {
             "horizons": list(definition.horizons_of(name)),
             "stuck_after": dict(
-                definition.stuck_after if (limits := own["stuck_after"]) is None else limits
+                definition.stuck_after if (limits := settings["stuck_after"]) is None else limits
             ),
         }
-        for name, own in document["pipelines"].items()
+        for name, settings in document["pipelines"].items()
     }
-    document["values"] = {name: _said(own) for name, own in document["values"].items()}
-    document["targets"] = [_said(target) for target in document["targets"]]
+    document["values"] = {
+        name: _without_empty(settings) for name, settings in document["values"].items()
+    }
+    document["targets"] = [_without_empty(target) for target in document["targets"]]
     document["export"] |= {
         "windows": list(definition.export_windows()),
         "dimensions": list(definition.export_dimensions()),
@@ -124,7 +126,7 @@ def effective(definition: Definition, mode: Literal["json", "python"]) -> dict[s
     return document
 
 
-def _said(part: dict[str, Any]) -> dict[str, Any]:
+def _without_empty(part: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in part.items() if value not in (None, "", {})}
 
 

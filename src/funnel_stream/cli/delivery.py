@@ -17,15 +17,15 @@ class Stop:
     """Becomes true at SIGINT or SIGTERM; lines that pass through it then end."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
+        self.requested = True
 
     def until(self, lines: Iterator[bytes]) -> Iterator[bytes]:
         for line in lines:
             yield line
-            if self.asked:
+            if self.requested:
                 return
 
 

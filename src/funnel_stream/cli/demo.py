@@ -23,9 +23,9 @@ from funnel_stream.cli import browser
 from funnel_stream.cli.children import Children
 from funnel_stream.cli.delivery import Stop, progress_bar, stoppable
 from funnel_stream.cli.demo_view import (
-    OWN_SERIES,
     SPARK_LENGTH,
     WINDOW,
+    WORKER_SERIES,
     Moment,
     headline,
     screen,
@@ -50,26 +50,26 @@ _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
 def demo(
     duration: Annotated[
         str | None,
-        typer.Option("--for", metavar="TIME", help="End after so long, like 30s or 5m."),
+        typer.Option("--for", metavar="TIME", help="Stop after this time, like 30s or 5m."),
     ] = None,
     rate: Annotated[float, typer.Option(min=1, max=20_000, help="Live events per second.")] = 200,
     http_port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Port of /metrics; 0 takes a free one.")
+        int, typer.Option(min=0, max=65_535, help="Port of /metrics; 0 picks a free one.")
     ] = 6066,
     days: Annotated[float, typer.Option(min=1, max=400, help="Days of history.")] = 60,
-    deals_per_day: Annotated[int, typer.Option(min=1, max=1_000, help="New deals a day.")] = 100,
-    seed: Annotated[int, typer.Option(help="Another seed tells another story.")] = 0,
+    deals_per_day: Annotated[int, typer.Option(min=1, max=1_000, help="New deals per day.")] = 100,
+    seed: Annotated[int, typer.Option(help="Another seed gives another history.")] = 0,
     partitions: Annotated[int, typer.Option(min=1, max=64, help="Partitions of the events.")] = 4,
     open_page: Annotated[
         bool,
-        typer.Option("--open/--no-open", help="Show the page in the browser, if there is one."),
+        typer.Option("--open/--no-open", help="Open the page in a browser, if there is one."),
     ] = True,
 ) -> None:
     """See it work: broker, worker and a simulated sales team, in one terminal.
 
-    Starts the embedded broker and a worker, each a process of its own, publishes the history of an
-    invented company as fast as it can, and goes on live. As soon as there are figures, a browser
-    shows them on the worker's page. Ctrl-C ends all of it; nothing is left.
+    Starts the embedded broker and a worker, each in a process of its own, publishes the history of
+    a simulated company as fast as it can, and continues live. As soon as there are figures, a
+    browser opens the worker's page. Ctrl-C stops everything and leaves nothing behind.
 
     \b
     funnel-stream demo
@@ -103,7 +103,7 @@ def demo(
 def _seconds(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
     if not match:
-        raise UsageError(f"--for: {text!r} is no time", hint="Write it like 30s, 5m or 1h.")
+        raise UsageError(f"--for: {text!r} is not a duration", hint="Write it like 30s, 5m or 1h.")
     return float(match[1]) * _UNITS[match[2]]
 
 
@@ -111,8 +111,8 @@ def _check_size(deals: float, partitions: int) -> None:
     most = _DEALS_PER_PARTITION * partitions
     if deals > most:
         raise UsageError(
-            f"a history of {deals:,.0f} deals is more than the embedded broker holds",
-            hint=f"With {partitions} partitions take at most {most:,}: fewer --days or "
+            f"a history of {deals:,.0f} deals is more than the embedded broker can hold",
+            hint=f"With {partitions} partitions use at most {most:,}: fewer --days or "
             "--deals-per-day, or more --partitions.",
         )
 
@@ -180,7 +180,7 @@ class _Feeder:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._stop.asked = True
+        self._stop.requested = True
         self._thread.join(_START_SECONDS)
 
 
@@ -225,8 +225,8 @@ class _Show:
             with Live(screen(self.moment), console=console, refresh_per_second=4) as live:
                 self._each_second(lambda moment: live.update(screen(moment)))
         else:
-            self._each_second(_Lines())
-        self.interrupted = self._stop.asked
+            self._each_second(_LogLines())
+        self.interrupted = self._stop.requested
 
     def _each_second(self, show: Callable[[Moment], None]) -> None:
         following = time.monotonic()
@@ -239,11 +239,11 @@ class _Show:
                 browser.show(f"{self._address}/")
             show(self.moment)
             following = max(following + _READ_EVERY_SECONDS, time.monotonic())
-            while time.monotonic() < following and not self._stop.asked:
+            while time.monotonic() < following and not self._stop.requested:
                 time.sleep(min(0.1, max(0.0, following - time.monotonic())))
 
     def _over(self) -> bool:
-        if self._stop.asked:
+        if self._stop.requested:
             return True
         if self._seconds is None:
             return False
@@ -254,13 +254,16 @@ class _Show:
 
     def _read(self) -> None:
         try:
-            figures = read(self._address, WINDOW, OWN_SERIES)
+            figures = read(self._address, WINDOW, WORKER_SERIES)
         except (OSError, ValueError) as error:
             self.problem = str(error)
             return
         self.figures = figures
         self.seen = self.seen or (self.moment.has_leads and self._leads_on_metrics())
-        now, consumed = time.monotonic(), figures.own("funnel_events_consumed_total") or 0.0
+        now, consumed = (
+            time.monotonic(),
+            figures.worker_metric("funnel_events_consumed_total") or 0.0,
+        )
         if self._consumed is not None:
             before, then = self._consumed
             self._speeds.append((consumed - then) / (now - before))
@@ -272,10 +275,10 @@ class _Show:
             text = metrics_of(self._address, [leads])
         except OSError:
             return False
-        return bool(Figures((), text).own(leads, window=WINDOW))
+        return bool(Figures((), text).worker_metric(leads, window=WINDOW))
 
 
-class _Lines:
+class _LogLines:
     """A line every few seconds, and for the first figures, where there is no terminal."""
 
     def __init__(self) -> None:
@@ -294,9 +297,9 @@ def _finish(show: _Show) -> None:
     if not show.seen:
         if show.interrupted:
             raise typer.Exit(130)
-        raise FunnelError("the demo ended before any figure was seen", hint=show.problem)
+        raise FunnelError("the demo ended before there were any figures", hint=show.problem)
     console = Console(highlight=False)
     if not console.is_terminal:  # on a terminal the last screen stays
         console.print(summary(show.moment))
-    count = human.count(show.figures.own("funnel_events_consumed_total"))
+    count = human.count(show.figures.worker_metric("funnel_events_consumed_total"))
     print(f"{count} events became live KPIs; all processes have ended.")

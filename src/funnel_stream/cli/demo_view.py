@@ -17,7 +17,7 @@ from funnel_stream.contract.event import LOST, STAGES, WON
 
 PIPELINE: Final = "default"
 WINDOW: Final = "30d"
-OWN_SERIES: Final = (
+WORKER_SERIES: Final = (
     "funnel_events_consumed_total",
     "funnel_events_duplicate_total",
     "funnel_events_rejected_total",
@@ -66,7 +66,7 @@ def screen(moment: Moment) -> RenderableType:
             subtitle=sparkline(moment.speeds),
         ),
     )
-    title = f"Leads of the last 30 days in pipeline {PIPELINE}, and how far they have come"
+    title = f"Leads of the last 30 days in pipeline {PIPELINE}, and how far they have got"
     return Group(
         _panel(title, funnel(moment.figures)),
         halves,
@@ -97,7 +97,7 @@ def funnel(figures: Figures) -> Table:
     table.add_column("", ratio=1)
     table.add_column("deals", justify="right", no_wrap=True)
     table.add_column("of leads", justify="right", no_wrap=True)
-    table.add_column("of stage before", justify="right", no_wrap=True)
+    table.add_column("of prior stage", justify="right", no_wrap=True)
     table.add_column("open now", justify="right", no_wrap=True)
     counts = _cohort(figures)
     leads = counts[0]
@@ -172,7 +172,7 @@ def main_kpis(figures: Figures) -> list[tuple[str, str]]:
     won, lost = (kpi("funnel_deals_closed", outcome=outcome) for outcome in ("won", "lost"))
     median = kpi("funnel_time_to_close_seconds_quantile", outcome="won", quantile="0.5")
     return [
-        ("Qualified, old leads too", human.count(kpi("funnel_qualified_leads"))),
+        ("Qualified in the window", human.count(kpi("funnel_qualified_leads"))),
         ("Offers sent", human.count(kpi("funnel_offers_sent"))),
         ("Won / lost", f"{human.count(won)} / {human.count(lost)}"),
         ("Win ratio", human.percent(kpi("funnel_win_ratio"))),
@@ -183,20 +183,22 @@ def main_kpis(figures: Figures) -> list[tuple[str, str]]:
 
 def stream_figures(moment: Moment) -> list[tuple[str, str]]:
     """Title and value of what the worker says of itself."""
-    own = moment.figures.own
+    worker_metric = moment.figures.worker_metric
     latency = _share(
-        own("funnel_event_to_metric_seconds_sum"), own("funnel_event_to_metric_seconds_count")
+        worker_metric("funnel_event_to_metric_seconds_sum"),
+        worker_metric("funnel_event_to_metric_seconds_count"),
     )
     duplicates, rejected = (
-        human.count(own(f"funnel_events_{fate}_total")) for fate in ("duplicate", "rejected")
+        human.count(worker_metric(f"funnel_events_{fate}_total"))
+        for fate in ("duplicate", "rejected")
     )
     return [
         ("Events per second", human.rate(moment.speeds[-1] if moment.speeds else None)),
-        ("Events consumed", human.count(own("funnel_events_consumed_total"))),
+        ("Events consumed", human.count(worker_metric("funnel_events_consumed_total"))),
         ("Duplicates / rejected", f"{duplicates} / {rejected}"),
-        ("Lag (events)", human.count(own("funnel_consumer_lag_records"))),
+        ("Lag (events)", human.count(worker_metric("funnel_consumer_lag_records"))),
         ("Event to metric (mean)", human.seconds(latency)),
-        ("Deals in state", human.count(own("funnel_state_rows"))),
+        ("Deals in state", human.count(worker_metric("funnel_state_rows"))),
     ]
 
 
@@ -211,7 +213,7 @@ def footer(moment: Moment) -> Text:
         "   ",
         ("/api/kpis", "cyan"),
         "   ",
-        ("Ctrl-C ends it", "dim"),
+        ("Ctrl-C stops it", "dim"),
         overflow="ellipsis",
         no_wrap=True,
     )

@@ -13,19 +13,21 @@ from funnel_stream.tools.publisher import EVENTS_TOPIC, publish
 
 
 def emit(
-    file: Annotated[Path, typer.Argument(help="Events, one JSON object a line; - for stdin.")],
+    file: Annotated[Path, typer.Argument(help="Events, one JSON object per line; - is stdin.")],
     broker: Annotated[
         str, typer.Option(envvar="FUNNEL_BROKER", help="Kafka, as host:port.")
     ] = "localhost:9092",
     topic: Annotated[str, typer.Option(envvar="FUNNEL_EVENTS_TOPIC")] = EVENTS_TOPIC,
-    rate: Annotated[float | None, typer.Option(min=0.001, help="Events a second at most.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="Maximum events per second.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Publish events to Kafka, keyed by deal (by channel for spend) as Java's clients would.
 
     A line {"type": "deal_erased", "deal_id": "…"} is published as a null value, with its
     "occurred_at" as the record's timestamp: what occurred up to then is erased. Lines are not
-    judged here: the worker rejects what is wrong, into the dead letters, with the reason.
+    checked here: the worker sends invalid ones to the dead-letter topic, with the reason.
 
     Example: funnel-stream emit events.ndjson --broker localhost:9092 --rate 500
     """
@@ -41,6 +43,7 @@ def emit(
     typer.echo(f"published {published.lines:,} {events} to {topic} in {seconds:.1f} s")
     if published.without_key:
         typer.echo(
-            f"{published.without_key:,} of them name no deal: look for them in the dead letters",
+            f"{published.without_key:,} of them name no deal: look for them in the dead-letter "
+            "topic",
             err=True,
         )

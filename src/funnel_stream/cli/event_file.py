@@ -35,14 +35,14 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def watched(file: BinaryIO, show: Callable[[float, int], None]) -> Iterable[bytes]:
-    """The file's lines; ``show`` is told the share that is read, and how many lines.
+    """The file's lines; ``show`` gets the share read so far, and how many lines.
 
     They can be read again where that is possible; those of a pipe are an iterator.
     """
-    return _Lines(file, show) if file.seekable() else _lines(file, show)
+    return _FileLines(file, show) if file.seekable() else _lines(file, show)
 
 
-class _Lines:
+class _FileLines:
     def __init__(self, file: BinaryIO, show: Callable[[float, int], None]) -> None:
         self._file, self._show = file, show
         self._start = file.tell()
@@ -90,6 +90,6 @@ def explain_amended(amended: Mapping[Amendment, int]) -> None:
 def no_events(path: Path) -> InputError:
     """What to raise where not one line is an event."""
     return InputError(
-        f"{name_of(path)} holds no valid event",
+        f"{name_of(path)} contains no valid events",
         hint="Each line is one event as a JSON object; schemas/ describes them.",
     )

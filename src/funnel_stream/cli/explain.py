@@ -26,22 +26,24 @@ _PIPED_WIDTH: Final = 100
 
 
 def explain(
-    deal_id: Annotated[str, typer.Argument(metavar="DEAL_ID", help="The deal, as events name it.")],
+    deal_id: Annotated[
+        str, typer.Argument(metavar="DEAL_ID", help="The deal's id, as in the events.")
+    ],
     events: Annotated[
         Path | None,
         typer.Option(
             "--events",
             "-e",
             metavar="FILE",
-            help="Read the deal from this file of events; - is stdin. Without it, a running "
-            "worker is asked.",
+            help="Read the deal from this event file; - is stdin. Without it, a running worker "
+            "is asked.",
         ),
     ] = None,
     url: Annotated[
         list[str] | None,
         typer.Option(
-            help="A running worker; may be given several times, for each knows the deals of its "
-            f"own partitions only.  [default: {DEFAULT_URL}]",
+            help="A running worker; may be repeated, as each knows only the deals of its own "
+            f"partitions.  [default: {DEFAULT_URL}]",
             show_default=False,
         ),
     ] = None,
@@ -49,21 +51,21 @@ def explain(
         str | None,
         typer.Option(
             help="With --events: the instant at which every window ends, like "
-            "2026-03-01T00:00:00Z, or now. Later events are not seen. Default: when the last "
-            "event of the file occurred."
+            "2026-03-01T00:00:00Z, or now. Later events are ignored. Default: the time of the "
+            "last event in the file."
         ),
     ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="With --events: the funnel.yaml.")
     ] = None,
     as_json_: Annotated[
-        bool, typer.Option("--json", help="Print what /api/deals/DEAL_ID would answer.")
+        bool, typer.Option("--json", help="Print what /api/deals/DEAL_ID would return.")
     ] = False,
 ) -> None:
     """Explain one deal: its journey, what follows from it, and where it counts.
 
-    For whoever doubts a figure: every KPI that the deal adds to, what it adds, since when and
-    until when in which window.
+    For checking a figure: every KPI the deal adds to, what it adds, and from when until when it
+    counts in each window.
 
     \b
     funnel-stream explain 4711                      (asks the worker on this machine)
@@ -74,12 +76,13 @@ def explain(
         for name, given in (("--as-of", as_of), ("--config", config)):
             if given is not None:
                 raise UsageError(
-                    f"{name} is for a file", hint="Name the file with --events; - is stdin."
+                    f"{name} only works with a file",
+                    hint="Give the file with --events; - is stdin.",
                 )
-        document = _asked(deal_id, url or [DEFAULT_URL])
-        explanation = _understood(document)
+        document = _fetch(deal_id, url or [DEFAULT_URL])
+        explanation = _parse(document)
     elif url:
-        raise UsageError("--events or --url: the deal is read from one of them")
+        raise UsageError("give either --events or --url: the deal is read from one of them")
     else:
         explanation = _read(deal_id, events, as_of, config)
         document = as_json(explanation)
@@ -102,14 +105,14 @@ def _read(deal_id: str, path: Path, as_of: str | None, config: Path | None) -> E
 
     definition = load(config)
     until = None if as_of is None else _instant(as_of)
-    deals, wanted = deals_of_file(definition), deal_id.encode(errors="replace")
+    deals, name_bytes = deals_of_file(definition), deal_id.encode(errors="replace")
     with opened(path) as file, progress_bar("reading") as show:
         for records in batches(watched(file, show), time.time_ns() // 1_000_000):
             fold = deals.fold(records, until=until)
             for record, why in fold.rejected:
-                if record.key == wanted:
+                if record.key == name_bytes:
                     print(f"line {record.offset} was rejected: {why.message}", file=sys.stderr)
-    row = deals.row(wanted)
+    row = deals.row(name_bytes)
     if row is None:
         seen = "" if as_of is None else f" up to {as_of}"
         raise FunnelError(
@@ -128,7 +131,7 @@ def _instant(text: str) -> int:
         raise UsageError(str(error)) from error
 
 
-def _asked(deal_id: str, urls: list[str]) -> bytes:
+def _fetch(deal_id: str, urls: list[str]) -> bytes:
     """What the first of the workers answers that knows the deal."""
     unknown: FunnelError | None = None
     for url in urls:
@@ -139,7 +142,7 @@ def _asked(deal_id: str, urls: list[str]) -> bytes:
                 return document
         except urllib.error.HTTPError as error:
             with error:
-                unknown = _disappointed(url, error.code, error.read())
+                unknown = _error_of(url, error.code, error.read())
             if error.code != 404:
                 raise unknown from error
         except (OSError, ValueError) as error:
@@ -151,21 +154,21 @@ def _asked(deal_id: str, urls: list[str]) -> bytes:
     raise unknown
 
 
-def _disappointed(url: str, status: int, body: bytes) -> FunnelError:
+def _error_of(url: str, status: int, body: bytes) -> FunnelError:
     try:
         problem = json.loads(body)
         return FunnelError(f"{url}: {problem['error']}", hint=problem["reason"])
     except (ValueError, KeyError, TypeError):
         return FunnelError(
-            f"{url} answered {status}", hint="Is that a worker of funnel-stream, of this version?"
+            f"{url} answered {status}", hint="Is that a funnel-stream worker of this version?"
         )
 
 
-def _understood(document: bytes) -> Explanation:
+def _parse(document: bytes) -> Explanation:
     try:
         return from_json(document)
     except msgspec.MsgspecError as error:
         raise FunnelError(
-            f"the answer is no explanation of a deal: {error}",
-            hint="Is that a worker of funnel-stream, of this version?",
+            f"the response is not an explanation of a deal: {error}",
+            hint="Is that a funnel-stream worker of this version?",
         ) from error

@@ -9,10 +9,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from funnel_stream.answers import telling
+from funnel_stream.answers import wording
 from funnel_stream.answers.explanation import Explanation
 from funnel_stream.answers.story import Step
-from funnel_stream.answers.telling import Phrase
+from funnel_stream.answers.wording import Phrase
 
 
 def view(explained: Explanation) -> Iterator[RenderableType]:
@@ -39,20 +39,21 @@ def view(explained: Explanation) -> Iterator[RenderableType]:
 
 
 def _headline(explained: Explanation) -> Text:
-    pipeline, stage, as_of = telling.state(explained)
+    pipeline, stage, as_of = wording.state(explained)
     text = Text()
     text.append(f"Deal {_clean(explained.deal_id)}", style="bold")
-    text.append(f" · {_clean(telling.text(pipeline))}")
-    text.append(f" · {telling.text(stage)}")
-    text.append(f" · {telling.text(as_of)}", style="dim")
+    text.append(f" · {_clean(wording.text(pipeline))}")
+    text.append(f" · {wording.text(stage)}")
+    text.append(f" · {wording.text(as_of)}", style="dim")
     return text
 
 
-Cell = RenderableType
-
-
 def _table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, header: bool = True
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[RenderableType]],
+    *,
+    header: bool = True,
 ) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD if header else None,
@@ -63,9 +64,9 @@ def _table(
         show_edge=False,
         pad_edge=False,
     )
-    for place, name in enumerate(columns):
+    for index, name in enumerate(columns):
         # What explains may take several lines; names and times may not.
-        table.add_column(name, no_wrap="(UTC)" in name or not (name or place))
+        table.add_column(name, no_wrap="(UTC)" in name or not (name or index))
     for row in rows:
         table.add_row(*[Text(_clean(cell)) if isinstance(cell, str) else cell for cell in row])
     return table
@@ -77,38 +78,38 @@ def _clean(text: str) -> str:
 
 
 def _stacked(phrases: Iterable[Phrase]) -> str:
-    return "\n".join(map(telling.text, phrases))
+    return "\n".join(map(wording.text, phrases))
 
 
-def _journey(explained: Explanation) -> Iterator[tuple[Cell, ...]]:
+def _journey(explained: Explanation) -> Iterator[tuple[RenderableType, ...]]:
     for step in explained.journey:
-        yield telling.when(step.at), step.what, _details(step)
+        yield wording.instant_text(step.at), step.what, _details(step)
 
 
 def _details(step: Step) -> Text:
     parts = [Text(mark, style="italic") for mark in step.marks]
-    parts += [Text(_clean(telling.text(detail))) for detail in telling.details(step)]
+    parts += [Text(_clean(wording.text(detail))) for detail in wording.details(step)]
     return Text("; ").join(parts)
 
 
-def _derived(explained: Explanation) -> Iterator[tuple[Cell, ...]]:
-    for each in telling.derived(explained):
+def _derived(explained: Explanation) -> Iterator[tuple[RenderableType, ...]]:
+    for each in wording.derived(explained):
         yield each.name, _stacked(each.lines)
 
 
-def _lines(explained: Explanation) -> Iterator[tuple[Cell, ...]]:
-    for title, of_kpi in groupby(telling.lines(explained), lambda line: line.title):
+def _lines(explained: Explanation) -> Iterator[tuple[RenderableType, ...]]:
+    for title, of_kpi in groupby(wording.lines(explained), lambda line: line.title):
         lines = list(of_kpi)
-        heading: Cell = Text(title, style="bold")
+        heading: RenderableType = Text(title, style="bold")
         if lines[0].labels:
             yield heading, "", "", ""
         for line in lines:
-            labels = _clean(telling.text(telling.labelled(dict(line.labels))))
+            labels = _clean(wording.text(wording.labelled(dict(line.labels))))
             name = Padding(Text(labels), (0, 0, 0, 2)) if line.labels else heading
-            yield name, line.adds, telling.when(line.at), line.windows
+            yield name, line.adds, wording.instant_text(line.at), line.windows
             heading = ""
 
 
-def _times(explained: Explanation) -> Iterator[tuple[Cell, ...]]:
-    for each in telling.times(explained):
-        yield telling.when(each.at), _stacked(each.panes), _stacked(each.windows)
+def _times(explained: Explanation) -> Iterator[tuple[RenderableType, ...]]:
+    for each in wording.times(explained):
+        yield wording.instant_text(each.at), _stacked(each.panes), _stacked(each.windows)

@@ -19,7 +19,7 @@ from funnel_stream.errors import UsageError
 from funnel_stream.kpis.catalogue import ATTAINMENT, BY_ID, TARGET
 from funnel_stream.kpis.samples import Sample
 
-_PLACE: Final = ("pipeline", "window", "dimension", "value")
+_SCOPE_LABELS: Final = ("pipeline", "window", "dimension", "value")
 _RENAMED: Final = {"value": "dimension_value"}
 """Labels whose column has another name: ``value`` is the figure's."""
 _ROWS_PER_GROUP: Final = 100_000
@@ -30,21 +30,21 @@ Add = Callable[[int, Iterable[Sample]], None]
 
 def label_names(kpis: Iterable[str], definition: Definition, *, breakdown: bool) -> tuple[str, ...]:
     """The labels that figures of these KPIs can have, in the order of their columns."""
-    place = [name for name in _PLACE if breakdown or name in ("pipeline", "window")]
-    own: dict[str, None] = {}
+    scope_labels = [name for name in _SCOPE_LABELS if breakdown or name in ("pipeline", "window")]
+    kpi_labels: dict[str, None] = {}
     for name in kpis:
         if name in (TARGET, ATTAINMENT):
-            own["kpi"] = None
+            kpi_labels["kpi"] = None
             labels = [label for target in definition.targets for label in target.labels]
         else:
             form = BY_ID[name].form
             quantile = ("quantile",) if form.quantiles else ()
             labels = [*form.labels, *quantile]
-        own.update(dict.fromkeys(label for label in labels if label not in _PLACE))
-    return (*place, *own)
+        kpi_labels.update(dict.fromkeys(label for label in labels if label not in _SCOPE_LABELS))
+    return (*scope_labels, *kpi_labels)
 
 
-class _Writer(ABC):
+class _FigureWriter(ABC):
     """Writes rows of figures in one format to an open file."""
 
     def __init__(self, file: BinaryIO, labels: Sequence[str]) -> None:
@@ -60,7 +60,7 @@ class _Writer(ABC):
         """All has been added."""
 
 
-class _Csv(_Writer):
+class _Csv(_FigureWriter):
     def __init__(self, file: BinaryIO, labels: Sequence[str]) -> None:
         super().__init__(file, labels)
         self._write([self.columns])
@@ -81,7 +81,7 @@ class _Csv(_Writer):
         pass
 
 
-class _Ndjson(_Writer):
+class _Ndjson(_FigureWriter):
     """One object a line, as ``/api/kpis`` gives them, with their time."""
 
     def add(self, instant: int, found: Iterable[Sample]) -> None:
@@ -110,7 +110,7 @@ class _Json(_Ndjson):
         self.file.write(b"[]\n" if self._before == b"[\n" else b"\n]\n")
 
 
-class _Parquet(_Writer):
+class _Parquet(_FigureWriter):
     def __init__(self, file: BinaryIO, labels: Sequence[str]) -> None:
         super().__init__(file, labels)
         pyarrow, parquet = _pyarrow()
@@ -138,7 +138,7 @@ class _Parquet(_Writer):
         self._file.close()
 
 
-_FORMATS: Final[dict[str, type[_Writer]]] = {
+_FORMATS: Final[dict[str, type[_FigureWriter]]] = {
     ".csv": _Csv,
     ".json": _Json,
     ".ndjson": _Ndjson,

@@ -54,7 +54,7 @@ class Figures:
             if labels.items() <= sample["labels"].items()
         ]
 
-    def own(self, series: str, **labels: str) -> float | None:
+    def worker_metric(self, series: str, **labels: str) -> float | None:
         """The sum of one of the worker's own series; ``None`` if it does not show any."""
         values = [
             value

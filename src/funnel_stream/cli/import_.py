@@ -18,16 +18,17 @@ from funnel_stream.cli.import_suggest import suggest as write_suggestion
 from funnel_stream.errors import UsageError
 from funnel_stream.tools.importer import Import, Reject
 from funnel_stream.tools.mapping import load
-from funnel_stream.tools.snapshots import Changes, Gone, Snapshots
+from funnel_stream.tools.snapshots import ExportChanges, Gone, Snapshots
 
 
 def import_(
     files: Annotated[
         list[Path],
-        typer.Argument(help="The CSV and XLSX files of the mapping, with those of its lookups."),
+        typer.Argument(help="The CSV and XLSX files that the mapping describes, lookups included."),
     ],
     mapping: Annotated[
-        Path | None, typer.Option("--mapping", "-m", help="What the columns mean: a YAML file.")
+        Path | None,
+        typer.Option("--mapping", "-m", help="YAML file that says what the columns mean."),
     ] = None,
     out: Annotated[
         Path | None,
@@ -39,7 +40,7 @@ def import_(
     since: Annotated[
         list[Path] | None,
         typer.Option(
-            help="A file of the export before, as it was imported then; write it once for each. "
+            help="A file of the previous export, as it was imported then; repeat it for each file. "
             "Only what has changed since becomes events.",
         ),
     ] = None,
@@ -52,12 +53,13 @@ def import_(
     gone: Annotated[
         Gone | None,
         typer.Option(
-            help="With --since: what it means that a deal is in the older files alone. erase: it "
+            help="With --since: what it means if a deal is only in the older files. erase: it "
             "was deleted; keep: this export leaves it out."
         ),
     ] = None,
     rejects: Annotated[
-        Path | None, typer.Option(help="List all that is left out, and why, in this CSV file.")
+        Path | None,
+        typer.Option(help="List everything that is left out, and why, in this CSV file."),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Write no events, only report what they would be.")
@@ -67,7 +69,7 @@ def import_(
         typer.Option(
             "--strict",
             help="Exit with 1 if anything was left out, a row made no event, or a closing is "
-            "undone by a stage of a later date.",
+            "undone by a stage with a later date.",
         ),
     ] = False,
     as_object: Annotated[
@@ -80,12 +82,12 @@ def import_(
 ) -> None:
     """Turn tables (CSV or XLSX) into funnel events. A mapping says what their columns mean.
 
-    What can be read of a row is imported; the rest is left out, and listed with its file, row,
-    column and the reason. Events have the same ids each time, so that a second import of the same
-    files changes nothing. docs/importing.md tells how to write a mapping.
+    What can be read from a row is imported; the rest is left out, and listed with its file, row,
+    column and reason. Events have the same ids each time, so importing the same files again changes
+    nothing. docs/importing.md explains how to write a mapping.
 
-    Without a mapping begin with --suggest: it writes one from what it finds in the files, with
-    comments, and says what it would import. Correct it, then --check.
+    Without a mapping start with --suggest: it writes one from what it finds in the files, with
+    comments, and reports what it would import. Correct it, then --check.
 
     \b
     funnel-stream import leads.csv deals.xlsx --suggest --out mapping.yaml
@@ -93,10 +95,10 @@ def import_(
     funnel-stream import leads.csv deals.xlsx -m mapping.yaml --out events.ndjson
     funnel-stream import leads.csv -m mapping.yaml --broker localhost:9092
 
-    The same export again next week is compared with the one before: all files of then stand
-    behind --since, all of now before it, lookups too. Only what has changed becomes events. What
-    has no date of its own (an owner, an amount, a deal that is open again) changed as of --as-of,
-    which is later each time. The same command makes the same events again.
+    Next week's export is compared with the previous one: give each of the old files after a
+    --since and all of the new ones first, lookups included. Only what has changed becomes events.
+    Changes without a date of their own (an owner, an amount, a deal that is open again) are dated
+    --as-of, which is later each time. The same command makes the same events again.
 
     \b
     funnel-stream import mon9/deals.csv --since mon2/deals.csv -m mapping.yaml \\
@@ -126,11 +128,11 @@ def import_(
     else:
         check_target(out, broker)
     moment = moment_of(since, as_of, gone)
-    _spare([*files, *(since or ()), mapping], out, rejects)
-    changes: Changes | None = None
-    with stoppable() as stop, progress_bar("import") as progress, _told(rejects) as tell:
+    _check_overwrites([*files, *(since or ()), mapping], out, rejects)
+    changes: ExportChanges | None = None
+    with stoppable() as stop, progress_bar("import") as progress, _reject_log(rejects) as on_reject:
         rules = load(mapping)
-        source = Import(rules, files, on_reject=tell)
+        source = Import(rules, files, on_reject=on_reject)
         if since and moment is not None:
             snapshots = Snapshots(moment, gone)
             compare(snapshots, Import(rules, since), source, stop, progress)
@@ -147,21 +149,21 @@ def import_(
             deliver(lines, out, broker)
     report = source.report
     if as_object:
-        told = as_json(report) | ({} if changes is None else {"since": changes_as_json(changes)})
-        print(json.dumps(told), file=sys.stderr if out == Path("-") else sys.stdout)
+        summary = as_json(report) | ({} if changes is None else {"since": changes_as_json(changes)})
+        print(json.dumps(summary), file=sys.stderr if out == Path("-") else sys.stdout)
     else:
         console = Console(stderr=not check)
         if changes is not None:
             show_changes(changes, console)
         show(report, console, str(rejects) if rejects else None)
-    if stop.asked:
-        print("interrupted: the import is incomplete; it may be repeated", file=sys.stderr)
+    if stop.requested:
+        print("interrupted: the import is incomplete; it can be repeated", file=sys.stderr)
         raise typer.Exit(130)
     if strict and (report.left_out or report.without_event or report.backwards):
         raise typer.Exit(1)
 
 
-def _spare(read: Sequence[Path], out: Path | None, rejects: Path | None) -> None:
+def _check_overwrites(read: Sequence[Path], out: Path | None, rejects: Path | None) -> None:
     """Raise ``UsageError`` where a file that is read, or written, is to be written over."""
     taken = {path.resolve() for path in read}
     for option, path in (("--out", out), ("--rejects", rejects)):
@@ -173,7 +175,7 @@ def _spare(read: Sequence[Path], out: Path | None, rejects: Path | None) -> None
 
 
 @contextmanager
-def _told(path: Path | None) -> Iterator[Callable[[Reject], None]]:
+def _reject_log(path: Path | None) -> Iterator[Callable[[Reject], None]]:
     """Whatever is left out goes to a CSV as it is met, so that it need not be remembered."""
     if path is None:
         yield lambda reject: None

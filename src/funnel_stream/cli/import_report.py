@@ -73,7 +73,7 @@ def as_json(report: Report) -> dict[str, Any]:
             "others_in_no_when": {key: n for key, n in report.unnamed_others.items() if n},
             "never_fulfilled": report.unfulfilled,
         },
-        "files": report.said,
+        "files": report.notes,
     }
 
 
@@ -121,7 +121,7 @@ def _show_left_out(report: Report, console: Console, rejects: str | None) -> Non
 
 
 def _notes(report: Report) -> Iterator[str]:
-    yield from report.said
+    yield from report.notes
     if report.first is not None and report.last is not None:
         yield f"from {report.first.isoformat()} to {report.last.isoformat()}"
     for what, number in report.by_stage.items():
@@ -132,7 +132,7 @@ def _notes(report: Report) -> Iterator[str]:
         ]
         yield f"{number:,} {what}" + (f", {' + '.join(sums)}" if sums else "")
     if report.blank:
-        yield f"{number_of(report.blank, 'blank row')} passed over"
+        yield f"{number_of(report.blank, 'blank row')} ignored"
     yield from _counted("rows skipped", report.skipped)
     yield from _counted("dates moved to another day", report.moved)
     yield from _counted("dates moved within their day", report.moved_within_day)
@@ -140,16 +140,16 @@ def _notes(report: Report) -> Iterator[str]:
     yield from _counted("rows without a date for the optional event", report.undated)
     yield from _counted("amounts rounded to the decimals of their currency", report.rounded)
     yield from _counted("keys not found in", report.unmatched)
-    yield from _counted("rows never asked for in", report.unused)
+    yield from _counted("rows never looked up in", report.unused)
     if report.unchanged:
-        yield f"{report.unchanged:,} rows of histories in which the stage is the one before"
+        yield f"{report.unchanged:,} history rows that repeat the previous stage"
     if report.contradictions:
         money = report.contradicting_money.items()
         total = " + ".join(f"{amount:,f} {currency}" for currency, amount in money)
         within = f", with {total} in them" if total else ""
         yield f"{report.contradictions:,} rows contradict earlier ones{within}, left out"
     if report.repeated:
-        yield f"{report.repeated:,} events repeated word for word, left out"
+        yield f"{report.repeated:,} events repeated exactly, left out"
     for (column, text), number in report.without_mapping.most_common(_SHOWN):
         yield f"{number:,} without a stage: {text!r} in {column!r}; add it to its values"
     if report.backwards:
@@ -157,15 +157,15 @@ def _notes(report: Report) -> Iterator[str]:
         more = "" if report.backwards <= _SHOWN else ", …"
         yield (
             f"closings that do not count: {report.backwards:,}, of {named}{more}; the first other "
-            "stage of the deal has a later date, so that it is open again, neither won nor lost; "
-            "if it is the date of the closing that is wrong, write at: {column: …, not_before: …} "
+            "stage of the deal has a later date, so the deal is open again, neither won nor lost; "
+            "if the date of the closing is wrong, write at: {column: …, not_before: …} "
             "for it, with the column that dates the other stage"
         )
     for column, swapped in report.swapped.items():
         yield f"{column}: {swapped}"
     for column, time in report.times_of_day.items():
         yield (
-            f"{column}: every date bears the time {time}; if only the days are known, "
+            f"{column}: every date has the time {time}; if only the days are known, "
             "write precision: day"
         )
 
@@ -173,25 +173,25 @@ def _notes(report: Report) -> Iterator[str]:
 def _texts(report: Report) -> Iterator[str]:
     """Where the mapping and the rows may not mean the same texts."""
     for source, unsaid in report.unsaid.items():
-        rest: dict[tuple[str, str], list[str]] = {}
+        unmatched_texts: dict[tuple[str, str], list[str]] = {}
         for one in unsaid:
             if one.meant is None:
-                rest.setdefault((one.column, one.key), []).append(one.text)
+                unmatched_texts.setdefault((one.column, one.key), []).append(one.text)
             else:
                 yield (
                     f"{source}.{one.column}: no row has {one.text!r}, which {one.key} names; "
                     f"did you mean {one.meant!r}?"
                 )
-        for (column, key), texts in rest.items():
+        for (column, key), texts in unmatched_texts.items():
             yield f"{source}.{column}: no row has {_few(map(repr, texts))}, which {key} names"
     for column, others in report.unnamed.items():
-        told = [f"{text!r} ({number:,})" for text, number in others.most_common()]
-        named = [_few(told)] if told else []
+        named_texts = [f"{text!r} ({number:,})" for text, number in others.most_common()]
+        named = [_few(named_texts)] if named_texts else []
         if beyond := report.unnamed_others[column]:
             named.append(f"the texts of {number_of(beyond, 'other row')}")
         yield f"{column}: no when names {' and '.join(named)}"
     for rule in report.unfulfilled:
-        yield f"{rule}: no row fulfils the when of this event"
+        yield f"{rule}: no row matches the when of this event"
 
 
 def _few(texts: Iterable[str]) -> str:

@@ -14,15 +14,15 @@ from funnel_stream.contract import timestamps
 from funnel_stream.contract.rejections import RefusedError
 from funnel_stream.errors import UsageError
 from funnel_stream.tools.importer import Import
-from funnel_stream.tools.snapshots import Changes, Gone, Snapshots
+from funnel_stream.tools.snapshots import ExportChanges, Gone, Snapshots
 
 _KINDS: Final = {
     "new": "new events",
     "updated": "deals updated",
     "moved": "events for dates that were moved",
     "reopened": "deals reopened",
-    "restaged": "deals put into another stage than their last event's",
-    "confirmed": "events to confirm what others say",
+    "restaged": "deals moved to a stage other than their last event's",
+    "confirmed": "events that confirm what others say",
     "raised": "spends raised",
     "erased": "deals erased",
 }
@@ -35,20 +35,22 @@ def moment_of(
     if not since:
         for option, given in (("--as-of", as_of), ("--gone", gone)):
             if given is not None:
-                raise UsageError(f"{option} belongs to a comparison; say with what: --since OLD")
+                raise UsageError(
+                    f"{option} needs a comparison: give the older files with --since OLD"
+                )
         return None
     if as_of is None:
         raise UsageError(
             "--since needs --as-of: when the newer export was made",
-            hint="Most that changes in an export bears no date. Write it like "
-            "2026-03-09T06:00:00Z, later than for the export before.",
+            hint="Most changes in an export have no date. Write it like "
+            "2026-03-09T06:00:00Z, later than for the previous export.",
         )
     try:
         moment = timestamps.moment(timestamps.parse(as_of, "--as-of"))
     except RefusedError as refused:
         raise UsageError(f"--as-of: {refused.rejection.message}") from None
     if moment > datetime.now(UTC):
-        raise UsageError(f"--as-of {as_of} is still to come; it is when the export was made")
+        raise UsageError(f"--as-of {as_of} is in the future; it is when the export was made")
     return moment
 
 
@@ -66,22 +68,22 @@ def compare(
             base + (done / total if total else 1.0) / 2, report.events
         )
     snapshots.take_old(stop.until(old.lines()))
-    if not stop.asked:
+    if not stop.requested:
         snapshots.take_new(new, stop.until(new.lines()))
-    if stop.asked:
-        print("interrupted: nothing was written; it may be repeated", file=sys.stderr)
+    if stop.requested:
+        print("interrupted: nothing was written; it can be repeated", file=sys.stderr)
         raise typer.Exit(130)
     snapshots.ask_for_gone()
 
 
-def changes_as_json(changes: Changes) -> dict[str, Any]:
+def changes_as_json(changes: ExportChanges) -> dict[str, Any]:
     """The comparison as one JSON object."""
     return vars(changes) | {"events": dict(changes.events), "kept": dict(changes.kept)}
 
 
-def show_changes(changes: Changes, console: Console) -> None:
+def show_changes(changes: ExportChanges, console: Console) -> None:
     """The comparison on a terminal."""
-    lines = [f"{changes.events.total():,} lines since the export before"]
+    lines = [f"{changes.events.total():,} lines since the previous export"]
     for kind, what in _KINDS.items():
         if number := changes.events[kind]:
             lines.append(f"  {number:,} {what}")
@@ -91,14 +93,14 @@ def show_changes(changes: Changes, console: Console) -> None:
     if changes.gone:
         lines.append(f"  {changes.gone:,} of {changes.deals:,} deals are gone")
     for what, number in changes.kept.items():
-        lines.append(f"  {number:,} {what} told no more, and kept")
+        lines.append(f"  {number:,} {what} no longer reported, and kept")
     if changes.withheld:
         lines.append(
-            f"  {changes.withheld:,} deals of which nothing was taken away, since parts of the "
+            f"  {changes.withheld:,} deals from which nothing was removed, since parts of the "
             "newer files cannot be read"
         )
     if changes.cannot_be_said:
-        lines.append(f"  {changes.cannot_be_said:,} changes that no event can say, left out")
-    lines.append("All that the newer export says:")
+        lines.append(f"  {changes.cannot_be_said:,} changes that no event can express, left out")
+    lines.append("Everything in the newer export:")
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -16,7 +16,7 @@ from funnel_stream.tools.mapping import load
 from funnel_stream.tools.suggestion import suggested
 
 _SHOWN: Final = 10
-"""So many kinds of what was left out are told."""
+"""How many kinds of omissions are printed."""
 
 
 def suggest(files: Sequence[Path], out: Path | None, refused: Sequence[str]) -> None:
@@ -33,8 +33,8 @@ def suggest(files: Sequence[Path], out: Path | None, refused: Sequence[str]) -> 
     to_stdout = out is None or out == Path("-")
     if not to_stdout and out is not None and out.exists():
         raise UsageError(
-            f"--out {out} exists already; it may hold what you have corrected",
-            hint="Name another file, or take it away first.",
+            f"--out {out} already exists and may contain your corrections",
+            hint="Choose another file, or remove it first.",
         )
     with progress_bar("read") as progress:
         found = suggested(files, lambda done, total: progress(done / total if total else 1.0, 0))
@@ -48,7 +48,7 @@ def suggest(files: Sequence[Path], out: Path | None, refused: Sequence[str]) -> 
                 file.write(found.text)
         except OSError as error:
             raise UsageError(f"{out} cannot be written: {error.strerror}") from error
-    for note in found.said:
+    for note in found.notes:
         print(f"not used: {note}", file=sys.stderr)
     _check(found.text, found.files)
 
@@ -67,23 +67,23 @@ def _check(text: str, files: Sequence[Path]) -> None:
                 pass
         except FunnelError as error:
             raise InputError(
-                f"the mapping is written, but an import by it fails: {printable(error.message)}",
+                f"the mapping was written, but importing with it fails: {printable(error.message)}",
                 hint=error.hint,
             ) from error
-    if stop.asked:
+    if stop.requested:
         print("interrupted: the check is incomplete", file=sys.stderr)
         raise typer.Exit(130)
-    _tell(run.report)
+    _print_summary(run.report)
 
 
-def _tell(report: Report) -> None:
+def _print_summary(report: Report) -> None:
     stages = ", ".join(f"{count:,} {printable(what)}" for what, count in report.by_stage.items())
     events = number_of(report.events, "event") + (f" ({stages})" if stages else "")
     left_out = number_of(report.left_out.total(), "part")
-    told = f"{number_of(report.rows, 'row')}, {events}, {left_out} left out"
+    summary = f"{number_of(report.rows, 'row')}, {events}, {left_out} left out"
     if report.without_event:
-        told += f", {number_of(report.without_event, 'row')} without an event"
-    print(f"checked: {told}", file=sys.stderr)
+        summary += f", {number_of(report.without_event, 'row')} without an event"
+    print(f"checked: {summary}", file=sys.stderr)
     for kind, count in report.left_out.most_common(_SHOWN):
         reason, field = map(printable, kind)
         where = f" in {field!r}" if field else ""

@@ -22,10 +22,10 @@ from funnel_stream.facts.rules import NONE
 from funnel_stream.kpis.catalogue import KPIS
 from funnel_stream.kpis.intervals import wilson
 from funnel_stream.kpis.kpi import Kpi
+from funnel_stream.kpis.label_values import label_in_words
 from funnel_stream.kpis.reference import STAGE_TITLES
 from funnel_stream.kpis.samples import Sample
 from funnel_stream.kpis.scope import OTHER
-from funnel_stream.kpis.words import label_in_words
 
 _QUANTILES: Final = {"0.5": "median", "0.9": "90 % within"}
 _NAME_WIDTH: Final = 25
@@ -40,9 +40,9 @@ TOO_MANY: Final = ("transitions", "lost_value")
 _LEFT_OUT: Final = {"lost_deals": ("lost_from", "offered")}
 """Labels over which counts are added up unless the KPI was asked for."""
 BASES: Final = (
-    "Counts, and ratios without a basis, are of what happened in the window, whoever it happened "
-    "to: so is period (won per lead, no share of the leads). Cohort: the share so far of those who "
-    "came in the window. Matured: the same, each at the age of the horizon."
+    "Counts, and ratios without a basis, cover what happened in the window, no matter to which "
+    "deals; so does period (won per lead, not a share of the leads). Cohort: the share so far of "
+    "the deals that came in during the window. Matured: the same, each at the age of the horizon."
 )
 """What stands beside each other in a table."""
 
@@ -60,7 +60,7 @@ class _Layout(Enum):
         return {_Layout.FULL: 3, _Layout.BESIDE: 2, _Layout.BENEATH: 1}[self]
 
 
-class _Row(NamedTuple):
+class _RowKey(NamedTuple):
     """What a line of the table is about, all windows together."""
 
     pipeline: str
@@ -68,7 +68,7 @@ class _Row(NamedTuple):
     labels: tuple[tuple[str, str], ...]
 
 
-Cells = dict[_Row, dict[str, float]]
+RowValues = dict[_RowKey, dict[str, float]]
 """Values of one series name, by row and window."""
 
 
@@ -86,13 +86,13 @@ def kpi_tables(
     ``console``: where there is to be room for them. ``brief`` leaves out and adds up what has too
     many lines to be read.
     """
-    cells: dict[str, Cells] = {}
+    cells: dict[str, RowValues] = {}
     for sample in found:
         labels = sample.labels
         if labels.get("dimension") != by:
             continue
-        own = tuple(item for item in labels.items() if item[0] not in _STRUCTURE)
-        row = _Row(labels["pipeline"], labels.get("value", ""), own)
+        settings = tuple(item for item in labels.items() if item[0] not in _STRUCTURE)
+        row = _RowKey(labels["pipeline"], labels.get("value", ""), settings)
         of_row = cells.setdefault(sample.metric, {}).setdefault(row, {})
         of_row[labels.get("window", _NOW)] = sample.value
     if brief:
@@ -100,7 +100,7 @@ def kpi_tables(
     pipelines = sorted({row.pipeline for rows in cells.values() for row in rows})
     tables = []
     for pipeline in pipelines:
-        of_pipeline = _OfPipeline(definition, pipeline, cells, by)
+        of_pipeline = _PipelineTables(definition, pipeline, cells, by)
         if table := of_pipeline.windows(windows, console):
             tables.append(table)
         if table := of_pipeline.now():
@@ -108,7 +108,7 @@ def kpi_tables(
     return tables
 
 
-def _shorten(cells: dict[str, Cells], breakdown: str) -> None:
+def _shorten(cells: dict[str, RowValues], breakdown: str) -> None:
     for name in TOO_MANY:
         cells.pop(f"funnel_{name}{breakdown}", None)
     for suffix in ("", "_numerator", "_denominator"):
@@ -117,7 +117,7 @@ def _shorten(cells: dict[str, Cells], breakdown: str) -> None:
             del conversions[row]
     for name, left_out in _LEFT_OUT.items():
         metric = f"funnel_{name}{breakdown}"
-        sums: Cells = {}
+        sums: RowValues = {}
         for row, values in cells.get(metric, {}).items():
             kept = tuple(label for label in row.labels if label[0] not in left_out)
             of_row = sums.setdefault(row._replace(labels=kept), {})
@@ -133,7 +133,7 @@ def _is_main(labels: dict[str, str]) -> bool:
     return last - first in (1, len(STAGES) - 2)
 
 
-class _Cell(NamedTuple):
+class _FigureCell(NamedTuple):
     """A figure, of how many it is, and how sure it is."""
 
     figure: str
@@ -149,29 +149,29 @@ class _Cell(NamedTuple):
         return [figure, *(Text(part, style="dim") for part in beside)]
 
 
-class _Line(NamedTuple):
+class _TableLine(NamedTuple):
     """One line of the table: ``detail`` tells it from the lines that have the same name."""
 
     name: str
     detail: str
-    cells: list[_Cell]
+    cells: list[_FigureCell]
 
     def texts(self, layout: _Layout) -> list[Text]:
         return [text for cell in self.cells for text in cell.texts(layout)]
 
 
-class _OfPipeline:
+class _PipelineTables:
     """The tables of one pipeline."""
 
     def __init__(
-        self, definition: Definition, pipeline: str, cells: dict[str, Cells], by: str | None
+        self, definition: Definition, pipeline: str, cells: dict[str, RowValues], by: str | None
     ) -> None:
         self._pipeline = pipeline
         self._cells = cells
         self._by = by
-        own = definition.pipelines.get(pipeline)
-        self._title = own.title if own else ""
-        self._stages = own.stage_titles if own else {}
+        settings = definition.pipelines.get(pipeline)
+        self._title = settings.title if settings else ""
+        self._stages = settings.stage_titles if settings else {}
 
     def windows(self, windows: Sequence[str], console: Console) -> Table | None:
         """What happened in the windows: a group of rows per KPI, and for each window a column with
@@ -191,7 +191,7 @@ class _OfPipeline:
         return table
 
     def _laid_out(
-        self, groups: list[tuple[Kpi, list[_Line]]], windows: Sequence[str], layout: _Layout
+        self, groups: list[tuple[Kpi, list[_TableLine]]], windows: Sequence[str], layout: _Layout
     ) -> Table:
         beside = ["", "95 % interval"][: layout.parts - 1]
         table = self._table("", [name for window in windows for name in (window, *beside)])
@@ -223,7 +223,7 @@ class _OfPipeline:
         for value, group in groupby(lines.items(), key=lambda line: line[0][0]):
             shown = [(stage, texts) for (_, stage), texts in group if texts]
             if value and shown:
-                table.add_row(Text(_spoken("value", value), style="bold"))
+                table.add_row(Text(_in_words("value", value), style="bold"))
             indent = "  " if value else ""
             for stage, texts in shown:
                 parts = [Text("\n".join(texts.get(kpi.id, [human.MISSING]))) for kpi in kpis]
@@ -247,7 +247,7 @@ class _OfPipeline:
             table.add_column(column, justify="right", no_wrap=first == "KPI")
         return table
 
-    def _series(self, kpi: Kpi, suffix: str) -> Cells:
+    def _series(self, kpi: Kpi, suffix: str) -> RowValues:
         """The rows of this pipeline that say something, in order."""
         series = self._cells.get(f"{kpi.metric}{'_breakdown' if self._by else ''}{suffix}", {})
         # A share of 0 is a figure; a count of 0 is nothing to look at.
@@ -260,15 +260,15 @@ class _OfPipeline:
         if kpi.form.largest_first and "currency" not in kpi.form.labels:
             rows.sort(key=lambda item: -max(item[1].values()))
         # Series appear when there is something, in one window before another.
-        values_in_order = {row.value: place for place, (row, _) in enumerate(reversed(rows))}
+        values_in_order = {row.value: index for index, (row, _) in enumerate(reversed(rows))}
         rows.sort(key=lambda item: (-values_in_order[item[0].value], _order(item[0])))
         return dict(rows)
 
-    def _rows(self, kpi: Kpi, windows: Sequence[str]) -> Iterator[_Line]:
+    def _rows(self, kpi: Kpi, windows: Sequence[str]) -> Iterator[_TableLine]:
         """The lines of one KPI, those of the same name together."""
         sizes = self._series(kpi, "_denominator") or self._series(kpi, "_count")
         tops = self._series(kpi, "_numerator")
-        found: dict[str, list[_Line]] = {}
+        found: dict[str, list[_TableLine]] = {}
         for suffix in ("", "_quantile"):
             if suffix not in kpi.form.suffixes:
                 continue
@@ -276,13 +276,15 @@ class _OfPipeline:
                 size, top = sizes.get(row, {}), tops.get(row, {})
                 cells = [_cell(kpi, row, values.get(w), size.get(w), top.get(w)) for w in windows]
                 name, detail = self._name(row)
-                found.setdefault(name, []).append(_Line(name, detail, cells))
+                found.setdefault(name, []).append(_TableLine(name, detail, cells))
         return chain.from_iterable(found.values())
 
-    def _name(self, row: _Row) -> tuple[str, str]:
-        """What a row is about, and by what it is told from others about the same."""
+    def _name(self, row: _RowKey) -> tuple[str, str]:
+        """What a row is about, and what distinguishes it from others about the same."""
         labels = {
-            name: self._stages.get(value, value) if name in _STAGE_LABELS else _spoken(name, value)
+            name: self._stages.get(value, value)
+            if name in _STAGE_LABELS
+            else _in_words(name, value)
             for name, value in row.labels
         }
         details = []
@@ -292,11 +294,11 @@ class _OfPipeline:
             details.append(_QUANTILES.get(quantile, quantile))
         if "from_stage" in labels:
             labels["from_stage"] = f"{labels['from_stage']} → {labels.pop('to_stage')}"
-        names = [_spoken("value", row.value)] if row.value else []
+        names = [_in_words("value", row.value)] if row.value else []
         return " · ".join([*names, *labels.values()]), " · ".join(details)
 
 
-def _order(row: _Row) -> list[tuple[int, str]]:
+def _order(row: _RowKey) -> list[tuple[int, str]]:
     """Stages and outcomes in their order, currencies by name, all else as it comes."""
     return [
         (STAGES.index(value), "") if value in STAGES else (0, value if name == "currency" else "")
@@ -304,12 +306,12 @@ def _order(row: _Row) -> list[tuple[int, str]]:
     ]
 
 
-def _spoken(name: str, value: str) -> str:
+def _in_words(name: str, value: str) -> str:
     words = label_in_words(name, value)
     return f"({words})" if value in (NONE, OTHER) else words
 
 
-def _add_group(table: Table, kpi: Kpi, rows: list[_Line], layout: _Layout) -> None:
+def _add_group(table: Table, kpi: Kpi, rows: list[_TableLine], layout: _Layout) -> None:
     first = rows[0]
     if first.name == first.detail == "":
         table.add_row(Text(kpi.title, style="bold"), *first.texts(layout))
@@ -319,7 +321,7 @@ def _add_group(table: Table, kpi: Kpi, rows: list[_Line], layout: _Layout) -> No
     _add_lines(table, rows, layout)
 
 
-def _add_lines(table: Table, lines: list[_Line], layout: _Layout) -> None:
+def _add_lines(table: Table, lines: list[_TableLine], layout: _Layout) -> None:
     for name, group in groupby(lines, lambda line: line.name):
         of_name = list(group)
         indent = "  "
@@ -332,15 +334,19 @@ def _add_lines(table: Table, lines: list[_Line], layout: _Layout) -> None:
             table.add_row(Text(f"{indent}{text}"), *line.texts(layout))
 
 
-def _cell(kpi: Kpi, row: _Row, value: float | None, size: float | None, top: float | None) -> _Cell:
+def _cell(
+    kpi: Kpi, row: _RowKey, value: float | None, size: float | None, top: float | None
+) -> _FigureCell:
     """A figure; ``size``: what it is divided by, ``top``: what is divided by that."""
     if value is None:
-        return _Cell(human.MISSING)
+        return _FigureCell(human.MISSING)
     figure, labels = human.figure(kpi.unit, value), dict(row.labels)
     if not size:
-        return _Cell(figure)
+        return _FigureCell(figure)
     of_money = kpi.form.per_money
     interval = ""
     if top is not None and kpi.is_proportion(labels):
         interval = human.percents(*wilson(round(top), round(size)))
-    return _Cell(figure, f"of {human.money(size) if of_money else human.count(size)}", interval)
+    return _FigureCell(
+        figure, f"of {human.money(size) if of_money else human.count(size)}", interval
+    )

@@ -17,11 +17,11 @@ VERBS: Final = {
     "worker": "Consume funnel events from Kafka and serve every KPI on /metrics.",
     "broker": "Run the embedded broker in the foreground, until Ctrl-C.",
     "emit": "Publish a file of events to Kafka, keyed as the contract says.",
-    "simulate": "Invent a realistic history of deals: into a file, or onto Kafka and then live.",
-    "import": "Turn tables (CSV, XLSX) into funnel events, as a mapping of their columns says.",
-    "config": "Check a funnel.yaml, and show what it comes to.",
+    "simulate": "Generate a realistic history of deals: into a file, or to Kafka and then live.",
+    "import": "Turn tables (CSV, XLSX) into funnel events, by a mapping of their columns.",
+    "config": "Check a funnel.yaml and show the effective configuration.",
     "compute": "Compute the KPIs of a file of events, without a broker.",
-    "explain": "Explain one deal: its journey, and every figure that it counts in.",
+    "explain": "Explain one deal: its journey, and every figure it counts in.",
 }
 """Every verb with its summary. The file is named for the verb, as is the function in it (with an
 underscore where Python has the word already), or the ``Typer`` of a verb with verbs of its own."""
@@ -30,16 +30,16 @@ HELP: Final = """Live KPIs of a marketing-and-sales funnel, from Kafka events to
 
 \b
 Start here:
-  funnel-stream demo                            all of it, nothing to install
+  funnel-stream demo                            everything, nothing to install
   funnel-stream worker --broker localhost:9092  the real thing, on your Kafka
   funnel-stream emit events.ndjson --broker localhost:9092
   funnel-stream compute events.ndjson           the same KPIs, no broker
 
-Every verb explains itself: [bold]funnel-stream compute --help[/bold]
+Every command has its own help: [bold]funnel-stream compute --help[/bold]
 """
 
-EPILOG: Final = """Exit codes: 0 done, 1 it went wrong (stderr says why), 2 the command line \
-makes no sense, 130 interrupted."""
+EPILOG: Final = """Exit codes: 0 success, 1 failure (stderr says why), 2 invalid command line, \
+130 interrupted."""
 
 
 class _Verbs(TyperGroup):
@@ -68,8 +68,8 @@ def flowing(docstring: str) -> str:
     )
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"funnel-stream {__version__}")
         raise typer.Exit
 
@@ -114,15 +114,15 @@ def main() -> None:
     except BrokenPipeError:
         code = 1
     except FunnelError as error:
-        _tell(f"error: {error.message}")
+        _print_error(f"error: {error.message}")
         if error.hint:
-            _tell(f"hint: {error.hint}")
+            _print_error(f"hint: {error.hint}")
         code = error.exit_code
     _flush()
     sys.exit(code)
 
 
-def _tell(lines: str) -> None:
+def _print_error(lines: str) -> None:
     # They quote files, and those may hold what a terminal obeys.
     for line in lines.split("\n"):
         print(printable(line), file=sys.stderr)

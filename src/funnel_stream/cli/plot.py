@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from funnel_stream import human
 from funnel_stream.cli.figure_files import written_whole
-from funnel_stream.cli.plot_data import Curves, Funnel, Line, title_of
+from funnel_stream.cli.plot_data import Curves, FunnelBars, PlotLine, title_of
 from funnel_stream.contract.timestamps import moment
 from funnel_stream.definition import Definition
 from funnel_stream.definition.time import DAY, HOUR, minutes_of
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _INK, _MUTED, _GRID = "#1f2933", "#6b7785", "#e4e7eb"
 _BARS: Final = ("#12436d", "#1f5f8b", "#3a7ca5", "#5b9bbf", "#86b8d3", "#b5d3e4")
 _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
-"""Okabe and Ito's palette: told apart with any kind of colour vision."""
-_REST = "#8b95a1"
+"""Okabe and Ito's palette, distinguishable with any kind of colour vision."""
+_OTHERS_COLOUR = "#8b95a1"
 _STYLE: Final = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -57,7 +57,7 @@ def draw(
     path: Path,
     definition: Definition,
     as_of: int,
-    funnels: Sequence[tuple[Funnel, Sequence[Curves]]],
+    funnels: Sequence[tuple[FunnelBars, Sequence[Curves]]],
     *,
     times: Sequence[int] = (),
     windows: tuple[str, str],
@@ -85,8 +85,8 @@ def draw(
             for axes, each in zip(row[1:], curves, strict=True):
                 known = colours.setdefault(each.kpi.id, {})
                 _draw_curves(axes, each, times, windows[1], by, name, known)
-        said = f"As of {_day(moment(as_of))} UTC · funnel-stream"
-        figure.text(0.995, 0.005, said, ha="right", va="bottom", fontsize=7.5, color=_MUTED)
+        subtitle = f"As of {_day(moment(as_of))} UTC · funnel-stream"
+        figure.text(0.995, 0.005, subtitle, ha="right", va="bottom", fontsize=7.5, color=_MUTED)
         with written_whole(path) as file:
             kind = path.suffix.lower().removeprefix(".")
             undated = {"Date": None} if kind == "svg" else {"Software": None}
@@ -115,21 +115,21 @@ def _day(when: datetime) -> str:
 # --- the funnel ---------------------------------------------------------------------------------
 
 
-def _draw_funnel(axes: "Axes", funnel: Funnel, window: str, pipeline: str) -> None:
+def _draw_funnel(axes: "Axes", funnel: FunnelBars, window: str, pipeline: str) -> None:
     leads = funnel.reached[0]
     title = f"The funnel of {pipeline}" if pipeline else "The funnel"
-    _titles(axes, title, f"Leads of the last {_window(window)}, and how far they have come")
-    places = range(len(funnel.stages))
-    axes.barh(places, funnel.reached, height=0.62, color=_BARS)
+    _titles(axes, title, f"Leads of the last {_window(window)}, and how far they have got")
+    positions = range(len(funnel.stages))
+    axes.barh(positions, funnel.reached, height=0.62, color=_BARS)
     widest = max(leads, 1)
-    for place, count in zip(places, funnel.reached, strict=True):
+    for position, count in zip(positions, funnel.reached, strict=True):
         text = human.count(count)
-        if place and leads:
+        if position and leads:
             text += f"   {human.percent(count / leads)} of leads"
         inside = count > 0.62 * widest
         axes.annotate(
             text,
-            (count, place),
+            (count, position),
             xytext=(-8 if inside else 8, 0),
             textcoords="offset points",
             ha="right" if inside else "left",
@@ -137,18 +137,18 @@ def _draw_funnel(axes: "Axes", funnel: Funnel, window: str, pipeline: str) -> No
             fontsize=10,
             color="white" if inside else _INK,
         )
-    for place, share in enumerate(funnel.conversions()):
+    for position, share in enumerate(funnel.conversions()):
         if share is not None:
             axes.annotate(
-                f"↓ {human.percent(share)} went on",
-                (0, place + 0.5),
+                f"↓ {human.percent(share)} moved on",
+                (0, position + 0.5),
                 xytext=(6, 0),
                 textcoords="offset points",
                 va="center",
                 fontsize=7.5,
                 color=_MUTED,
             )
-    axes.set_yticks(places, funnel.stages, fontsize=10.5, color=_INK)
+    axes.set_yticks(positions, funnel.stages, fontsize=10.5, color=_INK)
     axes.set_ylim(len(funnel.stages) - 0.55, -0.5)
     axes.set_xlim(0, widest * 1.04)
     axes.set_xticks([])
@@ -174,15 +174,15 @@ def _draw_curves(
     when = [moment(at) for at in times]
     unit, scale = _unit(kpi.unit, curves)
     cut = "now" if kpi.of_now else f"last {_window(window)} at each point"
-    said = [kpi.help.rstrip("."), cut, curves.detail, f"by {by}" if by else "", unit]
+    subtitle = [kpi.help.rstrip("."), cut, curves.detail, f"by {by}" if by else "", unit]
     title = f"{kpi.title}: {pipeline}" if pipeline else kpi.title
-    _titles(axes, title, " · ".join(part for part in said if part))
-    colours = colours_of([line.name for line in curves.lines if not line.rest], known)
+    _titles(axes, title, " · ".join(part for part in subtitle if part))
+    colours = colours_of([line.name for line in curves.lines if not line.others], known)
     ends = []
     for line in curves.lines:
-        colour = _REST if line.rest else colours[line.name]
+        colour = _OTHERS_COLOUR if line.others else colours[line.name]
         values = [value / scale for value in line.values]
-        style: dict[str, Any] = {"linestyle": (0, (4, 2))} if line.rest else {}
+        style: dict[str, Any] = {"linestyle": (0, (4, 2))} if line.others else {}
         marker = "o" if len(when) < 3 else None
         axes.plot(when, values, color=colour, linewidth=1.8, marker=marker, markersize=4, **style)
         if (last := _last(values)) is not None and line.name:
@@ -190,7 +190,7 @@ def _draw_curves(
     _scale_axes(axes, curves, kpi.unit, when)
     _name_lines(axes, ends)
     if not any(not isnan(value) for line in curves.lines for value in line.values):
-        axes.text(0.5, 0.5, "nothing in this time", transform=axes.transAxes, ha="center",
+        axes.text(0.5, 0.5, "nothing in this period", transform=axes.transAxes, ha="center",
                   color=_MUTED)  # fmt: skip
 
 
@@ -219,7 +219,7 @@ def _unit(unit: str, curves: Curves) -> tuple[str, float]:
     return "seconds", 1.0
 
 
-def _figures(lines: Iterable[Line]) -> list[float]:
+def _figures(lines: Iterable[PlotLine]) -> list[float]:
     return [value for line in lines for value in line.values if not isnan(value)]
 
 
@@ -259,13 +259,13 @@ def _name_lines(axes: "Axes", ends: Sequence[tuple[float, str, str]]) -> None:
     """Each line's name at its end, moved apart where they would cover each other."""
     bottom, top = axes.get_ylim()
     height = top - bottom
-    wanted = sorted(((value - bottom) / height, name, colour) for value, name, colour in ends)
-    places = spread([place for place, _, _ in wanted], _LABEL_HEIGHT)
-    for place, (_, name, colour) in zip(places, wanted, strict=True):
+    desired = sorted(((value - bottom) / height, name, colour) for value, name, colour in ends)
+    positions = spread([position for position, _, _ in desired], _LABEL_HEIGHT)
+    for position, (_, name, colour) in zip(positions, desired, strict=True):
         short = name if len(name) <= 24 else f"{name[:23]}…"
         axes.annotate(
             short,
-            (1, place),
+            (1, position),
             xycoords="axes fraction",
             xytext=(6, 0),
             textcoords="offset points",
@@ -275,17 +275,17 @@ def _name_lines(axes: "Axes", ends: Sequence[tuple[float, str, str]]) -> None:
         )
 
 
-def spread(places: Sequence[float], distance: float) -> list[float]:
+def spread(positions: Sequence[float], distance: float) -> list[float]:
     """Ascending places moved as little as possible (in squares) to lie a distance apart; then
     down, so that none lies above 1."""
     # Without the distances to keep, places must not descend: neighbours that do are averaged.
     groups: list[tuple[float, int]] = []
-    for number, place in enumerate(places):
-        total, size = place - number * distance, 1
+    for number, position in enumerate(positions):
+        total, size = position - number * distance, 1
         while groups and groups[-1][0] / groups[-1][1] > total / size:
             former = groups.pop()
             total, size = total + former[0], size + former[1]
         groups.append((total, size))
     level = [total / size for total, size in groups for _ in range(size)]
-    highest = 1 - (len(places) - 1) * distance
-    return [min(place, highest) + number * distance for number, place in enumerate(level)]
+    highest = 1 - (len(positions) - 1) * distance
+    return [min(position, highest) + number * distance for number, position in enumerate(level)]

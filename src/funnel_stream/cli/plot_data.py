@@ -10,9 +10,9 @@ from funnel_stream.definition import Definition
 from funnel_stream.facts.rules import NONE
 from funnel_stream.kpis.catalogue import BY_ID
 from funnel_stream.kpis.kpi import Kpi
+from funnel_stream.kpis.label_values import ALL_OTHERS, NOT_GIVEN, value_in_words
 from funnel_stream.kpis.samples import Sample, samples
 from funnel_stream.kpis.scope import OTHER
-from funnel_stream.kpis.words import ALL_OTHERS, NOT_GIVEN, value_in_words
 from funnel_stream.windows.tables import Snapshot
 
 MOST_LINES: Final = 5
@@ -29,16 +29,16 @@ _PREFERRED: Final = {
 """Where a picture can show one value of a label only."""
 _FEWEST_CASES: Final = 10
 """A line of its own is for values with so many cases at some time; of fewer it would be noise."""
-_PLACE: Final = ("pipeline", "window", "dimension", "value")
+_SCOPE_LABELS: Final = ("pipeline", "window", "dimension", "value")
 
-Own = tuple[tuple[str, str], ...]
-Key = tuple[str, Own, str]
+KpiLabels = tuple[tuple[str, str], ...]
+SeriesKey = tuple[str, KpiLabels, str]
 """Pipeline, own labels, value of the breakdown (``""`` in totals)."""
-Parts = dict[str, float]
+RatioParts = dict[str, float]
 """A figure and what it is made of, by suffix."""
 
 
-class Funnel(NamedTuple):
+class FunnelBars(NamedTuple):
     """How many of the leads of a window have reached each of the six stages so far."""
 
     pipeline: str
@@ -51,12 +51,12 @@ class Funnel(NamedTuple):
         return [after / before if before else None for before, after in pairs]
 
 
-class Line(NamedTuple):
+class PlotLine(NamedTuple):
     """One line over time; ``values`` are NaN where there is no figure."""
 
     name: str
     values: list[float]
-    rest: bool = False
+    others: bool = False
 
 
 class Curves(NamedTuple):
@@ -65,22 +65,22 @@ class Curves(NamedTuple):
     pipeline: str
     kpi: Kpi
     detail: str
-    lines: list[Line]
+    lines: list[PlotLine]
 
 
 def title_of(definition: Definition, pipeline: str) -> str:
     """What people call a pipeline."""
-    own = definition.pipelines.get(pipeline)
-    return own.title if own and own.title else pipeline
+    settings = definition.pipelines.get(pipeline)
+    return settings.title if settings and settings.title else pipeline
 
 
 def stage_title(definition: Definition, pipeline: str, stage: int) -> str:
     """What people call a stage in a pipeline."""
-    own = definition.pipelines.get(pipeline)
-    return (own.stage_titles.get(STAGES[stage]) if own else None) or _TITLES[stage]
+    settings = definition.pipelines.get(pipeline)
+    return (settings.stage_titles.get(STAGES[stage]) if settings else None) or _TITLES[stage]
 
 
-def funnels(snapshot: Snapshot, window: str) -> list[Funnel]:
+def funnels(snapshot: Snapshot, window: str) -> list[FunnelBars]:
     """The funnels of the pipelines with the most leads in the window, and these first."""
     reached: dict[str, list[int]] = {}
     for metric, labels, value in samples(snapshot, window=window, dimension=""):
@@ -95,7 +95,7 @@ def funnels(snapshot: Snapshot, window: str) -> list[Funnel]:
     shown = [item for item in ranked if item[1][0]] or ranked[:1]
     definition = snapshot.definition
     return [
-        Funnel(
+        FunnelBars(
             pipeline,
             tuple(stage_title(definition, pipeline, stage) for stage in range(len(_FUNNEL))),
             tuple(counts),
@@ -118,7 +118,7 @@ class Recorder:
             for suffix in kpi.form.suffixes
             if suffix != "_quantile"
         }
-        self._seen: dict[str, list[dict[Key, Parts]]] = {kpi.id: [] for kpi in kpis}
+        self._seen: dict[str, list[dict[SeriesKey, RatioParts]]] = {kpi.id: [] for kpi in kpis}
 
     def add(self, snapshot: Snapshot) -> None:
         """Take the figures of the next instant."""
@@ -142,12 +142,14 @@ class Recorder:
         ]
         if not self.by:
             lines = [
-                Line(_said(own), _values(seen, [(pipeline, own, "")], kpi))
-                for own in _largest(seen, kpi)
+                PlotLine(_in_words(key_labels), _values(seen, [(pipeline, key_labels, "")], kpi))
+                for key_labels in _largest(seen, kpi)
             ]
             return Curves(pipeline, kpi, "", lines)
-        own = _one(seen)
-        of_value = [{key: parts for key, parts in at.items() if key[1] == own} for at in seen]
+        key_labels = _one(seen)
+        of_value = [
+            {key: parts for key, parts in at.items() if key[1] == key_labels} for at in seen
+        ]
         known: dict[str, float] = {}
         for at in reversed(of_value):
             for key, parts in at.items():
@@ -157,13 +159,16 @@ class Recorder:
             for value, cases in known.items()
             if value not in (OTHER, NONE) and cases >= _FEWEST_CASES
         ][:MOST_LINES]
-        rest = [value for value in known if value not in shown]
-        lines = [Line(value, _values(of_value, [(pipeline, own, value)], kpi)) for value in shown]
-        if rest and kpi.form.separable:
-            keys = [(pipeline, own, value) for value in rest]
-            name = NOT_GIVEN if rest == [NONE] else ALL_OTHERS
-            lines.append(Line(name, _values(of_value, keys, kpi), rest=True))
-        return Curves(pipeline, kpi, _said(own), lines)
+        others = [value for value in known if value not in shown]
+        lines = [
+            PlotLine(value, _values(of_value, [(pipeline, key_labels, value)], kpi))
+            for value in shown
+        ]
+        if others and kpi.form.separable:
+            keys = [(pipeline, key_labels, value) for value in others]
+            name = NOT_GIVEN if others == [NONE] else ALL_OTHERS
+            lines.append(PlotLine(name, _values(of_value, keys, kpi), others=True))
+        return Curves(pipeline, kpi, _in_words(key_labels), lines)
 
 
 def chosen(kpis: Iterable[str]) -> list[Kpi]:
@@ -171,41 +176,43 @@ def chosen(kpis: Iterable[str]) -> list[Kpi]:
     return [BY_ID[name] for name in kpis if name in BY_ID]
 
 
-def _key(sample: Sample) -> Key:
+def _key(sample: Sample) -> SeriesKey:
     labels = sample.labels
-    own = tuple(item for item in labels.items() if item[0] not in _PLACE)
-    return labels["pipeline"], own, labels.get("value", "")
+    key_labels = tuple(item for item in labels.items() if item[0] not in _SCOPE_LABELS)
+    return labels["pipeline"], key_labels, labels.get("value", "")
 
 
-def _said(own: Own) -> str:
+def _in_words(key_labels: KpiLabels) -> str:
     """Labels in words."""
-    labels = dict(own)
+    labels = dict(key_labels)
     if labels.keys() >= {"from_stage", "to_stage"}:
         labels["from_stage"] += f" → {labels.pop('to_stage')}"
     return ", ".join(value_in_words(value) for value in labels.values())
 
 
-def _weights(seen: list[dict[Key, Parts]]) -> Counter[Own]:
+def _weights(seen: list[dict[SeriesKey, RatioParts]]) -> Counter[KpiLabels]:
     """How much stands behind each combination of own labels, all instants together."""
-    weights: Counter[Own] = Counter()
+    weights: Counter[KpiLabels] = Counter()
     for at in seen:
-        for (_, own, _), parts in at.items():
+        for (_, key_labels, _), parts in at.items():
             cases = _cases(parts)
-            weights[own] += 1 + round(abs(parts.get("", 0)) if cases == inf else cases)
+            weights[key_labels] += 1 + round(abs(parts.get("", 0)) if cases == inf else cases)
     return weights
 
 
-def _cases(parts: Parts) -> float:
+def _cases(parts: RatioParts) -> float:
     """How many cases stand behind a figure; of counts and sums, as many as are needed."""
     return parts.get("_denominator", parts.get("_count", inf))
 
 
-def _largest(seen: list[dict[Key, Parts]], kpi: Kpi) -> list[Own]:
+def _largest(seen: list[dict[SeriesKey, RatioParts]], kpi: Kpi) -> list[KpiLabels]:
     """The own labels that are shown beside each other where there is no breakdown."""
     weights = _weights(seen)
     if "horizon" in kpi.form.labels:
-        return [own for own in weights if _is_step(dict(own))]
-    return [own for own in weights if own in dict(weights.most_common(MOST_LINES))]
+        return [key_labels for key_labels in weights if _is_step(dict(key_labels))]
+    return [
+        key_labels for key_labels in weights if key_labels in dict(weights.most_common(MOST_LINES))
+    ]
 
 
 def _is_step(labels: dict[str, str]) -> bool:
@@ -214,23 +221,25 @@ def _is_step(labels: dict[str, str]) -> bool:
     return there == 1 and labels["basis"] == "cohort"
 
 
-def _one(seen: list[dict[Key, Parts]]) -> Own:
+def _one(seen: list[dict[SeriesKey, RatioParts]]) -> KpiLabels:
     """The own labels that a breakdown is shown of."""
     weights = _weights(seen)
 
-    def rank(own: Own) -> tuple[int, int]:
-        liked = sum(value in _PREFERRED.get(name, ()) for name, value in own)
-        return liked, weights[own]
+    def rank(key_labels: KpiLabels) -> tuple[int, int]:
+        liked = sum(value in _PREFERRED.get(name, ()) for name, value in key_labels)
+        return liked, weights[key_labels]
 
     return max(weights, key=rank, default=())
 
 
-def _values(seen: list[dict[Key, Parts]], keys: Sequence[Key], kpi: Kpi) -> list[float]:
+def _values(
+    seen: list[dict[SeriesKey, RatioParts]], keys: Sequence[SeriesKey], kpi: Kpi
+) -> list[float]:
     """A figure over time: of one key, or of several together."""
     return [_together([at[key] for key in keys if key in at], kpi) for at in seen]
 
 
-def _together(parts: list[Parts], kpi: Kpi) -> float:
+def _together(parts: list[RatioParts], kpi: Kpi) -> float:
     if len(parts) == 1:
         return parts[0].get("", nan)
     if kpi.form.parts:

@@ -13,7 +13,7 @@ MANY: Final = 10_000
 NOW: Final = "now"
 
 
-class Block(NamedTuple):
+class SeriesBlock(NamedTuple):
     """The totals (``dimension`` is ``""``) or the breakdown of a pipeline by one dimension.
 
     ``values``: how many it has at most. ``each``: series of one value by window, and of now.
@@ -32,7 +32,7 @@ class Estimate(NamedTuple):
     """The blocks of every configured pipeline, the series of the targets, and what every
     ``other`` pipeline would add."""
 
-    pipelines: dict[str, list[Block]]
+    pipelines: dict[str, list[SeriesBlock]]
     targets: int
     other: int
 
@@ -49,15 +49,15 @@ def estimate(definition: Definition) -> Estimate:
     return Estimate(pipelines, targets, _sum(_blocks(definition, "")))
 
 
-def _sum(blocks: list[Block]) -> int:
+def _sum(blocks: list[SeriesBlock]) -> int:
     return sum(block.series for block in blocks)
 
 
-def _blocks(definition: Definition, pipeline: str) -> list[Block]:
+def _blocks(definition: Definition, pipeline: str) -> list[SeriesBlock]:
     selection = exported(definition)
     found = []
     for dimension, names in selection.blocks():
-        places = {
+        scopes = {
             name: Scope(
                 definition,
                 pipeline,
@@ -72,10 +72,10 @@ def _blocks(definition: Definition, pipeline: str) -> list[Block]:
             for name, part in {**names, NOW: Part.ALL}.items()
         }
         each = {
-            name: sum(_size(kpi, place) for kpi in selection.of(dimension, place.part))
-            for name, place in places.items()
+            name: sum(_size(kpi, scope) for kpi in selection.of(dimension, scope.part))
+            for name, scope in scopes.items()
         }
-        found.append(Block(dimension, _values(definition, dimension), each))
+        found.append(SeriesBlock(dimension, _values(definition, dimension), each))
     return found
 
 
@@ -83,5 +83,5 @@ def _values(definition: Definition, dimension: str) -> int:
     return definition.top_n_in(dimension) + 2 if dimension else 1
 
 
-def _size(kpi: Kpi, place: Scope) -> int:
-    return kpi.form.size(place) if kpi.of_now == (place.window is None) else 0
+def _size(kpi: Kpi, scope: Scope) -> int:
+    return kpi.form.size(scope) if kpi.of_now == (scope.window is None) else 0

@@ -15,8 +15,8 @@ from funnel_stream.tools.simulator import Simulator
 
 def simulate(
     days: Annotated[float, typer.Option(min=0, max=800, help="Days of history, up to now.")] = 60,
-    deals_per_day: Annotated[int, typer.Option(min=1, help="New deals on a mean day.")] = 500,
-    seed: Annotated[int, typer.Option(help="Another seed tells another story.")] = 0,
+    deals_per_day: Annotated[int, typer.Option(min=1, help="New deals on an average day.")] = 500,
+    seed: Annotated[int, typer.Option(help="Another seed gives another history.")] = 0,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Write the history to this file; - is standard output."),
@@ -27,7 +27,7 @@ def simulate(
     rate: Annotated[
         float | None,
         typer.Option(
-            min=0.1, help="After the history go on live, at so many events/s, until Ctrl-C."
+            min=0.1, help="After the history continue live, at this many events/s, until Ctrl-C."
         ),
     ] = None,
     end: Annotated[
@@ -39,18 +39,20 @@ def simulate(
     ] = None,
     partners: Annotated[
         bool,
-        typer.Option(help="A tenth of the deals in a second pipeline, partner, or all in one."),
+        typer.Option(
+            help="Put a tenth of the deals into a second pipeline, partner, or all into one."
+        ),
     ] = True,
     erasures: Annotated[
         bool,
-        typer.Option(help="Erase one deal in 500 at some time (deal_erased in a file), or none."),
+        typer.Option(help="Erase one deal in 500 at some point (deal_erased in a file), or none."),
     ] = True,
 ) -> None:
-    """Invent a realistic history of deals: into a file, or onto Kafka, then live.
+    """Generate a realistic history of deals: into a file, or to Kafka and then live.
 
     Eight channels, ten owners, two pipelines, four currencies. Deals skip
     stages, go back, are lost with a reason, come back, are corrected, are
-    erased. Events arrive late, out of order or twice. About six events a deal.
+    erased. Events arrive late, out of order or twice. About six events per deal.
 
     \b
     funnel-stream simulate --days 30 --out events.ndjson
@@ -58,9 +60,9 @@ def simulate(
     """
     check_target(out, broker)
     if rate is not None and broker is None:
-        raise UsageError("--rate needs --broker", hint="A file has no live end.")
+        raise UsageError("--rate needs --broker", hint="A file cannot continue live.")
     if rate is not None and end is not None:
-        raise UsageError("--rate goes on from now: give it no --end")
+        raise UsageError("--rate continues from now: leave out --end")
     until = _instant(end) if end is not None else datetime.now(UTC)
     start = until - timedelta(days=days)
     simulator = Simulator(
@@ -69,22 +71,22 @@ def simulate(
     with stoppable() as stop:
         with progress_bar("history") as show:
             history = _watched(simulator, until, stop.until(simulator.history(until)), show)
-            told = deliver(history, out, broker)
-        print(f"history: {told:,} events in {days:g} days", file=sys.stderr)
-        if stop.asked:
+            delivered = deliver(history, out, broker)
+        print(f"history: {delivered:,} events in {days:g} days", file=sys.stderr)
+        if stop.requested:
             print("interrupted: the history is incomplete", file=sys.stderr)
             raise typer.Exit(130)
         if rate is not None:
-            print(f"live at {rate:g} events/s; Ctrl-C ends it", file=sys.stderr)
-            told = deliver(stop.until(simulator.live()), out, broker, rate=rate)
-            print(f"live: {told:,} events", file=sys.stderr)
+            print(f"live at {rate:g} events/s; Ctrl-C stops it", file=sys.stderr)
+            delivered = deliver(stop.until(simulator.live()), out, broker, rate=rate)
+            print(f"live: {delivered:,} events", file=sys.stderr)
 
 
 def _instant(text: str) -> datetime:
     try:
         instant = datetime.fromisoformat(text)
     except ValueError as error:
-        raise UsageError(f"--end: {text!r} is no date like 2026-11-01T00:00:00Z") from error
+        raise UsageError(f"--end: {text!r} is not a date like 2026-11-01T00:00:00Z") from error
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 

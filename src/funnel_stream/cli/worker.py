@@ -18,7 +18,7 @@ def worker(
         str | None, typer.Option(help="Address of /metrics. [default: 127.0.0.1]")
     ] = None,
     http_port: Annotated[
-        str | None, typer.Option(help="Port of /metrics; 0 takes a free one. [default: 6066]")
+        str | None, typer.Option(help="Port of /metrics; 0 picks a free one. [default: 6066]")
     ] = None,
     advertised_url: Annotated[
         str | None,
@@ -48,13 +48,13 @@ def worker(
     """Consume funnel events from Kafka and serve every KPI on /metrics.
 
     Start as many workers as you like: the partitions are shared among them, and one of them
-    reports the KPIs of the whole funnel. Whoever asks another one is answered by it. Kill any of
-    them at any time: no event is lost or counted twice.
+    reports the KPIs of the whole funnel; the others pass requests on to it. Kill any of them at
+    any time: no event is lost or counted twice.
 
     Every option can also be set in the environment: FUNNEL_BROKER, FUNNEL_HTTP_PORT …; topics
     only there: FUNNEL_EVENTS_TOPIC, FUNNEL_DEAD_LETTERS_TOPIC, FUNNEL_CHANGELOG_TOPIC,
     FUNNEL_PANES_TOPIC, and for topics that have to be created FUNNEL_PARTITIONS and
-    FUNNEL_REPLICATION; and FUNNEL_MAX_STUBS, how many deals that are over are remembered.
+    FUNNEL_REPLICATION; and FUNNEL_MAX_STUBS, how many ended deals are remembered.
 
     Example: funnel-stream worker --broker localhost:9092 --http-port 6066
     """

@@ -1,4 +1,4 @@
-"""``funnel.yaml``: read, checked, and its mistakes told with their lines."""
+"""``funnel.yaml``: read, checked, and its mistakes reported with their lines."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -11,7 +11,7 @@ from funnel_stream.contract.money import DECIMALS
 from funnel_stream.definition import LENIENT, Definition, Target
 from funnel_stream.definition.time import Window
 from funnel_stream.definition.values import spellings
-from funnel_stream.documents import Document, Mistake, Place, read, suggest
+from funnel_stream.documents import Document, KeyPath, Mistake, read, suggest
 from funnel_stream.kpis.catalogue import BY_ID
 from funnel_stream.kpis.kpi import Kpi
 from funnel_stream.kpis.scope import Scope
@@ -49,17 +49,19 @@ def _checked(document: Document) -> tuple[Definition, list[Mistake]]:
         *_breakdowns(definition),
         *_targets(document, definition, left_out),
     ]
-    mistakes += (document.mistake(_as_written(place, document), text) for place, text in found)
+    mistakes += (
+        document.mistake(_as_written(key_path, document), text) for key_path, text in found
+    )
     return definition, mistakes
 
 
-def _as_written(place: Place, document: Document) -> Place:
-    """The place by the keys of the file, where ``channel × product`` may stand."""
-    if place[0] == "top_n_of":
+def _as_written(key_path: KeyPath, document: Document) -> KeyPath:
+    """The key path with the keys of the file, where ``channel × product`` may stand."""
+    if key_path[0] == "top_n_of":
         for key in document.value["top_n_of"]:
-            if "".join(key.split()).replace("×", "+") == place[1]:
+            if "".join(key.split()).replace("×", "+") == key_path[1]:
                 return ("top_n_of", key)
-    return place
+    return key_path
 
 
 def _what_is_right(value: dict[str, Any]) -> tuple[Definition, set[str]]:
@@ -78,10 +80,10 @@ def _what_is_right(value: dict[str, Any]) -> tuple[Definition, set[str]]:
                 _leave_out(kept, problem["loc"])
 
 
-def _leave_out(value: Any, place: Place) -> None:
-    """Take out the last key of a mapping on the way to a place."""
+def _leave_out(value: Any, key_path: KeyPath) -> None:
+    """Take out the last key of a mapping on the way along a key path."""
     owner, key = None, None
-    for part in place:
+    for part in key_path:
         if isinstance(value, dict) and part in value:
             owner, key = value, part
         elif not (isinstance(value, list) and isinstance(part, int) and part < len(value)):
@@ -94,7 +96,7 @@ def _leave_out(value: Any, place: Place) -> None:
 class _Found(NamedTuple):
     """A mistake whose line is still to be looked up."""
 
-    place: Place
+    key_path: KeyPath
     message: str
 
 
@@ -120,7 +122,7 @@ def _no_kpi(wrong: str) -> str:
     name = wrong.removeprefix("funnel_")
     if name in BY_ID:
         return f"write {name}, without funnel_"
-    return f"{wrong!r} is no KPI{suggest(name, list(BY_ID))}"
+    return f"{wrong!r} is not a KPI{suggest(name, list(BY_ID))}"
 
 
 # --- targets ------------------------------------------------------------------------------------
@@ -130,17 +132,17 @@ def _targets(document: Document, definition: Definition, left_out: set[str]) -> 
     given = document.value.get("targets")
     seen: dict[tuple[object, ...], int] = {}
     for index, each in enumerate(given if isinstance(given, list) else ()):
-        place: Place = ("targets", index)
+        key_path: KeyPath = ("targets", index)
         try:
             target = Target.model_validate(each)
         except ValidationError:
             continue
         for inner, message in _target(target, definition, left_out):
-            yield _Found((*place, *inner), message)
+            yield _Found((*key_path, *inner), message)
         series = (target.kpi, target.pipeline, target.window, *sorted(target.labels.items()))
         if series in seen:
             line = document.lines["targets", seen[series]]
-            yield _Found(place, f"the same series has a target in line {line}; keep one of them")
+            yield _Found(key_path, f"the same series has a target in line {line}; keep one of them")
         seen.setdefault(series, index)
 
 
@@ -163,7 +165,7 @@ def _target(target: Target, definition: Definition, left_out: set[str]) -> Itera
 def _window(window: str | None, kpi: Kpi, definition: Definition) -> Iterator[_Found]:
     known = ", ".join(definition.windows)
     if kpi.of_now and window is not None:
-        yield _Found(("window",), f"{kpi.id} is a figure of now and has no window; remove it")
+        yield _Found(("window",), f"{kpi.id} describes the present and has no window; remove it")
     elif not kpi.of_now and window is None:
         yield _Found(("window",), f"is missing: {kpi.id} has one; write one of {known}")
     elif window is not None and window not in definition.windows:
@@ -172,31 +174,31 @@ def _window(window: str | None, kpi: Kpi, definition: Definition) -> Iterator[_F
 
 def _labels(target: Target, kpi: Kpi, definition: Definition) -> Iterator[_Found]:
     given = dict(target.labels)
-    place: Place = ("labels",)
+    key_path: KeyPath = ("labels",)
     dimension, value = given.pop("dimension", None), given.pop("value", None)
     if (dimension is None) != (value is None):
         absent = "value" if value is None else "dimension"
-        yield _Found((*place, absent), "is missing; dimension and value belong together")
+        yield _Found((*key_path, absent), "is missing; dimension and value belong together")
     elif dimension is not None:
         known = kpi.form.dimensions or definition.dimensions
         if dimension not in known or dimension not in definition.dimensions:
             message = f"{kpi.id} has no breakdown by {dimension!r}{suggest(dimension, known)}"
-            yield _Found((*place, "dimension"), message)
+            yield _Found((*key_path, "dimension"), message)
         elif value and (counted := _counted(dimension, value, definition)) != value:
             message = f"{value!r} counts as {counted!r}; write that"
-            yield _Found((*place, "value"), message)
+            yield _Found((*key_path, "value"), message)
     if "quantile" in given and kpi.form.quantiles:
         quantile = given.pop("quantile")
         if quantile not in kpi.form.quantiles:
             message = f"{quantile!r} is not one of {', '.join(kpi.form.quantiles)}"
-            yield _Found((*place, "quantile"), message)
+            yield _Found((*key_path, "quantile"), message)
     for label in sorted(given.keys() - set(kpi.form.labels)):
         there_is = suggest(label, kpi.form.labels) if kpi.form.labels else ""
         message = f"{kpi.id} has no label {label!r}{there_is or '; remove it'}"
-        yield _Found((*place, label), message)
+        yield _Found((*key_path, label), message)
         del given[label]
     for inner, message in _own_labels(given, target, kpi, definition):
-        yield _Found((*place, *inner), message)
+        yield _Found((*key_path, *inner), message)
 
 
 def _counted(dimension: str, value: str, definition: Definition) -> str:
@@ -227,8 +229,10 @@ def _own_labels(
             yield _Found((label,), f"is missing; write one of {', '.join(there_is)}")
             return
         elif not there_is:
-            rest = ", ".join(f"{name}: {text}" for name, text in given.items() if name != label)
-            yield _Found((label,), f"{kpi.id} has none with {rest}; remove it")
+            other_labels = ", ".join(
+                f"{name}: {text}" for name, text in given.items() if name != label
+            )
+            yield _Found((label,), f"{kpi.id} has none with {other_labels}; remove it")
             return
         else:
             yield _Found((label,), _not_one_of(given[label], there_is))

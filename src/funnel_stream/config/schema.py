@@ -34,7 +34,7 @@ def json_schema() -> dict[str, Any]:
         "$schema": DIALECT,
         "$id": "urn:funnel-stream:funnel.yaml",
         "title": _TITLE,
-        "description": "What a funnel is like, for funnel-stream; docs/configuration.md says more.",
+        "description": "Definition of a funnel; docs/configuration.md explains every key.",
         "type": ["object", "null"],
         "additionalProperties": False,
         "properties": properties,

@@ -42,7 +42,7 @@ _CONVERTED: Final = frozenset(
     ("amount", "cost", "currency", "score", "first_touch_at", "offer_requested_at", "cleared")
 )
 _ACTIVITY_KINDS: Final[dict[tuple[str, str | None], int]] = {
-    **{said: kind for kind, said in ACTIVITY_OF.items()},
+    **{name: kind for kind, name in ACTIVITY_OF.items()},
     **{(activity, None): kind for kind, (activity, _) in ACTIVITY_OF.items() if kind in HELD},
 }
 """Kinds by activity and outcome; one of which nothing is said took place."""
@@ -65,14 +65,16 @@ class Decoder:
         pipelines: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         everywhere = _ranks(aliases or {})
-        self._own = {
-            pipeline: everywhere | _ranks(own) | _RANKS
-            for pipeline, own in (pipelines or {}).items()
-            if own
+        self._by_pipeline = {
+            pipeline: everywhere | _ranks(aliases) | _RANKS
+            for pipeline, aliases in (pipelines or {}).items()
+            if aliases
         }
         self._everywhere = everywhere | _RANKS
         # What means the same in every pipeline: most stages are found without asking for theirs.
-        particular = {alias for own in (pipelines or {}).values() for alias in own} - _RANKS.keys()
+        particular = {
+            alias for aliases in (pipelines or {}).values() for alias in aliases
+        } - _RANKS.keys()
         self._kinds = {
             name: rank for name, rank in self._everywhere.items() if name not in particular
         }
@@ -152,7 +154,7 @@ class Decoder:
         """What an alias means in an event of that pipeline. Raises ``RefusedError``."""
         name = pipeline if pipeline is not None and says(pipeline) else _DEFAULT_PIPELINE
         try:
-            return self._own.get(name, self._everywhere)[stage]
+            return self._by_pipeline.get(name, self._everywhere)[stage]
         except KeyError:
             raise _unknown_stage(stage) from None
 
@@ -160,7 +162,7 @@ class Decoder:
 def _ranks(aliases: Mapping[str, str]) -> dict[str, int]:
     for alias, stage in aliases.items():
         if stage not in _RANKS:
-            raise ValueError(f"alias {alias!r} stands for {stage!r}, which is no stage")
+            raise ValueError(f"alias {alias!r} stands for {stage!r}, which is not a stage")
     return {alias: _RANKS[stage] for alias, stage in aliases.items()}
 
 
@@ -306,14 +308,14 @@ def _activity(activity: str, outcome: str | None) -> int:
 def _score(score: object) -> int:
     """A score in millionths: half-even, from the shortest decimal that stands for the number."""
     if isinstance(score, bool) or not isinstance(score, int | float):
-        raise RefusedError(Reason.WRONG_TYPE, "score", f"{shown(score)} is no JSON number")
+        raise RefusedError(Reason.WRONG_TYPE, "score", f"{shown(score)} is not a JSON number")
     if not abs(score) <= MAX_SCORE:
         raise RefusedError(
             Reason.INVALID_VALUE,
             "score",
             f"{shown(score)} is not between {-MAX_SCORE:,.0f} and {MAX_SCORE:,.0f}",
         )
-    # Decimals of up to 15 digits are told apart by floats, so that this is the only one it can be.
+    # Floats distinguish decimals of up to 15 digits, so that this is the only one it can be.
     millionths = round(score * 1e6)
     if millionths / 1e6 == score and abs(millionths) < _FLOAT_TELLS_APART:
         return millionths

@@ -51,7 +51,7 @@ def _rejection(detail: Mapping[str, Any], value: bytes) -> Rejection:
     if field.endswith(("_at", "_start", "_end")):
         if isinstance(found, str):
             return timestamps.refusal(found, field).rejection
-        text = f"{shown(found)} is no text; {timestamps.EXAMPLE}"
+        text = f"{shown(found)} is not text; {timestamps.EXAMPLE}"
         return Rejection(Reason.WRONG_TYPE, field, text)
     if kind.endswith("_type") or (kind == "literal_error" and not isinstance(found, str)):
         return Rejection(
@@ -62,7 +62,7 @@ def _rejection(detail: Mapping[str, Any], value: bytes) -> Rejection:
 
 def _not_json(value: bytes, problem: str) -> Rejection:
     if not isinstance(value, bytes):
-        return Rejection(Reason.NOT_JSON, "", f"{shown(value)} is no text")
+        return Rejection(Reason.NOT_JSON, "", f"{shown(value)} is not text")
     try:
         value.decode()
     except UnicodeDecodeError as error:
@@ -90,7 +90,7 @@ def _bad_type(found: object) -> Rejection:
     if found == "deal_erased":
         right = (
             "on the topic, an erasure is a null value under the deal's key; in a file its "
-            "occurred_at, if it has one, is a time with an offset that has come"
+            "occurred_at, if it has one, is a past time with an offset"
         )
     else:
         right = f"the types are {', '.join(_TYPES)}"

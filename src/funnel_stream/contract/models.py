@@ -45,7 +45,7 @@ MAX_SCORE: Final = 1e9
 MAX_PERIOD_DAYS: Final = 3_660
 
 
-class Wire(NamedTuple):
+class WireType(NamedTuple):
     """Metadata of a field type: what the decoder takes for it from JSON."""
 
     type: Any
@@ -99,7 +99,7 @@ Identifier = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID)]
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
 Texts = Annotated[list[Text], Field(max_length=MAX_ITEMS, fail_fast=True)]
 """Stops at the first bad item: a record of 64 KiB can hold 30,000."""
-Stage = Annotated[str, StringConstraints(min_length=1), Wire(str)]
+Stage = Annotated[str, StringConstraints(min_length=1), WireType(str)]
 SpendChannel = Annotated[
     str, StringConstraints(min_length=1, max_length=MAX_TEXT, pattern=r"[^\x00-\x20]")
 ]
@@ -107,13 +107,13 @@ CurrencyCode = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Z]{3}$"),
     WithJsonSchema({"anyOf": [_IN_CAPITALS, _IN_ANY_CASE]}),
-    Wire(str),
+    WireType(str),
 ]
 DealCurrency = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Z]{3}$"),
     WithJsonSchema({"anyOf": [_IN_CAPITALS, _IN_ANY_CASE, _UNREADABLE]}),
-    Wire(Any),
+    WireType(Any),
 ]
 Score = Annotated[
     float,
@@ -121,28 +121,28 @@ Score = Annotated[
     WithJsonSchema(
         {"anyOf": [{"type": "number", "minimum": -MAX_SCORE, "maximum": MAX_SCORE}, _BLANK]}
     ),
-    Wire(Any),
+    WireType(Any),
 ]
 ActivityOutcome = Annotated[
     Literal[ACTIVITY_OUTCOMES],  # type: ignore[valid-type]
     WithJsonSchema({"anyOf": [{"type": "string", "enum": list(ACTIVITY_OUTCOMES)}, _BLANK]}),
-    Wire(str),
+    WireType(str),
 ]
-_Moment = Annotated[
+_Instant = Annotated[
     datetime,
     PlainValidator(_timestamp),
     PlainSerializer(lambda when: when.isoformat().replace("+00:00", "Z"), when_used="json"),
 ]
 _DATE_TIME: Final = {"type": "string", "format": "date-time", "pattern": timestamps.PATTERN}
 Timestamp = Annotated[
-    _Moment,
+    _Instant,
     WithJsonSchema(_DATE_TIME),
-    Wire(Annotated[str, StringConstraints(pattern=timestamps.PATTERN)]),
+    WireType(Annotated[str, StringConstraints(pattern=timestamps.PATTERN)]),
 ]
 GivenTimestamp = Annotated[
-    _Moment,
+    _Instant,
     WithJsonSchema({"anyOf": [_DATE_TIME, _BLANK]}),
-    Wire(Annotated[str, StringConstraints(pattern=f"{timestamps.PATTERN}|{BLANK_PATTERN}")]),
+    WireType(Annotated[str, StringConstraints(pattern=f"{timestamps.PATTERN}|{BLANK_PATTERN}")]),
 ]
 """A timestamp of a field that need not be given."""
 Amount = Annotated[
@@ -150,14 +150,14 @@ Amount = Annotated[
     PlainValidator(_amount),
     PlainSerializer(lambda amount: format(amount, "f"), when_used="json"),
     WithJsonSchema({"anyOf": _DECIMALS}),
-    Wire(Any),
+    WireType(Any),
 ]
 DealAmount = Annotated[
     Decimal,
     PlainValidator(_amount),
     PlainSerializer(lambda amount: format(amount, "f"), when_used="json"),
     WithJsonSchema({"anyOf": [*_DECIMALS, _UNREADABLE]}),
-    Wire(Any),
+    WireType(Any),
 ]
 """Models refuse what no stream can read. A stream takes the event without it, and so must the
 schema: a deal that was won is not lost over its amount."""

@@ -90,7 +90,9 @@ def read_currency(currency: object) -> str:
     """The code that a currency stands for, which may be written in any case, or
     ``RefusedError``."""
     if not isinstance(currency, str):
-        raise RefusedError(Reason.CURRENCY_MISSING, "currency", f"{shown(currency)} is no currency")
+        raise RefusedError(
+            Reason.CURRENCY_MISSING, "currency", f"{shown(currency)} is not a currency"
+        )
     if currency in DECIMALS:
         return currency
     code = currency.upper() if currency.isascii() else ""

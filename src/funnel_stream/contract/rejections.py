@@ -50,14 +50,14 @@ class Reason(StrEnum):
     CURRENCY_MISSING = "currency_missing", "A spend has no currency."
     UNKNOWN_CURRENCY = (
         "unknown_currency",
-        "The `currency` of a spend is no ISO 4217 code with minor units.",
+        "The `currency` of a spend is not an ISO 4217 code with minor units.",
     )
     INVALID_PERIOD = "invalid_period", "The period of a spend has no two ends in order."
     MISSING_KEY = "missing_key", "A null value (an erasure) came without a key to erase."
     MISROUTED = "misrouted", "The record is on a wrong partition after being re-published once."
     CONFLICTING_DUPLICATE = (
         "conflicting_duplicate",
-        "An event with this `event_id` but another content was accepted before.",
+        "An event with this `event_id` but different content was accepted before.",
     )
     TOO_MANY_EVENTS = "too_many_events", "The deal already has as many events as are kept."
 

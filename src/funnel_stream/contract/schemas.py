@@ -221,14 +221,14 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m funnel_stream.contract.schemas", description="Write or check the schemas."
     )
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--check", action="store_true", help="write nothing; exit 1 if out of step")
+    what.add_argument("--check", action="store_true", help="write nothing; exit 1 if out of date")
     what.add_argument("--release", metavar="VERSION", help="keep a copy under released/VERSION")
     parser.add_argument("directory", nargs="?", type=Path, default=Path("schemas"))
     given = parser.parse_args(arguments)
     if given.check:
         stale = out_of_step(given.directory)
         for name in stale:
-            print(f"{given.directory / name} is out of step: run `make schemas`", file=sys.stderr)
+            print(f"{given.directory / name} is out of date: run `make schemas`", file=sys.stderr)
         return 1 if stale else 0
     write(given.directory, files())
     if given.release:

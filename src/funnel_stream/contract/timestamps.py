@@ -99,7 +99,7 @@ def refusal(text: str, field: str) -> RefusedError:
         return RefusedError(
             Reason.NAIVE_TIMESTAMP, field, f"{shown(text)} has no offset from UTC; {EXAMPLE}"
         )
-    problem = "is no instant of the years 1970 to 9999" if _matches(text) else "is not RFC 3339"
+    problem = "is not an instant of the years 1970 to 9999" if _matches(text) else "is not RFC 3339"
     return RefusedError(Reason.INVALID_TIMESTAMP, field, f"{shown(text)} {problem}; {EXAMPLE}")
 
 

@@ -20,7 +20,7 @@ from typing import (
 from pydantic import ConfigDict, Field, Json, TypeAdapter
 from typing_extensions import TypedDict
 
-from funnel_stream.contract.models import MODELS, FunnelEvent, Wire
+from funnel_stream.contract.models import MODELS, FunnelEvent, WireType
 
 
 def _wire_type(hint: Any) -> Any:
@@ -30,7 +30,7 @@ def _wire_type(hint: Any) -> Any:
     if get_origin(hint) is Annotated:
         base, *metadata = get_args(hint)
         for item in metadata:
-            if isinstance(item, Wire):
+            if isinstance(item, WireType):
                 return item.type
         if get_origin(base) in (Union, UnionType):
             return _wire_type(base)

@@ -23,7 +23,7 @@ OPEN_LABELS: Final = ("problem", "outcome", "reason")
 
 def _is_length(given: object) -> object:
     if isinstance(given, int):
-        raise ValueError(f"{given} is no length; write {given}m, {given}h or {given}d")
+        raise ValueError(f"{given} is not a length; write {given}m, {given}h or {given}d")
     if isinstance(given, str):
         minutes_of(given)
     return given
@@ -39,7 +39,7 @@ def _dimension(name: str) -> str:
     parts = _PLUS.split(name.strip())
     for part in parts:
         if part not in DIMENSIONS:
-            raise ValueError(f"{part!r} is no dimension{suggest(part, DIMENSIONS)}")
+            raise ValueError(f"{part!r} is not a dimension{suggest(part, DIMENSIONS)}")
     if len(set(parts)) < len(parts):
         raise ValueError(f"{name!r} names a dimension twice")
     return "+".join(parts)
@@ -68,12 +68,12 @@ def _day(given: object) -> object:
     if _DAY.fullmatch(given):
         with suppress(ValueError):
             return date.fromisoformat(given)
-    raise ValueError(f"{given!r} is no day; write one like 2026-01-31")
+    raise ValueError(f"{given!r} is not a date; write one like 2026-01-31")
 
 
 def unique(names: tuple[str, ...]) -> tuple[str, ...]:
     if twice := {name for name in names if names.count(name) > 1}:
-        raise ValueError(f"{', '.join(sorted(twice))} stands there twice; keep one of them")
+        raise ValueError(f"{', '.join(sorted(twice))} is listed twice; keep one of them")
     return names
 
 
@@ -82,7 +82,7 @@ def _form(pattern: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": f"^({pattern})$"})
 
 
-Stage = Literal[STAGES]  # type: ignore[valid-type]
+StageName = Literal[STAGES]  # type: ignore[valid-type]
 OpenStage = Literal[OPEN_STAGES]  # type: ignore[valid-type]
 Attribute = Literal[DIMENSIONS]  # type: ignore[valid-type]
 _PART = f"({'|'.join(DIMENSIONS)})"

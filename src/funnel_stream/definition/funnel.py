@@ -28,14 +28,14 @@ from funnel_stream.definition.fields import (
     OpenStage,
     PipelineName,
     RankedName,
-    Stage,
+    StageName,
     WindowName,
     as_written,
     unique,
 )
 from funnel_stream.definition.time import DAY, DAY_US, Window, minutes_of
 from funnel_stream.definition.values import Values
-from funnel_stream.documents import Place
+from funnel_stream.documents import KeyPath
 
 RULES_VERSION: Final = 3
 """Counted up when the same journey yields other facts, so that nobody adds up old and new ones."""
@@ -48,19 +48,19 @@ class Dimension(NamedTuple):
     parts: tuple[str, ...]
 
 
-class _Part(BaseModel):
+class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Pipeline(_Part):
+class Pipeline(_Section):
     """What is particular to one pipeline; what it leaves out is as for all."""
 
-    title: str = Field(default="", description="Name shown to people; the label stays the key.")
-    aliases: dict[str, Stage] = Field(
+    title: str = Field(default="", description="Display name; the label stays the key.")
+    aliases: dict[str, StageName] = Field(
         default={}, description="Names of stages in this pipeline's events: alias → stage."
     )
-    stage_titles: dict[Stage, str] = Field(
-        default={}, description="Names of stages shown to people: stage → name."
+    stage_titles: dict[StageName, str] = Field(
+        default={}, description="Display names of stages: stage → name."
     )
     horizons: Annotated[tuple[Length, ...], AfterValidator(unique)] | None = Field(
         default=None, description="Ages at which this pipeline's matured conversions are judged."
@@ -75,7 +75,7 @@ def _or_nothing(given: object) -> object:
     return {} if given is None else given
 
 
-class Target(_Part):
+class Target(_Section):
     """Where a KPI is to be: reported beside it, with the share that has been attained."""
 
     kpi: str = Field(description="The KPI, like win_ratio (a metric's name without funnel_).")
@@ -83,18 +83,18 @@ class Target(_Part):
         description="In the KPI's unit: deals, 0–1, seconds or major units of money."
     )
     at: Literal["least", "most"] = Field(
-        default="least", description="Whether the KPI is to be at least or at most that."
+        default="least", description="Whether the KPI should be at least or at most that."
     )
     window: WindowName | None = Field(
-        default=None, description="The window it is set for; none for the KPIs of now."
+        default=None, description="The window it applies to; none for KPIs of the present."
     )
-    pipeline: PipelineName = Field(default="default", description="The pipeline it is set for.")
+    pipeline: PipelineName = Field(default="default", description="The pipeline it applies to.")
     labels: dict[str, str] = Field(
         default={}, description="Labels of the series, like basis: cohort or dimension: channel."
     )
 
 
-class Export(_Part):
+class Export(_Section):
     """What ``/metrics`` shows; ``/api/kpis`` and ``compute`` always know everything."""
 
     windows: Annotated[tuple[WindowName, ...], AfterValidator(unique)] | None = Field(
@@ -123,32 +123,32 @@ LENIENT: Final = "lenient"
 class Contradiction(NamedTuple):
     """Where it is found, what would be right, and which other key has a part in it."""
 
-    place: Place
+    key_path: KeyPath
     message: str
     about: str = ""
 
 
 def _unknown(
-    place: Place, known: str, configured: tuple[str, ...], name: str = ""
+    key_path: KeyPath, known: str, configured: tuple[str, ...], name: str = ""
 ) -> Contradiction:
-    name = name or str(place[-1])
+    name = name or str(key_path[-1])
     message = f"{name} is not among the {known} ({', '.join(configured)}); add it there"
-    return Contradiction(place, message, known)
+    return Contradiction(key_path, message, known)
 
 
-class Definition(_Part):
+class Definition(_Section):
     """The effective configuration; the defaults are a funnel that needs no file."""
 
-    aliases: dict[str, Stage] = Field(
+    aliases: dict[str, StageName] = Field(
         default={}, description="Other names of stages, in every pipeline: alias → stage."
     )
     pipelines: dict[PipelineName, Annotated[Pipeline, BeforeValidator(_or_nothing)]] = Field(
         default={"default": Pipeline()},
-        description="Pipelines that are shown before their first deal, and what is particular.",
+        description="Pipelines shown before their first deal, with their own settings.",
     )
     dimensions: Annotated[tuple[DimensionName, ...], AfterValidator(unique)] = Field(
         default=DIMENSIONS,
-        description="Attributes that every KPI is broken down by; combined: channel+product.",
+        description="Attributes by which every KPI is broken down; combined: channel+product.",
     )
     values: dict[Attribute, Values] = Field(
         default={},
@@ -164,16 +164,16 @@ class Definition(_Part):
         default=("1d", "7d", "30d"), description="Ages at which a matured conversion is judged."
     )
     stuck_after: dict[OpenStage, Length] = Field(
-        default={}, description="A deal that stays longer in a stage is stuck: stage → length."
+        default={}, description="A deal that stays in a stage longer is stuck: stage → length."
     )
     activity_horizon: Length = Field(
         default="30d", description="An activity converts if a later stage follows within that time."
     )
     top_n: Count = Field(
-        default=20, description="Values shown per dimension and open label; the rest sums."
+        default=20, description="Values shown per dimension and open label; the rest are summed."
     )
     top_n_of: dict[RankedName, Count] = Field(
-        default={}, description="Where a dimension or label shows another number of values."
+        default={}, description="Dimensions or labels that show a different number of values."
     )
     base_currency: Currency | None = Field(
         default=None, description="All money is converted to it, at the rate of the fact's day."
@@ -182,11 +182,11 @@ class Definition(_Part):
         default={},
         description="Units of the base currency for one of another: currency → from day on → rate.",
     )
-    targets: tuple[Target, ...] = Field(default=(), description="Where KPIs are to be.")
+    targets: tuple[Target, ...] = Field(default=(), description="Targets of KPIs.")
     export: Export = Field(default=Export(), description="What /metrics shows.")
     closed_retention_days: Count = Field(
         default=400,
-        description="A deal that is over leaves the state that many days after its last event; "
+        description="An ended deal leaves the state this many days after its last event; "
         "what comes later is a new deal.",
     )
 
@@ -194,19 +194,19 @@ class Definition(_Part):
     def _consistent(self, info: ValidationInfo) -> "Definition":
         # Whoever reads a file asks for the contradictions himself, to tell their lines.
         if info.context != LENIENT:
-            for place, message, _ in self.contradictions():
-                raise ValueError(f"{'.'.join(map(str, place))}: {message}")
+            for key_path, message, _ in self.contradictions():
+                raise ValueError(f"{'.'.join(map(str, key_path))}: {message}")
         return self
 
     def contradictions(self) -> Iterator[Contradiction]:
         """What cannot hold together."""
-        own = [("pipelines", name, "aliases") for name in self.pipelines]
-        for place in (("aliases",), *own):
-            aliases = self.aliases if len(place) == 1 else self.pipelines[place[1]].aliases
+        of_pipelines = [("pipelines", name, "aliases") for name in self.pipelines]
+        for key_path in (("aliases",), *of_pipelines):
+            aliases = self.aliases if len(key_path) == 1 else self.pipelines[key_path[1]].aliases
             for alias, stage in aliases.items():
                 if alias in STAGES and alias != stage:
                     message = f"{alias} is a stage itself, it cannot mean {stage}; remove the alias"
-                    yield Contradiction((*place, alias), message)
+                    yield Contradiction((*key_path, alias), message)
         for name, values in self.values.items():
             for alias, message in values.contradictions():
                 yield Contradiction(("values", name, "aliases", alias), message)
@@ -255,7 +255,7 @@ class Definition(_Part):
 
     def first_touch(self) -> frozenset[str]:
         """Attributes of which the first value that was given counts, not the last."""
-        return frozenset(name for name, own in self.values.items() if own.keep == "first")
+        return frozenset(name for name, entry in self.values.items() if entry.keep == "first")
 
     def top_n_in(self, name: str) -> int:
         """How many values a dimension or an open label shows."""
@@ -263,13 +263,15 @@ class Definition(_Part):
 
     def horizons_of(self, pipeline: str) -> tuple[str, ...]:
         """The horizons by which a pipeline's matured conversions are judged."""
-        own = self.pipelines.get(pipeline)
-        return self.horizons if own is None or own.horizons is None else own.horizons
+        entry = self.pipelines.get(pipeline)
+        return self.horizons if entry is None or entry.horizons is None else entry.horizons
 
     def stuck_after_in(self, pipeline: str) -> dict[str, int]:
         """Minutes that a deal may stay in a stage, for the stages that have a limit."""
-        own = self.pipelines.get(pipeline)
-        limits = self.stuck_after if own is None or own.stuck_after is None else own.stuck_after
+        entry = self.pipelines.get(pipeline)
+        limits = (
+            self.stuck_after if entry is None or entry.stuck_after is None else entry.stuck_after
+        )
         return {stage: minutes_of(length) for stage, length in limits.items()}
 
     def export_windows(self) -> tuple[str, ...]:
@@ -314,8 +316,8 @@ class Definition(_Part):
             {currency: sorted(rates.items()) for currency, rates in sorted(self.rates.items())},
             self.closed_retention_days,
             {
-                name: (own.aliases, own.fold_case, own.keep)
-                for name, own in sorted(self.values.items())
+                name: (entry.aliases, entry.fold_case, entry.keep)
+                for name, entry in sorted(self.values.items())
             },
         )
         packed = msgspec.json.encode(decisive, order="sorted")

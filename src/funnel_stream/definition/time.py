@@ -9,8 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple, overload
 
-import numpy as np
-import numpy.typing as npt
+from funnel_stream.arrays import Ints, Mask
 
 MINUTE: Final = 1
 HOUR: Final = 60
@@ -32,13 +31,9 @@ def minutes_of(length: str) -> int:
     match = LENGTH.fullmatch(length)
     if not match:
         raise ValueError(
-            f"{length!r} is no length; write a whole number and m, h or d, like 24h or 30d"
+            f"{length!r} is not a length; write a whole number and m, h or d, like 24h or 30d"
         )
     return int(match[1]) * _UNIT_MINUTES[match[2]]
-
-
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 
 @overload
@@ -101,7 +96,7 @@ def latest(panes: int, size: int, minute: int) -> Span:
     return Span(size, last - panes + 1, last)
 
 
-class Course(NamedTuple):
+class TrendSpans(NamedTuple):
     """What is looked at to see how a window came about, all in panes of one size.
 
     ``buckets``: the window in parts, oldest first; the last has not ended yet. ``whole``: those of
@@ -124,7 +119,7 @@ class Window(NamedTuple):
     def named(cls, name: str) -> "Window":
         """The window of that length, on the finest panes that are kept long enough.
 
-        Raises ``ValueError`` where the length is no multiple of its pane or too long.
+        Raises ``ValueError`` where the length is not a multiple of its pane or too long.
         """
         length = minutes_of(name)
         for pane, kept in RETENTION.items():
@@ -132,11 +127,11 @@ class Window(NamedTuple):
                 if length % pane:
                     unit, below = ("h" if pane == HOUR else "d"), length // pane
                     raise ValueError(
-                        f"{name} is no multiple of its panes of {pane} minutes; "
+                        f"{name} is not a multiple of its panes of {pane} minutes; "
                         f"write {below}{unit} or {below + 1}{unit}"
                     )
                 return cls(name, length // pane, pane)
-        raise ValueError(f"{name} is longer than the 400d that panes are kept; write less")
+        raise ValueError(f"{name} is longer than the 400d that panes are kept; write a shorter one")
 
     @property
     def minutes(self) -> int:
@@ -175,13 +170,13 @@ class Window(NamedTuple):
         size = max(coarser, default=self.pane)
         return size, self.minutes // size
 
-    def course(self, minute: int, most_buckets: int) -> Course:
+    def trend_spans(self, minute: int, most_buckets: int) -> TrendSpans:
         """How it came about as of a minute, in so many buckets at most."""
         size, number = self.grain
         last = minute // size
         together = -(-number // most_buckets)
         starts = range(last - number // together * together + 1, last + 1, together)
-        return Course(
+        return TrendSpans(
             tuple(Span(size, start, start + together - 1) for start in starts),
             Span(size, last - number + 1, last - 1),
             Span(size, last - 2 * number + 1, last - 1 - number),
@@ -192,9 +187,9 @@ class Window(NamedTuple):
         as well where panes may be kept so long."""
         size, number = self.grain
         both = 2 * number
-        own = self.panes if size == self.pane else 0
+        panes_of_window = self.panes if size == self.pane else 0
         needed = {self.pane: self.panes}
-        needed[size] = max(own, both if both <= RETENTION[size] else number)
+        needed[size] = max(panes_of_window, both if both <= RETENTION[size] else number)
         return needed
 
 

@@ -31,8 +31,8 @@ class Values(BaseModel):
     fold_case: bool = Field(
         default=False,
         strict=True,
-        description="Upper and lower case are one value, shown in lower case "
-        "unless an alias leads to it in another spelling.",
+        description="Upper and lower case count as one value, shown in lower case "
+        "unless an alias maps to it in another spelling.",
     )
     keep: Literal["first", "last"] = Field(
         default="last",
@@ -41,7 +41,7 @@ class Values(BaseModel):
     )
 
     def compared(self, text: str) -> str:
-        """The text by which spellings are told apart."""
+        """The text by which spellings are distinguished."""
         text = cleaned(text)
         return text.casefold() if self.fold_case else text
 
@@ -60,7 +60,7 @@ class Values(BaseModel):
             key, value = self.compared(alias), cleaned(target)
             if not key or not value:
                 what = "the alias" if not key else "its value"
-                yield alias, f"{what} is an empty text, which is no value; remove the alias"
+                yield alias, f"{what} is an empty text, which is not a value; remove the alias"
                 continue
             if key in _RESERVED:
                 yield alias, f"{key} is what is shown for none or the rest; remove the alias"
@@ -88,19 +88,19 @@ class Spellings(dict[str, str]):
     A pure function of the text, worked out once for each: the hot loop asks it as a dictionary.
     """
 
-    def __init__(self, own: Values) -> None:
-        self._own = own
+    def __init__(self, rules: Values) -> None:
+        self._rules = rules
         self._meanings = {
-            text: "" if value == NONE else value for text, value in own.meanings().items()
+            text: "" if value == NONE else value for text, value in rules.meanings().items()
         }
-        self.some_mean_none = NONE in own.aliases.values()
+        self.some_mean_none = NONE in rules.aliases.values()
 
     def means_none(self, text: str) -> bool:
         """Whether an alias says that the text counts as not given."""
-        return self._meanings.get(self._own.compared(text)) == ""
+        return self._meanings.get(self._rules.compared(text)) == ""
 
     def __missing__(self, text: str) -> str:
-        compared = self._own.compared(text)
+        compared = self._rules.compared(text)
         value = self._meanings.get(compared, compared)[:LABEL_LENGTH]
         if len(text) <= LABEL_LENGTH:
             if len(self) >= _REMEMBERED:
@@ -117,7 +117,7 @@ def spellings(values: Mapping[str, Values]) -> dict[str, Spellings]:
 
 def meaning_none(known: Mapping[str, Spellings]) -> dict[str, Spellings]:
     """Those of which some texts count as not given."""
-    return {name: own for name, own in known.items() if own.some_mean_none}
+    return {name: rules for name, rules in known.items() if rules.some_mean_none}
 
 
 def spelled(attributes: Mapping[str, Any], known: Mapping[str, Spellings]) -> dict[str, Any]:

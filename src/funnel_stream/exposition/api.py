@@ -11,13 +11,13 @@ from funnel_stream.exposition.kpi_json import kpi_json
 from funnel_stream.kpis.samples import samples
 from funnel_stream.reporting import Reporter
 
-Answer = tuple[HTTPStatus, bytes]
+JsonResponse = tuple[HTTPStatus, bytes]
 """Status and body, in JSON."""
 
 _PARAMETERS: Final = ("window", "dimension")
 
 
-def kpis(reporter: Reporter, query: Mapping[str, str]) -> Answer:
+def kpis(reporter: Reporter, query: Mapping[str, str]) -> JsonResponse:
     """The figures for a query of ``window`` and ``dimension``, both optional.
 
     400 says what is allowed, 503 why this worker has no figures to show.
@@ -25,7 +25,7 @@ def kpis(reporter: Reporter, query: Mapping[str, str]) -> Answer:
     if unknown := [name for name in query if name not in _PARAMETERS]:
         return HTTPStatus.BAD_REQUEST, problem(
             f"there is no parameter {unknown[0]!r}",
-            f"There are: {', '.join(_PARAMETERS)}.",
+            f"Allowed: {', '.join(_PARAMETERS)}.",
         )
     snapshot = reporter.snapshot()
     if snapshot is None:
@@ -37,7 +37,7 @@ def kpis(reporter: Reporter, query: Mapping[str, str]) -> Answer:
     return HTTPStatus.OK, body
 
 
-def _not_reporting(reporter: Reporter) -> Answer:
+def _not_reporting(reporter: Reporter) -> JsonResponse:
     ready, reason = reporter.ready()
     return HTTPStatus.SERVICE_UNAVAILABLE, problem(
         "this worker does not report the KPIs",
@@ -46,5 +46,5 @@ def _not_reporting(reporter: Reporter) -> Answer:
 
 
 def problem(message: str, reason: str) -> bytes:
-    """The body of an answer that has to disappoint."""
+    """The body of an error response."""
     return msgspec.json.encode({"error": message, "reason": reason}) + b"\n"

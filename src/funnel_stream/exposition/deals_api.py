@@ -14,30 +14,30 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from funnel_stream.answers.deal_list import Entry, Finder, Place, Walk
+from funnel_stream.answers.deal_list import Cursor, Entry, Finder, Walk
 from funnel_stream.answers.explanation import Explanation, as_json, explain
-from funnel_stream.answers.question import Question, question
+from funnel_stream.answers.question import Question, parse_question
 from funnel_stream.contract.rejections import RefusedError
 from funnel_stream.contract.timestamps import moment, parse
 from funnel_stream.definition import Definition
 from funnel_stream.errors import FunnelError, UsageError
-from funnel_stream.exposition.api import Answer, problem
+from funnel_stream.exposition.api import JsonResponse, problem
 from funnel_stream.exposition.forward import HELD_BY
 from funnel_stream.reporting import Held, Reporter
 
 MAX_LIMIT: Final = 1_000
 _LIMIT: Final = 50
 _SLICE_SECONDS: Final = 0.005
-_REST_SECONDS: Final = 0.01
+_PAUSE_SECONDS: Final = 0.01
 """So long the stream has the interpreter to itself after every piece of work."""
 _REQUEST_SECONDS: Final = 0.5
 """After about so long an answer is given, however much has been found by then."""
-PAGING: Final = ("limit", "after", "as_of", HELD_BY)
+PAGING_PARAMETERS: Final = ("limit", "after", "as_of", HELD_BY)
 """Parameters that do not say which figure is meant."""
-_START: Final = Place(-1, b"")
+_START: Final = Cursor(-1, b"")
 
 
-class _Cursor(msgspec.Struct, array_like=True):
+class _PageToken(msgspec.Struct, array_like=True):
     """Where to go on, and the instant that all pages are of."""
 
     as_of: int
@@ -45,15 +45,15 @@ class _Cursor(msgspec.Struct, array_like=True):
     name: bytes
 
 
-_encode_cursor = msgspec.msgpack.Encoder().encode
-_decode_cursor = msgspec.msgpack.Decoder(_Cursor).decode
+_encode_token = msgspec.msgpack.Encoder().encode
+_decode_token = msgspec.msgpack.Decoder(_PageToken).decode
 
 
 class NotYetError(FunnelError):
     """This worker does not know its deals (yet, or for sure); the hint is what it waits for."""
 
 
-class Share(NamedTuple):
+class PartitionShare(NamedTuple):
     """Which part of all deals a worker knows: these partitions of so many."""
 
     partitions: tuple[int, ...]
@@ -67,12 +67,12 @@ class Share(NamedTuple):
 class NotHereError(FunnelError):
     """This worker does not know such a deal; the hint says who may."""
 
-    def __init__(self, deal_id: str, share: Share) -> None:
+    def __init__(self, deal_id: str, share: PartitionShare) -> None:
         super().__init__(f"there is no deal {deal_id!r} here", hint=_where_else(share))
         self.share = share
 
 
-class Page(NamedTuple):
+class DealListPage(NamedTuple):
     """A page of the deals behind a figure.
 
     ``after``: the cursor of the next page, ``None`` on the last one. ``limit``: what fits on a
@@ -80,12 +80,12 @@ class Page(NamedTuple):
     (µs) that all pages are of.
     """
 
-    asked: Question
+    question: Question
     deals: list[Entry]
     after: str | None
     limit: int
     as_of: int
-    share: Share
+    share: PartitionShare
 
 
 class DealsApi:
@@ -97,7 +97,7 @@ class DealsApi:
         # One search at a time: many of them together would take the stream's time away.
         self._turn = asyncio.Lock()
 
-    async def find(self, query: Mapping[str, str]) -> Page:
+    async def find(self, query: Mapping[str, str]) -> DealListPage:
         """A page of the deals behind a figure.
 
         Raises ``UsageError``, which says which parameter is wrong and what is allowed, and
@@ -105,17 +105,17 @@ class DealsApi:
         """
         held = self._held()
         limit = _limit(query.get("limit"))
-        as_of, place = _start(query, held)
-        figure = {name: value for name, value in query.items() if name not in PAGING}
-        asked = question(figure, self._definition)
-        walk = Walk(held.deals, Finder(asked, self._definition, as_of), place, limit=limit)
+        as_of, cursor = _start(query, held)
+        figure = {name: value for name, value in query.items() if name not in PAGING_PARAMETERS}
+        question = parse_question(figure, self._definition)
+        walk = Walk(held.deals, Finder(question, self._definition, as_of), cursor, limit=limit)
         async with self._turn:
             await _drive(walk)
         # Asked again: the partitions may have gone to another worker meanwhile.
         if self._held().deals != held.deals:
             raise self._not_yet()
-        after = walk.place and _cursor(as_of, walk.place)
-        return Page(asked, walk.entries, after, limit, as_of, _share(held))
+        after = walk.cursor and _page_token(as_of, walk.cursor)
+        return DealListPage(question, walk.entries, after, limit, as_of, _share(held))
 
     async def explained(self, deal_id: str, query: Mapping[str, str]) -> Explanation:
         """One deal, explained; the query may hold ``as_of``.
@@ -124,7 +124,7 @@ class DealsApi:
         """
         held = self._held()
         if unknown := [name for name in query if name != "as_of"]:
-            raise UsageError(f"there is no parameter {unknown[0]!r}", hint="There is: as_of.")
+            raise UsageError(f"there is no parameter {unknown[0]!r}", hint="Allowed: as_of.")
         as_of = _instant(query, held)
         name = deal_id.encode(errors="replace")
         for deals in held.deals.values():
@@ -134,12 +134,12 @@ class DealsApi:
                     return await asyncio.to_thread(explain, deal_id, row, self._definition, as_of)
         raise NotHereError(deal_id, _share(held))
 
-    async def deals(self, query: Mapping[str, str]) -> Answer:
+    async def deals(self, query: Mapping[str, str]) -> JsonResponse:
         """A page as JSON; 400 says what is wrong, 503 why this worker cannot tell."""
         try:
             page = await self.find(query)
         except (UsageError, NotYetError) as error:
-            return _disappointing(error)
+            return _error_response(error)
         return HTTPStatus.OK, _json(
             {
                 "deals": page.deals,
@@ -149,15 +149,15 @@ class DealsApi:
             }
         )
 
-    async def deal(self, deal_id: str, query: Mapping[str, str]) -> Answer:
+    async def deal(self, deal_id: str, query: Mapping[str, str]) -> JsonResponse:
         """An explanation as JSON; 404 tells which share of the deals this worker knows."""
         try:
             return HTTPStatus.OK, as_json(await self.explained(deal_id, query))
         except NotHereError as error:
-            said = {"error": error.message, "reason": error.hint}
-            return HTTPStatus.NOT_FOUND, _json({**said, **_share_json(error.share)})
+            document = {"error": error.message, "reason": error.hint}
+            return HTTPStatus.NOT_FOUND, _json({**document, **_share_json(error.share)})
         except (UsageError, NotYetError) as error:
-            return _disappointing(error)
+            return _error_response(error)
 
     def _held(self) -> Held:
         held = self._reporter.held()
@@ -173,7 +173,7 @@ class DealsApi:
         )
 
 
-def _disappointing(error: UsageError | NotYetError) -> Answer:
+def _error_response(error: UsageError | NotYetError) -> JsonResponse:
     return status_of(error), problem(error.message, error.hint or "")
 
 
@@ -201,7 +201,7 @@ async def _drive(walk: Walk) -> None:
             return
         if walk.progressed and time.monotonic() >= end:
             return
-        await asyncio.sleep(_REST_SECONDS)
+        await asyncio.sleep(_PAUSE_SECONDS)
 
 
 # --- parameters and answers -----------------------------------------------------------------------
@@ -212,25 +212,25 @@ def _limit(text: str | None) -> int:
         return _LIMIT
     limit = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
     if not 1 <= limit <= MAX_LIMIT:
-        raise UsageError(f"limit: {text!r} is wrong", hint=f"Allowed: 1 to {MAX_LIMIT}.")
+        raise UsageError(f"limit: {text!r} is invalid", hint=f"Allowed: 1 to {MAX_LIMIT}.")
     return limit
 
 
-def _start(query: Mapping[str, str], held: Held) -> tuple[int, Place]:
+def _start(query: Mapping[str, str], held: Held) -> tuple[int, Cursor]:
     """The instant that is meant, and where to go on."""
     text = query.get("after")
     if text is None:
         return _instant(query, held), _START
     try:
-        cursor = _decode_cursor(urlsafe_b64decode(text.encode() + b"=="))
+        cursor = _decode_token(urlsafe_b64decode(text.encode() + b"=="))
         moment(cursor.as_of)
     except (ValueError, OverflowError, msgspec.MsgspecError):
-        hint = "Allowed: what an answer to the same question gave as next."
-        raise UsageError(f"after: {text!r} is no cursor", hint=hint) from None
+        hint = "Allowed: the next value from a response to the same question."
+        raise UsageError(f"after: {text!r} is not a cursor", hint=hint) from None
     if "as_of" in query and _instant(query, held) != cursor.as_of:
-        hint = "All pages are of the instant that the first one is of."
-        raise UsageError("as_of: another one than that of the page before", hint=hint)
-    return cursor.as_of, Place(cursor.partition, cursor.name)
+        hint = "All pages have the as_of of the first one."
+        raise UsageError("as_of: differs from that of the previous page", hint=hint)
+    return cursor.as_of, Cursor(cursor.partition, cursor.name)
 
 
 def _instant(query: Mapping[str, str], held: Held) -> int:
@@ -243,28 +243,28 @@ def _instant(query: Mapping[str, str], held: Held) -> int:
         raise UsageError(str(error)) from error
 
 
-def _cursor(as_of: int, place: Place) -> str:
-    packed = _encode_cursor(_Cursor(as_of, place.partition, place.name))
+def _page_token(as_of: int, cursor: Cursor) -> str:
+    packed = _encode_token(_PageToken(as_of, cursor.partition, cursor.name))
     return urlsafe_b64encode(packed).rstrip(b"=").decode()
 
 
-def _share(held: Held) -> Share:
-    return Share(tuple(sorted(held.deals)), held.partitions)
+def _share(held: Held) -> PartitionShare:
+    return PartitionShare(tuple(sorted(held.deals)), held.partitions)
 
 
-def _share_json(share: Share) -> dict[str, Any]:
+def _share_json(share: PartitionShare) -> dict[str, Any]:
     return {**share._asdict(), "complete": share.complete}
 
 
-def _where_else(share: Share) -> str:
+def _where_else(share: PartitionShare) -> str:
     if share.complete:
         return (
-            "This worker holds all partitions: the deal was never heard of, was erased, or left "
-            "the state a long time after its closing."
+            "This worker holds all partitions: the deal never existed, was erased, or left "
+            "the state a long time after it closed."
         )
     numbers = ", ".join(map(str, share.partitions)) or "none"
     return (
-        f"Of the partitions 0 to {share.partition_count - 1} this worker holds {numbers}; "
+        f"Of partitions 0 to {share.partition_count - 1}, this worker holds {numbers}; "
         "another worker may have the deal."
     )
 

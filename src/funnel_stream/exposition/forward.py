@@ -1,7 +1,7 @@
 """A worker that does not report the KPIs lets the one that does answer its readers.
 
-What the other one says is passed on as it comes, piece by piece, be it a page, figures or a stream
-of events without an end. What was passed on once is answered by whom it reaches, so that nothing
+What the other one sends is passed on chunk by chunk as it comes, be it a page, figures or an
+endless stream of events. What was passed on once is answered by whom it reaches, so that nothing
 goes round in circles while two workers have different ideas of who reports.
 """
 
@@ -27,16 +27,16 @@ _CONNECT_SECONDS: Final = 2.0
 _ANSWER_SECONDS: Final = 20.0
 """A worker that is paused takes a connection, but never answers."""
 _IDLE_SECONDS: Final = 60.0
-"""Streams say something more often than that; a machine that has vanished says nothing at all."""
-_LOOK_SECONDS: Final = 0.5
-"""So often it is seen whether the reader is still there while the other worker says nothing."""
+"""Streams send something more often than this; a machine that has vanished sends nothing."""
+_POLL_SECONDS: Final = 0.5
+"""How often to check that the reader is still there while the other worker is silent."""
 
 HELD_BY: Final = "held_by"
 """A parameter of lists of deals: the worker that holds this partition is to answer."""
 
 _METHODS: Final = ("GET", "HEAD")
-_ASKED: Final = ("Accept", "Accept-Encoding", "Last-Event-ID")
-_OF_THE_CONNECTION: Final = frozenset(
+_REQUEST_HEADERS: Final = ("Accept", "Accept-Encoding", "Last-Event-ID")
+_HOP_BY_HOP: Final = frozenset(
     (
         "connection",
         "keep-alive",
@@ -56,7 +56,7 @@ class PeerUnreachableError(Exception):
     """Another worker should have answered, but does not."""
 
     def __init__(self, peer: str) -> None:
-        super().__init__(f"the worker at {peer} does not answer")
+        super().__init__(f"the worker at {peer} does not respond")
         self.peer = peer
 
 
@@ -146,13 +146,15 @@ class Forwarder:
 
     async def _ask(self, request: web.Request, peer: str) -> aiohttp.ClientResponse:
         assert self._session is not None, "the application is not running"
-        asked = {name: request.headers[name] for name in _ASKED if name in request.headers}
+        headers = {
+            name: request.headers[name] for name in _REQUEST_HEADERS if name in request.headers
+        }
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 return await self._session.request(
                     request.method,
-                    _same_at(peer, request),
-                    headers={**asked, FORWARDED: "1"},
+                    _url_at(peer, request),
+                    headers={**headers, FORWARDED: "1"},
                     allow_redirects=False,
                 )
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -163,7 +165,7 @@ def _may_be_passed_on(request: web.Request) -> bool:
     return request.method in _METHODS and FORWARDED not in request.headers
 
 
-def _same_at(peer: str, request: web.Request) -> URL:
+def _url_at(peer: str, request: web.Request) -> URL:
     """The address that was asked for, byte by byte, at another worker."""
     target = request.raw_path
     if not target.startswith("/"):  # the form for proxies, with a host of the reader's choice
@@ -185,7 +187,7 @@ def _passed_on(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
         for value in headers.getall("Connection", ())
         for name in value.split(",")
     }
-    left_out = _OF_THE_CONNECTION | named
+    left_out = _HOP_BY_HOP | named
     return CIMultiDict(
         (name, value) for name, value in headers.items() if name.lower() not in left_out
     )
@@ -194,20 +196,20 @@ def _passed_on(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
 async def _pass_on(
     content: aiohttp.StreamReader, request: web.Request, response: web.StreamResponse
 ) -> None:
-    """Every piece as it comes, until the end of the answer or until nobody listens any more.
+    """Every chunk as it comes, until the end of the answer or until the reader has gone.
 
     Raises what ends the answer too early, on either side.
     """
-    heard = time.monotonic()
+    last_read = time.monotonic()
     while not (request.transport is None or request.transport.is_closing()):
         try:
-            async with asyncio.timeout(_LOOK_SECONDS):
-                piece = await content.readany()
+            async with asyncio.timeout(_POLL_SECONDS):
+                chunk = await content.readany()
         except TimeoutError:
-            if time.monotonic() - heard > _IDLE_SECONDS:
+            if time.monotonic() - last_read > _IDLE_SECONDS:
                 raise
             continue
-        if not piece:
+        if not chunk:
             return
-        heard = time.monotonic()
-        await response.write(piece)
+        last_read = time.monotonic()
+        await response.write(chunk)

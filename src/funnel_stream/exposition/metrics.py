@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from funnel_stream import __version__
-from funnel_stream.exposition.operations import OWN, Own
+from funnel_stream.exposition.operations import WORKER_METRICS, WorkerMetric
 from funnel_stream.kpis.catalogue import Family, families
 from funnel_stream.kpis.samples import Series, exported, series
 from funnel_stream.reporting import Histogram, Operations, Reporter
@@ -40,14 +40,16 @@ class Exposition:
         encode, content_type = choose_encoder(accept)
         openmetrics = content_type.startswith("application/openmetrics-text")
         snapshot = self._reporter.snapshot()
-        own = self._own(snapshot)
+        metrics = self._worker_metrics(snapshot)
         kpis: Iterable[tuple[Family, str]] = ()
         if not names or not self._kpi_names.isdisjoint(names):
             kpis = self._kpi_lines(snapshot)
         if names:
-            own = _named(own, names)
+            metrics = _named(metrics, names)
             kpis = [(family, text) for family, text in kpis if family.name in names]
-        return kpi_text(kpis, openmetrics=openmetrics).encode() + encode(_Own(own)), content_type
+        return kpi_text(kpis, openmetrics=openmetrics).encode() + encode(
+            _CollectedMetrics(metrics)
+        ), content_type
 
     def _kpi_lines(self, snapshot: Snapshot | None) -> list[tuple[Family, str]]:
         if snapshot is not self._snapshot:
@@ -56,8 +58,8 @@ class Exposition:
             self._snapshot = snapshot
         return self._kpis
 
-    def _own(self, snapshot: Snapshot | None) -> Iterator[Metric]:
-        yield from own_metrics(self._reporter.operations())
+    def _worker_metrics(self, snapshot: Snapshot | None) -> Iterator[Metric]:
+        yield from worker_metrics(self._reporter.operations())
         if snapshot is not None:
             yield GaugeMetricFamily(
                 "funnel_as_of_timestamp_seconds",
@@ -79,7 +81,7 @@ def _named(metrics: Iterable[Metric], names: Collection[str]) -> Iterator[Metric
             yield metric
 
 
-class _Own(Collector):
+class _CollectedMetrics(Collector):
     """Metrics that are at hand already, in the form prometheus_client's encoders want."""
 
     def __init__(self, metrics: Iterable[Metric]) -> None:
@@ -89,20 +91,22 @@ class _Own(Collector):
         return self._metrics
 
 
-def own_metrics(operations: Operations) -> Iterator[Metric]:
+def worker_metrics(operations: Operations) -> Iterator[Metric]:
     """The worker's own metrics at one reading."""
-    for own in OWN:
-        yield _own_metric(own, operations)
+    for metric in WORKER_METRICS:
+        yield _worker_metric(metric, operations)
 
 
-def _own_metric(own: Own, operations: Operations) -> Metric:
-    reading = own.read(operations)
+def _worker_metric(metric: WorkerMetric, operations: Operations) -> Metric:
+    reading = metric.read(operations)
     if isinstance(reading, Histogram):
-        histogram = HistogramMetricFamily(own.name, own.help, unit=own.unit)
+        histogram = HistogramMetricFamily(metric.name, metric.help, unit=metric.unit)
         histogram.add_metric([], _cumulative(reading), reading.sum)
         return histogram
-    family = CounterMetricFamily if own.kind == "counter" else GaugeMetricFamily
-    labelled = family(own.name, own.help, labels=[own.label] if own.label else [], unit=own.unit)
+    family = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+    labelled = family(
+        metric.name, metric.help, labels=[metric.label] if metric.label else [], unit=metric.unit
+    )
     if isinstance(reading, float | int):
         labelled.add_metric([], reading)
     else:
@@ -132,10 +136,10 @@ def kpi_lines(
         if of_family := found.get(family.name):
             name = family.name
             text = [
-                f"{name}{{{place.text},{own.text}}} {value}\n"
-                if own.text
-                else f"{name}{{{place.text}}} {value}\n"
-                for place, own, value in of_family
+                f"{name}{{{scope.text},{labels.text}}} {value}\n"
+                if labels.text
+                else f"{name}{{{scope.text}}} {value}\n"
+                for scope, labels, value in of_family
             ]
             lines.append((family, "".join(text)))
     return lines

@@ -27,20 +27,20 @@ def send(
 ) -> web.Response:
     """The whole answer; nobody keeps it, unless ``headers`` say so."""
     headers = {"Cache-Control": "no-store", **headers}
-    if len(body) >= _GZIP_BYTES and _unpacks(request):
+    if len(body) >= _GZIP_BYTES and _accepts_gzip(request):
         headers["Content-Encoding"] = "gzip"
         body = gzip.compress(body, compresslevel=_LEVEL, mtime=0)
     return web.Response(status=status, body=body, headers=headers)
 
 
-class Piece:
+class BodyChunk:
     """A piece of an answer that comes bit by bit; compressed once, however many readers it has."""
 
     def __init__(self, body: bytes) -> None:
         self.body = body
 
     @cached_property
-    def packed(self) -> bytes:
+    def gzipped(self) -> bytes:
         """As it stands in a gzip stream, whatever was before it: it refers to nothing else, ends
         with a whole byte, and can be read at once."""
         packer = zlib.compressobj(_LEVEL, wbits=-zlib.MAX_WBITS)
@@ -48,42 +48,42 @@ class Piece:
 
 
 async def stream(
-    request: web.Request, pieces: AsyncIterable[Piece], headers: Mapping[str, str]
+    request: web.Request, chunks: AsyncIterable[BodyChunk], headers: Mapping[str, str]
 ) -> web.StreamResponse:
     """An answer piece by piece, each of them at once, until the last one or until the reader has
     gone."""
     response = web.StreamResponse(headers={"Cache-Control": "no-store", **headers})
-    packing = _Packing() if _unpacks(request) else None
-    if packing:
+    gzip_stream = _GzipStream() if _accepts_gzip(request) else None
+    if gzip_stream:
         response.headers["Content-Encoding"] = "gzip"
     try:
         await response.prepare(request)
-        async for piece in pieces:
-            await response.write(packing.piece(piece) if packing else piece.body)
-        if packing:
-            await response.write(packing.end())
+        async for chunk in chunks:
+            await response.write(gzip_stream.chunk(chunk) if gzip_stream else chunk.body)
+        if gzip_stream:
+            await response.write(gzip_stream.end())
     except ConnectionResetError:
         pass
     return response
 
 
-class _Packing:
+class _GzipStream:
     """A gzip stream (RFC 1952) for one reader."""
 
     def __init__(self) -> None:
         self._head = _GZIP_HEAD
         self._check = self._size = 0
 
-    def piece(self, piece: Piece) -> bytes:
+    def chunk(self, chunk: BodyChunk) -> bytes:
         head, self._head = self._head, b""
-        self._check = zlib.crc32(piece.body, self._check)
-        self._size += len(piece.body)
-        return head + piece.packed
+        self._check = zlib.crc32(chunk.body, self._check)
+        self._size += len(chunk.body)
+        return head + chunk.gzipped
 
     def end(self) -> bytes:
         trailer = struct.pack("<II", self._check, self._size & 0xFFFF_FFFF)
         return self._head + _LAST_BLOCK + trailer
 
 
-def _unpacks(request: web.Request) -> bool:
+def _accepts_gzip(request: web.Request) -> bool:
     return "gzip" in request.headers.get("Accept-Encoding", "")

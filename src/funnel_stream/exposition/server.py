@@ -68,7 +68,7 @@ def start(reporter: Reporter, definition: Definition, host: str, port: int) -> S
 
 
 def _refused(host: str, port: int, error: OSError) -> FunnelError:
-    hint = "Choose another one with --http-port; 0 takes any that is free."
+    hint = "Choose another one with --http-port; 0 takes any free port."
     if error.errno == errno.EADDRINUSE:
         return FunnelError(f"port {port} on {host} is already in use", hint=hint)
     return FunnelError(f"cannot listen on {host}:{port}: {error.strerror or error}", hint=hint)
@@ -115,7 +115,7 @@ def application(reporter: Reporter, definition: Definition) -> web.Application:
             try:
                 return await forwarder.forward(request, peer)
             except PeerUnreachableError as error:
-                body = api.problem("the worker that reports the KPIs does not answer", error.peer)
+                body = api.problem("the worker that reports the KPIs does not respond", error.peer)
                 return _answer(request, body, _JSON, HTTPStatus.SERVICE_UNAVAILABLE)
         status, body = confirmed(lambda: api.kpis(reporter, request.query))
         return _answer(request, body, _JSON, status)
@@ -154,7 +154,7 @@ def application(reporter: Reporter, definition: Definition) -> web.Application:
 _JSON: Final = "application/json; charset=utf-8"
 
 
-def _json(request: web.Request, answer: health.Answer) -> web.Response:
+def _json(request: web.Request, answer: health.HealthResponse) -> web.Response:
     status, document = answer
     return _answer(request, msgspec.json.encode(document) + b"\n", _JSON, status)
 

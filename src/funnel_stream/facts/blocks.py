@@ -10,27 +10,27 @@ import numpy.typing as npt
 from funnel_stream.errors import StateError
 from funnel_stream.facts.measures import CELLS, Cell, cell_id
 from funnel_stream.facts.rules import MINUTE_BITS
-from funnel_stream.facts.spend import Change, Spend
+from funnel_stream.facts.spend import Spend, SpendChange
 
 
-class _Wire(msgspec.Struct, array_like=True):
+class _WireBlock(msgspec.Struct, array_like=True):
     cells: list[Cell]
     combinations: list[tuple[str, ...]]
     cell: bytes
     combination: bytes
     minute: bytes
     weight: bytes
-    spends: list[Change] = []
+    spends: list[SpendChange] = []
 
 
 _encode_wire = msgspec.msgpack.Encoder().encode
-_decode_wire = msgspec.msgpack.Decoder(_Wire).decode
+_decode_wire = msgspec.msgpack.Decoder(_WireBlock).decode
 
 
 class FactBlock:
     """Facts of many deals, in columns: what "track" tells "aggregate".
 
-    ``cell``: ids of this process (uint32). ``combination``: places in ``combinations`` (uint32).
+    ``cell``: ids of this process (uint32). ``combination``: indices into ``combinations`` (uint32).
     ``minute``: since the epoch, UTC (int64). ``weight``: int64, negative for a retraction.
     ``spends``: added (1) or taken back (−1); they have no combination and lie in no minute.
     """
@@ -44,7 +44,7 @@ class FactBlock:
         cell: npt.NDArray[np.uint32],
         minute: npt.NDArray[np.int64],
         weight: npt.NDArray[np.int64],
-        spends: list[Change],
+        spends: list[SpendChange],
     ) -> None:
         self.combinations = combinations
         self.combination = combination
@@ -61,7 +61,7 @@ class FactBlock:
         used, local = np.unique(self.cell, return_inverse=True)
         wide = len(self.weight) and int(np.abs(self.weight).max()) > 127
         return _encode_wire(
-            _Wire(
+            _WireBlock(
                 cells=[CELLS[cell] for cell in used],
                 combinations=self.combinations,
                 cell=local.astype("<u4").tobytes(),
@@ -78,7 +78,9 @@ class FactBlock:
         try:
             wire = _decode_wire(data)
         except msgspec.DecodeError as error:
-            raise StateError(f"a row of the panes topic is no block of facts: {error}") from error
+            raise StateError(
+                f"a row of the panes topic is not a block of facts: {error}"
+            ) from error
         ids = np.array([cell_id(*cell) for cell in wire.cells], dtype=np.uint32)
         local = np.frombuffer(wire.cell, dtype="<u4")
         wide = len(wire.weight) != len(local)
@@ -107,8 +109,8 @@ class FactBlockBuilder:
         self._keys: list[int] = []
         self._weights: list[int] = []
         self._runs: list[tuple[int, int, int]] = []
-        self._places: dict[tuple[str, ...], int] = {}
-        self._spends: list[Change] = []
+        self._indexes: dict[tuple[str, ...], int] = {}
+        self._spends: list[SpendChange] = []
         self._name_bytes = 0
 
     @property
@@ -117,13 +119,13 @@ class FactBlockBuilder:
 
     def add(self, owner: tuple[str, ...], facts: Mapping[int, int], sign: int = 1) -> None:
         """Facts of deals with that combination; ``sign`` −1 retracts them."""
-        place = self._places.get(owner)
-        if place is None:
-            place = self._places[owner] = len(self._places)
+        index = self._indexes.get(owner)
+        if index is None:
+            index = self._indexes[owner] = len(self._indexes)
             self._name_bytes += sum(map(len, owner)) + len(owner)
         self._keys.extend(facts)
         self._weights.extend(facts.values())
-        self._runs.append((place, sign, len(facts)))
+        self._runs.append((index, sign, len(facts)))
 
     def add_spend(self, spend: Spend, sign: int = 1) -> None:
         """A spend; ``sign`` −1 takes it back."""
@@ -136,10 +138,10 @@ class FactBlockBuilder:
             self._clear()
             return None
         keys = np.array(self._keys, dtype=np.int64)
-        place, sign, length = np.array(self._runs, dtype=np.int64).reshape(-1, 3).T
+        index, sign, length = np.array(self._runs, dtype=np.int64).reshape(-1, 3).T
         block = FactBlock(
-            combinations=list(self._places) if self._keys else [],
-            combination=np.repeat(place.astype(np.uint32), length),
+            combinations=list(self._indexes) if self._keys else [],
+            combination=np.repeat(index.astype(np.uint32), length),
             cell=(keys >> MINUTE_BITS).astype(np.uint32),
             minute=keys & ((1 << MINUTE_BITS) - 1),
             weight=np.array(self._weights, dtype=np.int64) * np.repeat(sign, length),

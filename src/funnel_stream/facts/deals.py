@@ -432,7 +432,7 @@ class Deals:
                 self._rows[key] = value
         else:
             raise StateError(
-                f"the changelog holds a row {key!r} that this version does not know",
+                f"the changelog contains a row {key!r} that this version does not know",
                 hint="Was it written by a newer version? Start that one instead.",
             )
 

@@ -281,7 +281,7 @@ def lives(
     """
     history = _decode_events(row)
     if unsaid:
-        history = [_said(event, unsaid) for event in history]
+        history = [_with_spellings(event, unsaid) for event in history]
     last = -(1 << 63)
     tied = False
     for event in history:
@@ -296,7 +296,7 @@ def lives(
     return list(_split(history, tied, gap, keep_first))
 
 
-def _said(event: Event, unsaid: Mapping[str, Spellings]) -> Event:
+def _with_spellings(event: Event, unsaid: Mapping[str, Spellings]) -> Event:
     """The event without what counts as not given."""
     given = event.attributes or {}
     nothing = [name for name in unsaid if name in given and unsaid[name].means_none(given[name])]
@@ -307,7 +307,7 @@ def _said(event: Event, unsaid: Mapping[str, Spellings]) -> Event:
 
 
 def _split(history: list[Event], tied: bool, gap: int, keep_first: Set[str]) -> Iterator[Journey]:
-    def told(some: list[Event]) -> Journey:
+    def journey_of(some: list[Event]) -> Journey:
         return Journey(some, tied, outcome, keep_first)
 
     outcome = None
@@ -315,13 +315,13 @@ def _split(history: list[Event], tied: bool, gap: int, keep_first: Set[str]) -> 
         first, *history = history
         outcome = _former(first).outcome
     start = 0
-    for place in range(1, len(history)):
-        if history[place].at - history[place - 1].at > gap:
-            life = told(history[start:place])
+    for index in range(1, len(history)):
+        if history[index].at - history[index - 1].at > gap:
+            life = journey_of(history[start:index])
             if life.stage is None or life.stage >= WON:
                 yield life
-                start, outcome = place, life.outcome
-    yield told(history[start:])
+                start, outcome = index, life.outcome
+    yield journey_of(history[start:])
 
 
 def _as_given(history: list[Event]) -> list[Event]:
@@ -381,8 +381,8 @@ def _offers(offers: list[Event], history: list[Event]) -> list[Offer]:
     amounts.sort(key=lambda given: given[:2])
     found = []
     for offer in offers:
-        place = bisect_right(amounts, (offer.at, offer.id), key=lambda given: given[:2])
-        amount = amounts[place - 1][2] if place else None
+        index = bisect_right(amounts, (offer.at, offer.id), key=lambda given: given[:2])
+        amount = amounts[index - 1][2] if index else None
         found.append(Offer(offer.at, amount and (amount[0], amount[1])))
     return found
 

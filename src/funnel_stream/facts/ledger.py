@@ -1,4 +1,4 @@
-"""What the windows have been told of a partition's rows, and what has changed since."""
+"""What the windows know of a partition's rows, and what has changed since."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -73,8 +73,8 @@ class Ledger:
             if after:
                 to.add_spend(self._spend(key, after))
             return
-        old = self._told(before) if before else []
-        new = self._told(after) if after else []
+        old = self._facts_of(before) if before else []
+        new = self._facts_of(after) if after else []
         if len(old) == len(new) == 1 and old[0][0] == new[0][0]:
             [(owner, old_facts)], [(_, new_facts)] = old, new
             retract, add = difference(old_facts, new_facts)
@@ -86,7 +86,7 @@ class Ledger:
         for owner, facts in new:
             to.add(owner, facts)
 
-    def _told(self, row: bytes) -> list[tuple[tuple[str, ...], Facts]]:
+    def _facts_of(self, row: bytes) -> list[tuple[tuple[str, ...], Facts]]:
         """The facts of a row's deals that have any, with what they are broken down by."""
         rules = self._rules
         return [

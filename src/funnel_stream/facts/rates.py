@@ -25,7 +25,7 @@ class Rates:
     def __init__(self, definition: Definition) -> None:
         self.base = definition.base_currency
         self._dated = {
-            currency: _Dated(currency, rates, self.base)
+            currency: _RateHistory(currency, rates, self.base)
             for currency, rates in definition.rates.items()
             if self.base and rates
         }
@@ -51,7 +51,7 @@ class Rates:
         return currency in self._dated
 
 
-class _Dated:
+class _RateHistory:
     """The rates of one currency: when each begins (µs), as a fraction of minor units."""
 
     def __init__(self, currency: str, rates: dict[date, Decimal], base: str) -> None:
@@ -64,17 +64,17 @@ class _Dated:
         self._fractions = [(top * up, bottom * down) for top, bottom in fractions]
 
     def convert(self, minor: int, at: int) -> Money:
-        place = bisect_right(self.days, at) - 1
-        if place < 0:
+        index = bisect_right(self.days, at) - 1
+        if index < 0:
             return minor, self.currency
-        top, bottom = self._fractions[place]
+        top, bottom = self._fractions[index]
         converted = _half_even(minor * top, bottom)
         return (converted, self.base) if converted < _LIMIT else (minor, self.currency)
 
 
 def _half_even(top: int, bottom: int) -> int:
-    whole, rest = divmod(top, bottom)
-    return whole + (2 * rest > bottom or (2 * rest == bottom and whole % 2 == 1))
+    whole, remainder = divmod(top, bottom)
+    return whole + (2 * remainder > bottom or (2 * remainder == bottom and whole % 2 == 1))
 
 
 def _micros(day: date) -> int:

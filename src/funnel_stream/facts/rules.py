@@ -80,7 +80,7 @@ ATTRIBUTES: Final = ("pipeline", *DIMENSIONS)
 
 MINUTE_BITS: Final = 32
 DISCOUNT_PARTS: Final = 10**12
-"""A discount is kept as whole units and a rest in these parts: exact enough, and never too big."""
+"""A discount is kept as whole units and a remainder in these parts: exact enough, never too big."""
 
 FATES: Final = ("lost", "moved_back", "still_there")
 """Fates of a deal that reached a stage and no later one; else it moved on."""
@@ -319,8 +319,8 @@ class FactRules:
         original = journey.offers[0].amount if journey.offers else None
         value, currency = self._rates.convert(*final, at)
         if original and original[0] > 0 and original[1] == final[1]:
-            whole, rest = divmod(original[0] - final[0], original[0])
-            parts = (2 * rest * DISCOUNT_PARTS + original[0]) // (2 * original[0])
+            whole, remainder = divmod(original[0] - final[0], original[0])
+            parts = (2 * remainder * DISCOUNT_PARTS + original[0]) // (2 * original[0])
             found[_DISCOUNTS | minute] = 1
             found[_DISCOUNT_WHOLE | minute] = whole
             found[_DISCOUNT_PARTS | minute] = parts

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from funnel_stream.arrays import Ints
 from funnel_stream.contract.event import Event
 from funnel_stream.definition import Definition
 from funnel_stream.definition.time import DAY_US, MINUTE_US, Span
@@ -52,23 +53,21 @@ class Spend(NamedTuple):
         return self.minor * (at - self.start) // (self.end - self.start)
 
 
-Change = tuple[Spend, int]
+SpendChange = tuple[Spend, int]
 """A spend, and how often it is added: −1 takes it back."""
 
 Shares = dict[tuple[str, str], dict[int, int]]
 """By pipeline and channel: minor units by cell."""
 
-_Ints = npt.NDArray[np.int64]
-
 
 class _Columns(NamedTuple):
-    """Spends in columns: ``label`` is a place among the labels, ``times`` how often each counts."""
+    """Spends in columns: ``label`` is an index into the labels, ``times`` how often each counts."""
 
-    start: _Ints
-    end: _Ints
-    minor: _Ints
-    label: _Ints
-    times: _Ints
+    start: Ints
+    end: Ints
+    minor: Ints
+    label: Ints
+    times: Ints
 
     def take(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> "_Columns":
         return _Columns(*(column[rows] for column in self))
@@ -102,7 +101,7 @@ class SpendBook:
         self._sources: dict[int, _Columns] = {}
         self._oldest = 0
 
-    def add(self, source: int, changes: Iterable[Change]) -> _Columns:
+    def add(self, source: int, changes: Iterable[SpendChange]) -> _Columns:
         """Take changes in; gives them in columns, to be asked for shares."""
         rows = [
             (spend.start, spend.end, spend.minor, self._label(spend), times)

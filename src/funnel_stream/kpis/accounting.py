@@ -1,5 +1,5 @@
-"""The accounting invariant: every deal that reached a stage has exactly one fate, and a deal that
-is stuck is open."""
+"""The accounting invariant: every deal that reached a stage is accounted for exactly once (it moved
+on, was lost, moved back or is still there), and a stuck deal is open."""
 
 from collections.abc import Mapping
 
@@ -13,14 +13,14 @@ _STAGES = STAGES[:LOST]
 _REACHED = [REACHED.cell(stage) for stage in _STAGES]
 _FATES = [
     [
-        *[cell for later in _STAGES[place + 1 :] for cell in progress(stage, later)],
+        *[cell for later in _STAGES[index + 1 :] for cell in progress(stage, later)],
         *[FATE.cell(stage, fate) for fate in FATES],
     ]
-    for place, stage in enumerate(_STAGES)
+    for index, stage in enumerate(_STAGES)
 ]
 
 
-_ENDS_OF_LEADS = {
+_FATES_OF_LEADS = {
     STAGES[LEAD]: {fate: FATE.cell(STAGES[LEAD], fate) for fate in FATES},
     **{
         stage: dict(zip(FATES, progress(STAGES[LEAD], stage), strict=True))
@@ -29,11 +29,12 @@ _ENDS_OF_LEADS = {
 }
 
 
-def ends_of_leads(cells: Cells) -> Mapping[str, Mapping[str, int]]:
-    """Of the leads of a window: how many got as far as each stage and no further, by fate."""
+def fates_of_leads(cells: Cells) -> Mapping[str, Mapping[str, int]]:
+    """Of the leads of a window: how many got to each stage and no further, by what became of
+    them."""
     return {
         stage: {fate: cells.get(cell, 0) for fate, cell in fates.items()}
-        for stage, fates in _ENDS_OF_LEADS.items()
+        for stage, fates in _FATES_OF_LEADS.items()
     }
 
 
@@ -43,7 +44,7 @@ _OPEN_AND_STUCK = [(stage, OPEN.cell(stage), STUCK.cell(stage)) for stage in OPE
 def violations(snapshot: Snapshot) -> list[str]:
     """Where deals reached ≠ moved on + lost + moved back + still there, or a count is negative.
 
-    Each as a sentence; an empty list is what there should always be.
+    One sentence each; the list should always be empty.
     """
     found = _violations_of_now(snapshot)
     for window in snapshot.definition.windows:
@@ -54,7 +55,7 @@ def violations(snapshot: Snapshot) -> list[str]:
                 if sum(parts) != total or min(parts) < 0:
                     found.append(
                         f"{total} deals reached {stage} in {window} of {tuple(row)}, "
-                        f"their fates are {sum(parts)}: {parts}"
+                        f"{sum(parts)} are accounted for: {parts}"
                     )
     return found
 

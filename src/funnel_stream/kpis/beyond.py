@@ -1,4 +1,4 @@
-"""Beyond the stages: the way of deals, what is open now, and what all is worth."""
+"""Across the stages: how deals move, what is open now, and what it is all worth."""
 
 from typing import Final
 
@@ -19,7 +19,7 @@ from funnel_stream.facts.measures import (
     TRANSITION,
     VALUED_WON,
 )
-from funnel_stream.kpis.counted import BOTH, PIPELINE_STAGES, YES_OR_NO, closed, reached
+from funnel_stream.kpis.counted import OUTCOMES, PIPELINE_STAGES, YES_OR_NO, closed, reached
 from funnel_stream.kpis.durations import Durations
 from funnel_stream.kpis.forms import Counts, Listing
 from funnel_stream.kpis.kpi import Kpi, NoDeals
@@ -47,9 +47,9 @@ BEYOND: Final = (
         "stage_entries",
         0,
         "Stage entries",
-        "Deals that reached a stage in the window, leads of earlier windows too; a skipped stage "
-        "counts as passed.",
-        "deals whose reached(stage) is in the window (period)",
+        "Deals that reached a stage in the window, including leads from earlier windows; a skipped "
+        "stage counts as passed.",
+        "deals whose reached(stage) falls in the window (period)",
         "deals",
         Counts(
             counted={(name,): reached(s) for s, name in enumerate(PIPELINE_STAGES)},
@@ -59,10 +59,10 @@ BEYOND: Final = (
     Kpi(
         "stage_duration_seconds",
         0,
-        "Time in a stage",
-        "Time from entering a stage to reaching the next one, or to the loss.",
-        "reached(next stage) − reached(stage) where that was an explicit entry, for the stages "
-        "left in the window; a loss ends only the highest stage reached",
+        "Time in stage",
+        "Time from entering a stage to reaching the next one or being lost.",
+        "reached(next stage) − reached(stage), where the stage was entered explicitly, for the "
+        "stages left in the window; a loss ends only the highest stage reached",
         "seconds",
         Durations(measure=STAGE_DURATION, labels=("stage",), values=OPEN_STAGES),
     ),
@@ -70,8 +70,8 @@ BEYOND: Final = (
         "transitions",
         0,
         "Transitions",
-        "Moves between different stages, backward moves and reopenings included.",
-        "moves in the window; the first entry is none",
+        "Moves between different stages, including backward moves and reopenings.",
+        "moves in the window; a deal's first entry is not a move",
         "moves",
         Counts(
             counted={
@@ -88,7 +88,7 @@ BEYOND: Final = (
         "open_deals",
         0,
         "Open deals",
-        "Deals that are open in a stage now.",
+        "Deals open in each stage right now.",
         "deals open in the stage now",
         "deals",
         Counts(counted=_OPEN, labels=("stage",), of_now=True),
@@ -98,7 +98,7 @@ BEYOND: Final = (
         "open_value",
         0,
         "Value of open deals",
-        "Value of the deals that are open in a stage now.",
+        "Value of the deals open in each stage right now.",
         "Σ amounts of the deals open in the stage now",
         "money",
         Listing(
@@ -112,9 +112,9 @@ BEYOND: Final = (
     Kpi(
         "open_age_seconds",
         0,
-        "Age of open deals in their stage",
-        "How long the open deals have been in their stage.",
-        "mean of now − beginning of the stay, of the deals open in the stage now",
+        "Age of open deals in stage",
+        "How long open deals have been in their current stage.",
+        "mean of now − start of the stay, over the deals open in the stage now",
         "seconds",
         Quotient(
             rule=fixed(
@@ -134,8 +134,8 @@ BEYOND: Final = (
         "stuck_deals",
         0,
         "Stuck deals",
-        "Open deals that have been in their stage for longer than its limit.",
-        "deals open in the stage now for longer than stuck_after says",
+        "Open deals that have been in their stage longer than its limit allows.",
+        "deals that have been open in the stage for longer than stuck_after",
         "deals",
         Counts(
             counted=_STUCK,
@@ -148,8 +148,9 @@ BEYOND: Final = (
         "lead_score",
         0,
         "Lead score",
-        "Mean score of the leads, by whether they have been qualified: is the scoring any good?",
-        "mean score of the leads of the window, by whether they have been qualified",
+        "Mean score of leads that were qualified and of leads that were not: is the scoring any "
+        "good?",
+        "mean score of the window's leads, by whether they have been qualified",
         "points",
         Quotient(
             rule=fixed(
@@ -170,31 +171,31 @@ BEYOND: Final = (
         "margin_ratio",
         0,
         "Margin",
-        "Share of the won value that is left after its cost.",
-        "Σ (final − cost) ÷ Σ final, of the deals won in the window that have both in one currency",
+        "Share of the won value that is left after costs.",
+        "Σ (final − cost) ÷ Σ final, over the deals won in the window with both in one currency",
         "ratio",
         MoneyQuotient(dividend=MARGIN, divisor=MARGIN_BASE),
-        out_of_range="negative where the cost is above the value",
+        out_of_range="negative where costs exceed the value",
     ),
     Kpi(
         "pipeline_velocity",
         0,
         "Pipeline velocity",
-        "What the open deals that move are worth per day of a sales cycle.",
+        "What the open deals that are still moving are worth per day of the sales cycle.",
         "open deals now that are not stuck × win ratio × mean won value ÷ mean time to close of "
-        f"won deals in days; no series for fewer than {FEWEST_WON} deals won in the window",
+        f"won deals in days; no series with fewer than {FEWEST_WON} deals won in the window",
         "money a day",
         Velocity(
             open=tuple(cell for ids in _OPEN.values() for cell in ids),
             stuck=tuple(cell for ids in _STUCK.values() for cell in ids),
             won=closed(("won",)),
-            closed=closed(BOTH),
+            closed=closed(OUTCOMES),
             valued=(VALUED_WON.cell(),),
             value=DEAL_VALUE,
             time_to_close=TIME_TO_CLOSE,
         ),
         no_deals=NoDeals(
-            "it is made of open_deals, stuck_deals, win_ratio, deal_value and "
+            "it combines open_deals, stuck_deals, win_ratio, deal_value and "
             "time_to_close_seconds; ask for one of these",
             {"kpi": "open_deals"},
         ),
@@ -202,14 +203,14 @@ BEYOND: Final = (
     Kpi(
         "won_value_per_day",
         0,
-        "Value won per day",
-        "What was really won per day: hold the pipeline velocity against it.",
-        "Σ final amounts of the deals won in the window ÷ the time of the window that has passed, "
-        "in days",
+        "Won value per day",
+        "What was actually won per day: compare it with the pipeline velocity.",
+        "Σ final amounts of the deals won in the window ÷ how much of the window has passed, in "
+        "days",
         "money a day",
         AmountsPerDay(measure=DEAL_VALUE, of=("won",)),
         no_deals=NoDeals(
-            "it is deal_value by the days of the window; ask for kpi=deal_value and outcome=won",
+            "it is deal_value ÷ the days of the window; ask for kpi=deal_value and outcome=won",
             {"kpi": "deal_value", "outcome": "won"},
         ),
     ),

@@ -1,7 +1,7 @@
 """The KPI catalogue: one entry per KPI, from which metrics, API and documentation follow.
 
-What is particular to a KPI is its entry in the file of its stage, above all its form; everything
-else (total and breakdowns, windows, pipelines, names) is the same for all and lives in ``samples``.
+What sets a KPI apart is its entry in the file of its stage, above all its form; everything else
+(total and breakdowns, windows, pipelines, names) is the same for all and lives in ``samples``.
 """
 
 from functools import cache, lru_cache
@@ -41,8 +41,7 @@ BY_ID: Final = {kpi.id: kpi for kpi in KPIS}
 
 
 class Role(NamedTuple):
-    """A series that a cell adds to: of which KPI, which of its series, and what a weight is
-    there."""
+    """A series that a cell adds to: its KPI, which of its series, and what a weight is worth."""
 
     kpi: Kpi
     addition: Addition
@@ -63,7 +62,7 @@ def _roles(cell: int, horizons: tuple[str, ...]) -> tuple[Role, ...]:
 
 
 class Family(NamedTuple):
-    """A series name that may appear, with what is to be said about it."""
+    """A series name that may appear, with its metadata."""
 
     name: str
     kind: str
@@ -84,8 +83,8 @@ _SUFFIX_HELP: Final = {
 TARGET: Final = "target"
 ATTAINMENT: Final = "target_attainment_ratio"
 _TARGETS: Final = {
-    TARGET: ("Where a KPI is to be, as funnel.yaml says, in the KPI's unit.", ""),
-    ATTAINMENT: ("KPI ÷ target; target ÷ KPI where at most that is wanted.", "ratio"),
+    TARGET: ("Target of a KPI as set in funnel.yaml, in the KPI's unit.", ""),
+    ATTAINMENT: ("KPI ÷ target, or target ÷ KPI where the target is an upper limit.", "ratio"),
 }
 
 

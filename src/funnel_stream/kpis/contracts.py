@@ -5,7 +5,7 @@ from typing import Final
 from funnel_stream.contract.event import LEAD, WON
 from funnel_stream.facts.measures import DEAL_VALUE, LOST_DEALS, LOST_VALUE, TIME_TO_CLOSE
 from funnel_stream.kpis.counted import (
-    BOTH,
+    OUTCOMES,
     PIPELINE_STAGES,
     YES_OR_NO,
     by_period_and_cohort,
@@ -24,9 +24,9 @@ CONTRACTS: Final = (
         "sales_conversion_ratio",
         6,
         "Sales conversion",
-        "Won per lead (period), or the share of the leads that became customers (cohort).",
-        "period: won in the window per lead of the window, of the same deals or not; cohort: of "
-        "the leads of the window, the share won so far",
+        "Deals won per lead (period), or the share of leads that became customers (cohort).",
+        "period: deals won in the window per lead of the window, not necessarily the same deals; "
+        "cohort: of the window's leads, the share won so far",
         "ratio",
         Quotient(
             rule=fixed(*by_period_and_cohort(LEAD, WON)),
@@ -41,17 +41,17 @@ CONTRACTS: Final = (
         "Share of closed deals that were won.",
         "won ÷ closed, of the deals closed in the window",
         "ratio",
-        Quotient(rule=fixed(Fraction({}, count(*closed(("won",))), closed(BOTH)))),
+        Quotient(rule=fixed(Fraction({}, count(*closed(("won",))), closed(OUTCOMES)))),
         headline=True,
     ),
     Kpi(
         "time_to_close_seconds",
         6,
         "Time to close",
-        "Time from becoming a lead to the closing.",
+        "Time from becoming a lead to closing.",
         "closing − reached(lead), of the deals closed in the window",
         "seconds",
-        Durations(measure=TIME_TO_CLOSE, labels=("outcome",), values=BOTH),
+        Durations(measure=TIME_TO_CLOSE, labels=("outcome",), values=OUTCOMES),
         headline=True,
         example={"outcome": "won"},
     ),
@@ -60,9 +60,11 @@ CONTRACTS: Final = (
         6,
         "Deals closed",
         "Deals that were won or lost.",
-        "deals whose closing is in the window",
+        "deals whose closing falls in the window",
         "deals",
-        Counts(counted={(outcome,): closed((outcome,)) for outcome in BOTH}, labels=("outcome",)),
+        Counts(
+            counted={(outcome,): closed((outcome,)) for outcome in OUTCOMES}, labels=("outcome",)
+        ),
         headline=True,
         example={"outcome": "won"},
     ),
@@ -73,7 +75,7 @@ CONTRACTS: Final = (
         "Value of the deals won and lost.",
         "Σ final amounts of the deals closed in the window",
         "money",
-        Listing(measure=DEAL_VALUE, labels=("outcome", "currency"), known={"outcome": BOTH}),
+        Listing(measure=DEAL_VALUE, labels=("outcome", "currency"), known={"outcome": OUTCOMES}),
         headline=True,
         example={"outcome": "won"},
     ),
@@ -83,7 +85,7 @@ CONTRACTS: Final = (
         "Lost deals by reason",
         "Why deals were lost, at which stage, and whether they had an offer.",
         "deals lost in the window, by reason (the last one given since the deal was last "
-        "reopened), by the last stage before, by whether they ever had an offer",
+        "reopened), by the stage before the loss, and by whether they ever had an offer",
         "deals",
         Listing(measure=LOST_DEALS, labels=_LOST_LABELS, known=_LOST_KNOWN),
     ),
@@ -91,9 +93,9 @@ CONTRACTS: Final = (
         "lost_value",
         6,
         "Lost value by reason",
-        "What was lost for which reason, at which stage, and whether there was an offer.",
-        "Σ final amounts of the deals lost in the window, by reason, by the last stage before, by "
-        "whether they ever had an offer",
+        "Value lost by reason, by stage, and by whether there was an offer.",
+        "Σ final amounts of the deals lost in the window, by reason, by the stage before the loss, "
+        "and by whether they ever had an offer",
         "money",
         Listing(measure=LOST_VALUE, labels=(*_LOST_LABELS, "currency"), known=_LOST_KNOWN),
     ),

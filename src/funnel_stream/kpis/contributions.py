@@ -18,7 +18,7 @@ BASES: Final = ("period", "cohort", MATURED)
 MINUTE_MASK: Final = (1 << MINUTE_BITS) - 1
 
 
-class Span(NamedTuple):
+class WindowStay(NamedTuple):
     """When a fact counts in a window: from ``enters`` to before ``leaves`` (µs). Facts of the
     present have the window ``now`` and stay (``None``) as long as the deal is what it is."""
 
@@ -46,7 +46,7 @@ class Contribution:
     weight: int
     scale: int
     panes: dict[int, int]
-    spans: tuple[Span, ...]
+    stays: tuple[WindowStay, ...]
 
     @property
     def value(self) -> float:
@@ -63,26 +63,26 @@ def contributions(
         cell, minute = key >> MINUTE_BITS, key & MINUTE_MASK
         measure = CELLS[cell][0]
         panes = panes_of(measure, minute)
-        spans = tuple(spans_of(measure, minute, windows))
+        stays = tuple(stays_of(measure, minute, windows))
         for kpi, addition in roles(cell, definition, pipeline):
             suffix, labels, amount = addition.suffix, addition.labels, addition.worth(weight, as_of)
             same = kpi.id, suffix, tuple(labels.values()), minute
             if known := found.get(same):  # whole discounts and parts of one
                 amount += known.weight
             found[same] = Contribution(
-                kpi, suffix, labels, minute, amount, addition.scale, panes, spans
+                kpi, suffix, labels, minute, amount, addition.scale, panes, stays
             )
     return sorted(found.values(), key=_order)
 
 
-_PLACES: Final = {kpi.id: place for place, kpi in enumerate(KPIS)}
+_CATALOGUE_ORDER: Final = {kpi.id: index for index, kpi in enumerate(KPIS)}
 _RANKS: Final = {name: f"{rank}" for rank, name in enumerate((*STAGES, *BASES))}
 
 
 def _order(contribution: Contribution) -> tuple[int, list[str], int, int]:
     kpi = contribution.kpi
     return (
-        _PLACES[kpi.id],
+        _CATALOGUE_ORDER[kpi.id],
         [_rank(name, value) for name, value in contribution.labels.items()],
         contribution.minute,
         kpi.form.suffixes.index(contribution.suffix),
@@ -104,17 +104,17 @@ def panes_of(measure: str, minute: int) -> dict[int, int]:
     return {size: pane_of(minute, size, matured) * size for size in sizes}
 
 
-def spans_of(measure: str, minute: int, windows: Iterable[Window]) -> Iterator[Span]:
+def stays_of(measure: str, minute: int, windows: Iterable[Window]) -> Iterator[WindowStay]:
     """When a fact of a minute counts in each of the windows that it ever counts in."""
     if measure in NOW_MEASURES:
-        yield Span(NOW, minute * MINUTE_US, None)
+        yield WindowStay(NOW, minute * MINUTE_US, None)
         return
     matured = measure == MATURED
     for window in windows:
         if matured and not window.judges:
             continue
         enters, leaves = window.stay(minute, matured=matured)
-        yield Span(window.name, enters * MINUTE_US, leaves * MINUTE_US)
+        yield WindowStay(window.name, enters * MINUTE_US, leaves * MINUTE_US)
 
 
 def value_under(parts: tuple[str, ...], combination: tuple[str, ...]) -> str:

@@ -9,7 +9,7 @@ from funnel_stream.kpis.quotients import Fraction, count
 from funnel_stream.kpis.scope import CellIds
 
 PIPELINE_STAGES: Final = STAGES[:LOST]
-BOTH: Final = ("won", "lost")
+OUTCOMES: Final = ("won", "lost")
 YES_OR_NO: Final = ("true", "false")
 
 

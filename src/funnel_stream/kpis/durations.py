@@ -1,11 +1,11 @@
-"""Times: mean, sum, number and quantiles of a duration, out of exact sums and histograms."""
+"""Durations: mean, sum, count and quantiles, from exact sums and histograms."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from funnel_stream.facts.measures import HIGHEST, LOWEST, Cell, DurationMeasure, cell_id
-from funnel_stream.kpis.forms import MICROS, Addition, Figure, Form
+from funnel_stream.kpis.forms import MICROS, Addition, Form, SeriesValue
 from funnel_stream.kpis.quotients import MEAN
 from funnel_stream.kpis.scope import LabelSet, Scope, label_set
 
@@ -32,7 +32,7 @@ class Durations(Form):
     def adding_up(self) -> str:
         return "sums and counts add up to the total, means and quantiles do not"
 
-    def figures(self, scope: Scope) -> Iterator[Figure]:
+    def figures(self, scope: Scope) -> Iterator[SeriesValue]:
         for value in self.values:
             counted = sorted(scope.sizes(self.measure, value))
             if not (counted or scope.total):

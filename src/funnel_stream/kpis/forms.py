@@ -13,11 +13,11 @@ from typing import Final, NamedTuple
 from funnel_stream.contract.money import DECIMALS, major
 from funnel_stream.definition import Definition
 from funnel_stream.facts.measures import Cell, Measure, cell_id
-from funnel_stream.kpis.scope import CellIds, LabelSet, Scope, Values, label_set
+from funnel_stream.kpis.scope import CellIds, LabelSet, LabelValues, Scope, label_set
 
 MICROS: Final = 1_000_000
 
-Figure = tuple[str, LabelSet, float]
+SeriesValue = tuple[str, LabelSet, float]
 """A suffix (``""``, ``"_sum"`` …), labels and a value."""
 
 
@@ -43,21 +43,20 @@ class Form(ABC):
     """How figures come out of a scope.
 
     ``labels``: names of the labels beside pipeline, window and the breakdown's. ``of_now``: the
-    figure is of the present and has no window. ``dimensions``: the only ones that it can be broken
-    down by; empty for all.
-    """
+    figure describes the present and has no window. ``dimensions``: the only ones that it can be
+    broken down by; empty for all."""
 
     labels: tuple[str, ...] = ()
     of_now: bool = False
     dimensions: tuple[str, ...] = ()
     known: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """All values of labels that nobody can invent, in a form whose series are not known."""
+    """All values of the closed labels, in a form whose series are not known beforehand."""
 
     # --- how it is shown ------------------------------------------------------------------------
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """What a quotient is divided of, as suffixes of these series: dividend and divisor."""
+        """The series of a quotient's dividend and divisor, as suffixes."""
         return ()
 
     @property
@@ -72,27 +71,27 @@ class Form(ABC):
 
     @property
     def of_counts(self) -> bool:
-        """A number of deals (or leads, activities …) is divided by another one."""
+        """Whether it divides one number of deals (or leads, activities …) by another."""
         return False
 
     @property
     def per_money(self) -> bool:
-        """It is divided by money."""
+        """Whether it divides by money."""
         return False
 
     @property
     def largest_first(self) -> bool:
-        """The series are those that there are, and shown by size."""
+        """Whether its series are open-ended, and shown by size."""
         return False
 
     @property
     def limited(self) -> bool:
-        """It has only stages with a limit (``stuck_after``)."""
+        """Whether only stages with a limit (``stuck_after``) have series."""
         return False
 
     @property
     def basis(self) -> str:
-        """Which time it is about."""
+        """The basis of its figures: what time they refer to."""
         return "period"
 
     @property
@@ -102,13 +101,13 @@ class Form(ABC):
 
     @property
     def adding_up(self) -> str:
-        """What of its breakdowns adds up to the total, as a sentence."""
+        """What in its breakdowns adds up to the total, as a sentence."""
         return "the values add up to the total"
 
     # --- what it is made of ---------------------------------------------------------------------
 
     @abstractmethod
-    def figures(self, scope: Scope) -> Iterator[Figure]:
+    def figures(self, scope: Scope) -> Iterator[SeriesValue]:
         """Figures of a scope. Zeros of closed labels are given for a total only."""
 
     @abstractmethod
@@ -116,11 +115,11 @@ class Form(ABC):
         """The series that a cell adds to, in a pipeline with those horizons."""
 
     def series(self, horizons: tuple[str, ...]) -> list[dict[str, str]] | None:
-        """Own labels of every series; ``None`` if some can have any text or currency."""
+        """The KPI's labels of every series; ``None`` if some can have any text or currency."""
         return None
 
     def is_proportion(self, labels: Mapping[str, str]) -> bool:
-        """Whether a series, told by its own labels, is a share: its numerator counts some of what
+        """Whether a series, identified by its labels, is a share: its numerator counts some of what
         its denominator counts."""
         return False
 
@@ -144,7 +143,7 @@ def additions_of(
 
 
 def open_values(definition: Definition, label: str) -> int:
-    """How many values of an open label are reckoned with."""
+    """How many values of an open label to allow for."""
     if label == "currency":
         return 1 if definition.base_currency else 2
     return definition.top_n_in(label) + 2
@@ -154,16 +153,16 @@ def open_values(definition: Definition, label: str) -> int:
 class Counts(Form):
     """Numbers of things; one series for each of a closed set of labels."""
 
-    counted: dict[Values, CellIds]
+    counted: dict[LabelValues, CellIds]
     limited: bool = False
 
-    def figures(self, scope: Scope) -> Iterator[Figure]:
+    def figures(self, scope: Scope) -> Iterator[SeriesValue]:
         total = scope.total
         for values, ids in self._shown(scope).items():
             if (count := scope.sum(ids)) or total:
                 yield "", label_set(self.labels, values), count
 
-    def _shown(self, scope: Scope) -> dict[Values, CellIds]:
+    def _shown(self, scope: Scope) -> dict[LabelValues, CellIds]:
         if not self.limited:
             return self.counted
         limits = scope.definition.stuck_after_in(scope.pipeline)
@@ -171,11 +170,11 @@ class Counts(Form):
         return {values: ids for values, ids in self.counted.items() if values[at] in limits}
 
     def additions(self, cell: Cell, horizons: tuple[str, ...]) -> list[Addition]:
-        wanted = cell_id(*cell)
+        identifier = cell_id(*cell)
         return [
             Addition("", label_set(self.labels, values).labels)
             for values, ids in self.counted.items()
-            if wanted in ids
+            if identifier in ids
         ]
 
     def series(self, horizons: tuple[str, ...]) -> list[dict[str, str]]:
@@ -187,8 +186,8 @@ class Counts(Form):
 
 @dataclass(frozen=True, kw_only=True)
 class Listing(Form):
-    """Numbers of things, or sums of money in major units, by labels that anybody can invent or that
-    are currencies: those that there are. An invented label shows its top N, the rest as one."""
+    """Numbers of things, or sums of money in major units, by open labels or
+    currencies: whichever occur. An open label shows its top N values, and the rest as one."""
 
     measure: Measure
 
@@ -196,7 +195,7 @@ class Listing(Form):
     def largest_first(self) -> bool:
         return True
 
-    def figures(self, scope: Scope) -> Iterator[Figure]:
+    def figures(self, scope: Scope) -> Iterator[SeriesValue]:
         of_money = self.measure.of_money
         for values, weight in scope.shown(self.measure):
             amount = major(weight, values[-1]) if of_money else weight

@@ -1,4 +1,4 @@
-"""How sure a proportion is that was seen in a few trials."""
+"""Confidence intervals of proportions seen in few trials."""
 
 from math import sqrt
 from statistics import NormalDist
@@ -13,11 +13,11 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
 
     The score interval: (p + z²/2n ± z·√(p(1−p)/n + z²/4n²)) ÷ (1 + z²/n), with p = successes ÷
     trials and n = trials (E. B. Wilson, Probable inference, the law of succession, and statistical
-    inference, JASA 22, 1927). Unlike p ± z·√(p(1−p)/n) it says something of few trials, of none
-    that succeeded and of all. Raises ``ValueError`` where it is no proportion.
+    inference, JASA 22, 1927). Unlike p ± z·√(p(1−p)/n) it holds for few trials, and for none or all
+    of them succeeding. Raises ``ValueError`` where it is not a proportion.
     """
     if not 0 <= successes <= trials or not trials:
-        raise ValueError(f"{successes} of {trials} is no proportion")
+        raise ValueError(f"{successes} of {trials} is not a proportion")
     share, doubt = successes / trials, _Z * _Z / trials
     middle = share + doubt / 2
     spread = _Z * sqrt(share * (1 - share) / trials + doubt / (4 * trials))

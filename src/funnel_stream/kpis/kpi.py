@@ -19,13 +19,12 @@ class NoDeals(NamedTuple):
 class Kpi:
     """One entry of the catalogue.
 
-    ``id``: the metric's name without ``funnel_``. ``stage``: of the six of the funnel, 0 for
-    beyond. ``formula``: the definition, as a sentence. ``unit``: ``deals``, ``leads``, ``offers``,
-    ``moves``, ``activities``, ``rounds``, ``points``, ``ratio``, ``seconds``, ``money`` or
-    ``money a day``. ``headline``: broken down on ``/metrics`` unless ``funnel.yaml`` names others.
-    ``out_of_range``: when a ratio is below 0 or above 1. ``example``: labels of the series that
-    examples ask for. ``no_deals``: set if no deals can be listed behind it.
-    """
+    ``id``: the metric's name without ``funnel_``. ``stage``: of the six of the funnel, 0 for those
+    across stages. ``formula``: the definition, as a sentence. ``unit``: ``deals``, ``leads``,
+    ``offers``, ``moves``, ``activities``, ``rounds``, ``points``, ``ratio``, ``seconds``, ``money``
+    or ``money a day``. ``headline``: broken down on ``/metrics`` unless ``funnel.yaml`` names
+    others. ``out_of_range``: when a ratio is below 0 or above 1. ``example``: labels of the series
+    that examples ask for. ``no_deals``: set if no deals can be listed behind it."""
 
     id: str
     stage: int
@@ -45,10 +44,10 @@ class Kpi:
 
     @property
     def of_now(self) -> bool:
-        """The KPI is of the present and has no window."""
+        """Whether the KPI describes the present and has no window."""
         return self.form.of_now
 
     def is_proportion(self, labels: Mapping[str, str]) -> bool:
-        """Whether a series, told by its own labels, is a share of what it is divided by: only then
-        is it between 0 and 1, with an interval."""
+        """Whether a series, identified by its labels, is a share of what it is divided by: only
+        then is it between 0 and 1, with an interval."""
         return self.form.is_proportion(labels)

@@ -39,7 +39,7 @@ LEADS: Final = (
         1,
         "Leads",
         "Deals that entered the funnel.",
-        "deals whose reached(lead) is in the window",
+        "deals whose reached(lead) falls in the window",
         "leads",
         Counts(counted={(): reached(LEAD)}),
         headline=True,
@@ -48,8 +48,8 @@ LEADS: Final = (
         "spend",
         1,
         "Marketing spend",
-        "Money spent to get leads.",
-        "Σ amounts of the spends, each spread evenly over its period, in the window's panes",
+        "Money spent to attract leads.",
+        "Σ marketing spend, each amount spread evenly over its period, in the window's panes",
         "money",
         Listing(measure=SPEND, labels=("currency",), dimensions=("channel",)),
         headline=True,
@@ -70,12 +70,12 @@ LEADS: Final = (
         "conversion_ratio",
         1,
         "Conversion between stages",
-        "Deals of a later stage per deal of an earlier one (period), or the share of those who "
-        "were there that got there (cohort, matured).",
-        "period: reached(to) per reached(from), both in the window, of the same deals or not; "
-        "cohort: of the deals "
-        "that reached from in the window, the share that has reached to; matured: the same, each "
-        "deal counted when its horizon has passed, as converted if it got there within it",
+        "Deals that reached a later stage per deal that reached an earlier one (period), or the "
+        "share of the deals at the earlier stage that got to the later one (cohort, matured).",
+        "period: reached(to) per reached(from), both in the window, not necessarily the same "
+        "deals; cohort: of the deals that reached from in the window, the share that has reached "
+        "to; matured: the same, but each deal counts once its horizon has passed, as converted if "
+        "it got there within the horizon",
         "ratio",
         Quotient(
             rule=_conversions,
@@ -87,9 +87,9 @@ LEADS: Final = (
     Kpi(
         "lead_acquisition_seconds",
         1,
-        "Time to acquire a lead",
+        "Lead acquisition time",
         "Time from the first touch to becoming a lead.",
-        "reached(lead) − first_touch_at, of the leads of the window that have it, not negative",
+        "reached(lead) − first_touch_at, over the window's leads that have one, unless negative",
         "seconds",
         Durations(measure=LEAD_ACQUISITION),
     ),

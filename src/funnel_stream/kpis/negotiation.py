@@ -11,7 +11,7 @@ from funnel_stream.facts.measures import (
     RETAINED,
 )
 from funnel_stream.facts.rules import DISCOUNT_PARTS
-from funnel_stream.kpis.counted import BOTH, closed
+from funnel_stream.kpis.counted import OUTCOMES, closed
 from funnel_stream.kpis.durations import Durations
 from funnel_stream.kpis.kpi import Kpi
 from funnel_stream.kpis.quotients import (
@@ -28,26 +28,27 @@ NEGOTIATION: Final = (
     Kpi(
         "negotiation_seconds",
         5,
-        "Time to negotiate",
-        "Time from the beginning of the negotiation to the closing.",
-        "closing − first entry into negotiation, of the deals closed in the window that entered it",
+        "Negotiation time",
+        "Time from the start of the negotiation to closing.",
+        "closing − first entry into negotiation, over the deals closed in the window that "
+        "entered it",
         "seconds",
         Durations(measure=NEGOTIATION_TIME),
     ),
     Kpi(
         "negotiation_rounds",
         5,
-        "Rounds of negotiation",
-        "How many rounds a negotiation takes.",
-        "rounds held up to the closing if any were recorded, else entries into negotiation, of the "
-        "deals closed in the window that entered it",
+        "Negotiation rounds",
+        "How many rounds a negotiation takes on average.",
+        "mean of the rounds held up to the closing if any were recorded, else of the entries into "
+        "negotiation, over the deals closed in the window that entered it",
         "rounds",
         Quotient(
             rule=fixed(
                 Fraction(
                     {},
                     count(NEGOTIATION_ROUNDS.cell()),
-                    closed(BOTH, negotiated_only=True),
+                    closed(OUTCOMES, negotiated_only=True),
                 )
             ),
             parts=MEAN,
@@ -58,14 +59,14 @@ NEGOTIATION: Final = (
         5,
         "Negotiation success",
         "Share of negotiated deals that were won.",
-        "won ÷ closed, of the deals closed in the window that entered negotiation",
+        "won ÷ closed, over the deals closed in the window that entered negotiation",
         "ratio",
         Quotient(
             rule=fixed(
                 Fraction(
                     {},
                     count(*closed(("won",), negotiated_only=True)),
-                    closed(BOTH, negotiated_only=True),
+                    closed(OUTCOMES, negotiated_only=True),
                 )
             )
         ),
@@ -75,8 +76,8 @@ NEGOTIATION: Final = (
         "discount_ratio",
         5,
         "Discount",
-        "Mean discount that was granted; negative where more was sold than offered.",
-        "mean of (original − final) ÷ original, of the deals won in the window with both amounts "
+        "Mean discount granted; negative where the contract was worth more than the offer.",
+        "mean of (original − final) ÷ original, over the deals won in the window with both amounts "
         "in one currency, original > 0",
         "ratio",
         Quotient(
@@ -98,9 +99,9 @@ NEGOTIATION: Final = (
     Kpi(
         "value_retention_ratio",
         5,
-        "Retention of the offer's value",
-        "What is left of the first offers' value in the contracts.",
-        "Σ final ÷ Σ original, of the deals won in the window with both amounts in one currency, "
+        "Value retention",
+        "How much of the value of the first offers is left in the contracts.",
+        "Σ final ÷ Σ original, over the deals won in the window with both amounts in one currency, "
         "original > 0",
         "ratio",
         MoneyQuotient(dividend=RETAINED, divisor=ORIGINAL),

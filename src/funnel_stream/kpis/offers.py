@@ -9,7 +9,7 @@ from funnel_stream.facts.measures import (
     OFFER_VALUE,
     OFFER_VALUES,
 )
-from funnel_stream.kpis.counted import BOTH, closed
+from funnel_stream.kpis.counted import OUTCOMES, closed
 from funnel_stream.kpis.durations import Durations
 from funnel_stream.kpis.forms import Counts
 from funnel_stream.kpis.kpi import Kpi
@@ -22,7 +22,7 @@ OFFERS: Final = (
         "offers_sent",
         4,
         "Offers sent",
-        "Offers sent; a second offer to the same deal counts again.",
+        "Offers sent; a second offer for the same deal counts again.",
         "entries into offer in the window",
         "offers",
         Counts(counted={(): (OFFER_SENT.cell(),)}),
@@ -31,18 +31,18 @@ OFFERS: Final = (
         "deals_offered",
         4,
         "Deals offered",
-        "Deals that got their first offer.",
-        "deals whose first entry into offer is in the window",
+        "Deals that received their first offer.",
+        "deals whose first entry into offer falls in the window",
         "deals",
         Counts(counted={(): _FIRST_OFFERS}),
     ),
     Kpi(
         "offer_preparation_seconds",
         4,
-        "Time to prepare an offer",
-        "Time from the request for an offer (else from finding the potential) to the offer.",
+        "Offer preparation time",
+        "Time from the request for an offer (or else from the potential stage) to the offer.",
         "first entry into offer − (offer_requested_at, unless that is later; else the last "
-        "explicit entry into potential at or before it), of the first offers of the window",
+        "explicit entry into potential at or before it), over the window's first offers",
         "seconds",
         Durations(measure=OFFER_PREPARATION),
     ),
@@ -50,8 +50,8 @@ OFFERS: Final = (
         "offer_acceptance_ratio",
         4,
         "Offer acceptance",
-        "Share of deals with an offer that were won.",
-        "period: won ÷ closed, of the deals closed in the window that had an offer; cohort: of "
+        "Share of the deals with an offer that were won.",
+        "period: won ÷ closed, over the deals closed in the window that had an offer; cohort: of "
         "the deals first offered in the window, the share won so far",
         "ratio",
         Quotient(
@@ -59,7 +59,7 @@ OFFERS: Final = (
                 Fraction(
                     {"basis": "period"},
                     count(*closed(("won",), offered_only=True)),
-                    closed(BOTH, offered_only=True),
+                    closed(OUTCOMES, offered_only=True),
                 ),
                 Fraction({"basis": "cohort"}, count(_FIRST_OFFERS[0]), _FIRST_OFFERS),
             ),
@@ -70,9 +70,9 @@ OFFERS: Final = (
     Kpi(
         "offer_value",
         4,
-        "Value of an offer",
+        "Offer value",
         "Mean value of the offers sent.",
-        "mean amount of the offers sent in the window that have one",
+        "mean amount of the offers sent in the window that have an amount",
         "money",
         MoneyQuotient(dividend=OFFER_VALUE, divisor=OFFER_VALUES, parts=MEAN),
     ),

@@ -1,4 +1,4 @@
-"""Stage 3: what deals need, and what is done to find out."""
+"""Stage 3: what customers need, and what is done to find out."""
 
 from typing import Final
 
@@ -20,8 +20,8 @@ POTENTIAL: Final = (
         "problems",
         3,
         "Problems and challenges",
-        "Deals with potential, per problem that they named.",
-        "deals whose reached(potential) is in the window, for each distinct problem; a deal may "
+        "Deals that reached potential, by the problems they named.",
+        "deals whose reached(potential) falls in the window, for each distinct problem; a deal may "
         "count under several",
         "deals",
         Listing(measure=PROBLEM, labels=("problem",)),
@@ -30,8 +30,8 @@ POTENTIAL: Final = (
         "desired_outcomes",
         3,
         "Desired outcomes",
-        "Deals with potential, per outcome that they dream of.",
-        "deals whose reached(potential) is in the window, for each distinct desired outcome; a "
+        "Deals that reached potential, by the outcomes they want.",
+        "deals whose reached(potential) falls in the window, for each distinct desired outcome; a "
         "deal may count under several",
         "deals",
         Listing(measure=DESIRED_OUTCOME, labels=("outcome",)),
@@ -40,7 +40,7 @@ POTENTIAL: Final = (
         "activities",
         3,
         "Activities",
-        "Meetings, audits, calls and rounds of negotiation, held or not.",
+        "Meetings, audits, calls and negotiation rounds, held or not.",
         "activities in the window",
         "activities",
         Counts(
@@ -56,10 +56,10 @@ POTENTIAL: Final = (
     Kpi(
         "activity_conversion_ratio",
         3,
-        "Conversion of activities",
-        "Share of meetings, audits and calls after which the deal got further.",
-        "of the activities held in the window on deals then open in a stage: the share followed "
-        "within 30 d (activity_horizon) by an entry into a stage above the one it was in then",
+        "Activity conversion",
+        "Share of meetings, audits and calls after which the deal moved on.",
+        "of the activities held in the window on deals open in a stage at the time: the share "
+        "followed within 30 d (activity_horizon) by an entry into a later stage than that one",
         "ratio",
         Quotient(
             rule=fixed(

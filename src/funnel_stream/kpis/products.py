@@ -1,4 +1,4 @@
-"""What a pipeline earns a day: as it would go on, and as it was."""
+"""What a pipeline earns per day: as forecast from its pace, and as it was."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,19 +7,19 @@ from typing import Final
 from funnel_stream.contract.money import major
 from funnel_stream.definition.time import DAY_US
 from funnel_stream.facts.measures import Cell, DurationMeasure, MoneyMeasure
-from funnel_stream.kpis.forms import Addition, Figure, Form
+from funnel_stream.kpis.forms import Addition, Form, SeriesValue
 from funnel_stream.kpis.scope import CellIds, Scope, label_set
 
 FEWEST_WON: Final = 5
-"""Won deals of a window whose mean value and time say anything about the open ones."""
+"""Won deals that a window needs before their means say anything about the open ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Velocity(Form):
     """Open deals × win ratio × mean won value ÷ mean time to close of won deals in days: what the
-    pipeline earns a day if it goes on like that, per currency, in major units.
+    pipeline earns per day at its current pace, per currency, in major units.
 
-    Stuck deals are left out: they are open, but nobody expects them to go on like the others.
+    Stuck deals are left out: they are open, but not expected to move on like the others.
     """
 
     open: CellIds
@@ -33,7 +33,7 @@ class Velocity(Form):
 
     @property
     def basis(self) -> str:
-        return "period, times the open deals of now"
+        return "period, multiplied by the deals open now"
 
     @property
     def separable(self) -> bool:
@@ -41,9 +41,9 @@ class Velocity(Form):
 
     @property
     def adding_up(self) -> str:
-        return "every part is that value's own, so they do not add up to the total"
+        return "each value uses its own parts, so the values do not add up to the total"
 
-    def figures(self, scope: Scope) -> Iterator[Figure]:
+    def figures(self, scope: Scope) -> Iterator[SeriesValue]:
         won, closed, valued = (scope.sum(ids) for ids in (self.won, self.closed, self.valued))
         spent_us = scope.cells.get(self.time_to_close.cell("won"), 0)
         if won < FEWEST_WON or not (valued and spent_us):
@@ -74,9 +74,9 @@ class AmountsPerDay(Form):
 
     @property
     def basis(self) -> str:
-        return "period; it moves with the clock, as the current pane passes"
+        return "period; it moves with the clock as the current pane passes"
 
-    def figures(self, scope: Scope) -> Iterator[Figure]:
+    def figures(self, scope: Scope) -> Iterator[SeriesValue]:
         # A window of one pane has not begun to pass at the first instant of its pane.
         if not (days := scope.days):
             return

@@ -13,9 +13,9 @@ QUALIFICATION: Final = (
         "qualified_leads",
         2,
         "Qualified leads",
-        "Deals that were qualified in the window, leads of earlier windows too.",
-        "deals whose reached(qualified) is in the window (period); how many of the window's leads "
-        "were qualified so far is the numerator of the cohort's lead_quality_ratio",
+        "Deals qualified in the window, including leads from earlier windows.",
+        "deals whose reached(qualified) falls in the window (period); how many of the window's "
+        "leads have been qualified so far is the cohort numerator of lead_quality_ratio",
         "deals",
         Counts(counted={(): reached(QUALIFIED)}),
         headline=True,
@@ -24,10 +24,10 @@ QUALIFICATION: Final = (
         "lead_quality_ratio",
         2,
         "Lead quality",
-        "How good marketing's leads are: qualified per lead (period), or the share of the leads "
+        "How good marketing's leads are: deals qualified per lead (period), or the share of leads "
         "that were qualified (cohort).",
-        "period: qualified in the window per lead of the window, of the same deals or not; cohort: "
-        "of the leads of the window, the share qualified so far",
+        "period: deals qualified in the window per lead of the window, not necessarily the same "
+        "deals; cohort: of the window's leads, the share qualified so far",
         "ratio",
         Quotient(
             rule=fixed(*by_period_and_cohort(LEAD, QUALIFIED)),

@@ -7,12 +7,12 @@ from typing import Final
 
 from funnel_stream.contract.money import major
 from funnel_stream.facts.measures import Cell, Measure, MoneyMeasure, cell_id
-from funnel_stream.kpis.forms import MICROS, Addition, Figure, Form, additions_of
+from funnel_stream.kpis.forms import MICROS, Addition, Form, SeriesValue, additions_of
 from funnel_stream.kpis.scope import CellIds, LabelSet, Part, Scope, label_set
 
 RATIO: Final = ("_numerator", "_denominator")
 MEAN: Final = ("_sum", "_count")
-Parts = tuple[str, str]
+PartSuffixes = tuple[str, str]
 """What dividend and divisor are called, as suffixes of their series."""
 
 _ADDING_UP: Final = {
@@ -48,7 +48,7 @@ class Dividend:
 
 @dataclass(frozen=True)
 class Fraction:
-    """One series of a quotient. A ``matured`` one is in no window that is too short to judge."""
+    """One series of a quotient. A ``matured`` one is in no window too short to judge it."""
 
     labels: dict[str, str]
     dividend: Dividend
@@ -56,7 +56,7 @@ class Fraction:
     matured: bool = False
 
     def shown(self, scope: Scope) -> bool:
-        """Whether the series stands in the scope's window, and is of the part that is shown."""
+        """Whether the series exists in the scope's window and belongs to the part that is shown."""
         if self.matured:
             return (
                 scope.part is not Part.OTHERS and scope.window is not None and scope.window.judges
@@ -70,7 +70,7 @@ def count(*cells: int) -> Dividend:
 
 
 def time_since(cell: int) -> Dividend:
-    """The time since what a cell has the instants of, in seconds."""
+    """The time since the instants that a cell sums, in seconds."""
     return Dividend(cells=(cell,), scale=MICROS, since=True)
 
 
@@ -92,7 +92,7 @@ class Quotient(Form):
     """
 
     rule: Rule
-    parts: Parts = RATIO
+    parts: PartSuffixes = RATIO
     per: tuple[str, ...] = ()
 
     @property
@@ -103,7 +103,7 @@ class Quotient(Form):
     def adding_up(self) -> str:
         return _ADDING_UP[self.parts]
 
-    def figures(self, scope: Scope) -> Iterator[Figure]:
+    def figures(self, scope: Scope) -> Iterator[SeriesValue]:
         total, of_counts = scope.total, self.of_counts
         above, below = self.parts
         divisors: dict[CellIds, int] = {}
@@ -125,12 +125,12 @@ class Quotient(Form):
 
     def additions(self, cell: Cell, horizons: tuple[str, ...]) -> list[Addition]:
         above, below = self.parts
-        wanted = cell_id(*cell)
+        identifier = cell_id(*cell)
         found: list[Addition] = []
         for fraction, _ in _fractions(self.rule, horizons):
-            if wanted in fraction.dividend.cells:
-                found.append(fraction.dividend.addition(above, fraction.labels, wanted))
-            if wanted in fraction.divisor:
+            if identifier in fraction.dividend.cells:
+                found.append(fraction.dividend.addition(above, fraction.labels, identifier))
+            if identifier in fraction.divisor:
                 found.append(Addition(below, fraction.labels))
         return found
 
@@ -162,7 +162,7 @@ class MoneyQuotient(Form):
 
     dividend: MoneyMeasure
     divisor: Measure | CellIds
-    parts: Parts = RATIO
+    parts: PartSuffixes = RATIO
     labels: tuple[str, ...] = ("currency",)
 
     @property
@@ -173,9 +173,9 @@ class MoneyQuotient(Form):
     def adding_up(self) -> str:
         if isinstance(self.divisor, Measure):
             return _ADDING_UP[self.parts]
-        return "`…_numerator` adds up to the total, the quotient is taken of sums"
+        return "`…_numerator` adds up to the total, the quotient is taken of the sums"
 
-    def figures(self, scope: Scope) -> Iterator[Figure]:
+    def figures(self, scope: Scope) -> Iterator[SeriesValue]:
         above, below = self.parts
         dividends = dict(scope.of(self.dividend))
         if isinstance(self.divisor, Measure):

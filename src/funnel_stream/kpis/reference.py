@@ -1,7 +1,7 @@
 """The reference of all KPIs, written from the catalogue.
 
 ``python -m funnel_stream.kpis.reference [--check] [FILE]`` writes it (default ``docs/kpis.md``), or
-checks that it is in step.
+checks that it is up to date.
 """
 
 import argparse
@@ -25,9 +25,9 @@ STAGE_TITLES: Final = {
     4: "Stage 4: offers",
     5: "Stage 5: negotiation",
     6: "Stage 6: contract",
-    0: "Beyond the stages",
+    0: "Across the stages",
 }
-"""Chapters of the catalogue in their order, by ``Kpi.stage``."""
+"""Chapters of the catalogue in order, by ``Kpi.stage``."""
 
 _EXAMPLE: Final = {
     "from_stage": "lead",
@@ -39,26 +39,30 @@ _EXAMPLE: Final = {
     "qualified": "true",
     "offered": "true",
 }
-"""Values that the example queries ask for; other labels are left open in them."""
+"""Values that the example queries select; they leave other labels open."""
 
 _ANY: Final = {
     "currency": "a currency of the events, or the base currency",
     "problem": "the top N, `__other__`",
     "outcome": "the top N, `__other__`",
     "reason": "the top N, `__other__`, `__none__` where no reason was given",
-    "horizon": "with `matured` only: the configured ones, like `7d`",
+    "horizon": "only with `matured`: the configured ones, like `7d`",
 }
-"""What labels hold whose values are not known beforehand."""
+"""What open labels hold: their values are not known beforehand."""
 
 _UNITS: Final = {
     "ratio": "ratio, 0–1",
     "money": "money in major units of `currency`",
-    "money a day": "money a day, in major units of `currency`",
+    "money a day": "money per day, in major units of `currency`",
 }
-_PER: Final = "; `period` is a number per deal of the other stage and may be above 1"
+_PER: Final = "; `period` is a number per deal of the other stage and may exceed 1"
 _SUFFIXES: Final = (
-    ("_numerator", "_denominator", "what a ratio is made of: divide sums of these, never average"),
-    ("_sum", "_count", "what a mean is made of, and how many samples there are"),
+    (
+        "_numerator",
+        "_denominator",
+        "the parts of a ratio: divide sums of these, never average ratios",
+    ),
+    ("_sum", "_count", "the parts of a mean: the sum and the number of samples"),
     ("_quantile", "", 'p50 and p90 as `quantile="0.5"` and `quantile="0.9"`'),
 )
 
@@ -79,40 +83,47 @@ def reference() -> str:
 def queries(kpi: Kpi) -> Iterator[tuple[str, str]]:
     """Example PromQL of a KPI: what it answers, and the query."""
     form = kpi.form
-    own = {name: _EXAMPLE[name] for name in form.labels if name in _EXAMPLE}
-    own |= kpi.example
+    labels = {name: _EXAMPLE[name] for name in form.labels if name in _EXAMPLE}
+    labels |= kpi.example
     if "horizon" in form.labels:
         matured = {"basis": "matured", "horizon": "7d"}
-        yield "fair to compare and to alert on", _selector(kpi, own=own | matured)
-    yield "of one pipeline", _selector(kpi, own=own)
+        yield "for comparisons and alerts", _selector(kpi, kpi_labels=labels | matured)
+    yield "one pipeline", _selector(kpi, kpi_labels=labels)
     if form.quantiles:
-        half = own | {"quantile": "0.5"}
-        yield "half of them took no longer", _selector(kpi, "_quantile", own=half)
-    yield "of all pipelines together", _across(kpi, own)
-    if most := [name for name in form.labels if name in _ANY and name not in (*own, "horizon")]:
-        biggest = f"topk(5, sum by ({most[0]}) ({_selector(kpi, own=own)}))"
-        yield "the five that matter most", biggest
-    yield "by channel", _selector(kpi, by="channel", own=own)
+        half = labels | {"quantile": "0.5"}
+        yield "median", _selector(kpi, "_quantile", kpi_labels=half)
+    yield "all pipelines together", _across(kpi, labels)
+    if most := [name for name in form.labels if name in _ANY and name not in (*labels, "horizon")]:
+        biggest = f"topk(5, sum by ({most[0]}) ({_selector(kpi, kpi_labels=labels)}))"
+        yield "the five largest", biggest
+    yield "by channel", _selector(kpi, by="channel", kpi_labels=labels)
 
 
 def _selector(
-    kpi: Kpi, suffix: str = "", *, own: dict[str, str], pipeline: str = "default", by: str = ""
+    kpi: Kpi,
+    suffix: str = "",
+    *,
+    kpi_labels: dict[str, str],
+    pipeline: str = "default",
+    by: str = "",
 ) -> str:
-    """A series of a KPI; without ``pipeline`` of all of them."""
+    """A series of a KPI; of all pipelines without ``pipeline``."""
     labels = {"pipeline": pipeline} if pipeline else {}
     if not kpi.of_now:
         labels["window"] = "30d"
     if by:
         labels["dimension"] = by
-    text = ",".join(f'{name}="{value}"' for name, value in (labels | own).items())
+    text = ",".join(f'{name}="{value}"' for name, value in (labels | kpi_labels).items())
     return f"{kpi.metric}{'_breakdown' if by else ''}{suffix}" + (f"{{{text}}}" if text else "")
 
 
-def _across(kpi: Kpi, own: dict[str, str]) -> str:
-    left = [name for name in kpi.form.labels if name not in own and name != "horizon"]
-    total = f"sum by ({', '.join(left)}) " if left else "sum"
+def _across(kpi: Kpi, labels: dict[str, str]) -> str:
+    remaining = [name for name in kpi.form.labels if name not in labels and name != "horizon"]
+    total = f"sum by ({', '.join(remaining)}) " if remaining else "sum"
     parts = kpi.form.parts
-    sums = [f"{total}({_selector(kpi, part, own=own, pipeline='')})" for part in parts or [""]]
+    sums = [
+        f"{total}({_selector(kpi, part, kpi_labels=labels, pipeline='')})" for part in parts or [""]
+    ]
     return " / ".join(sums)
 
 
@@ -145,7 +156,7 @@ def _unit(kpi: Kpi) -> str:
 
 def _basis(kpi: Kpi) -> str:
     if kpi.of_now:
-        return "now; it moves with the clock, without an event"
+        return "now; changes with the clock, even without events"
     if "horizon" in kpi.form.labels:
         return "`period`, `cohort`, `matured` (windows of 24 h and more)"
     if "basis" in kpi.form.labels:
@@ -158,9 +169,9 @@ def _labels(kpi: Kpi) -> str:
     closed = _closed_values(kpi)
     for name in kpi.form.labels:
         values = closed.get(name) or kpi.form.known.get(name, ())
-        said = ", ".join(f"`{value}`" for value in values) if values else _ANY[name]
+        described = ", ".join(f"`{value}`" for value in values) if values else _ANY[name]
         limited = ", where `stuck_after` has a limit" if kpi.form.limited else ""
-        texts.append(f"`{name}` ({said}{limited})")
+        texts.append(f"`{name}` ({described}{limited})")
     return ", ".join(texts)
 
 
@@ -170,21 +181,21 @@ def _closed_values(kpi: Kpi) -> dict[str, tuple[str, ...]]:
     window = None if kpi.of_now else Window.named("30d")
     empty = Scope(definition, "default", window, {}, now={}, as_of=0, tops={})
     found: dict[str, dict[str, None]] = {}
-    for _, own, _ in kpi.form.figures(empty):
-        for name, value in own.labels.items():
+    for _, labels, _ in kpi.form.figures(empty):
+        for name, value in labels.labels.items():
             if name != "horizon":
                 found.setdefault(name, {})[value] = None
-    return {name: tuple(sorted(values, key=_place)) for name, values in found.items()}
+    return {name: tuple(sorted(values, key=_stage_rank)) for name, values in found.items()}
 
 
-def _place(value: str) -> int:
-    """Stages in their order, all else as it comes."""
+def _stage_rank(value: str) -> int:
+    """Stages in order; anything else keeps its place."""
     return STAGES.index(value) if value in STAGES else -1
 
 
 def _series(kpi: Kpi) -> str:
-    there = kpi.form.suffixes
-    names = [f"`{kpi.metric}`"] + [f"`…{suffix}`" for suffix in there if suffix]
+    suffixes = kpi.form.suffixes
+    names = [f"`{kpi.metric}`"] + [f"`…{suffix}`" for suffix in suffixes if suffix]
     if kpi.form.quantiles:
         names[-1] += f" ({', '.join(f'`{quantile}`' for quantile in kpi.form.quantiles)})"
     return ", ".join(names)
@@ -196,7 +207,7 @@ def _breakdowns(kpi: Kpi) -> str:
 
 
 def _adding_up(kpi: Kpi) -> str:
-    """Which breakdowns there are, and what of them adds up."""
+    """Which breakdowns there are, and what in them adds up."""
     where = "every dimension"
     if kpi.form.dimensions:
         only = ", ".join(f"`{name}`" for name in kpi.form.dimensions)
@@ -222,80 +233,81 @@ def _preface() -> str:
 <!-- Generated by `make docs`: edit the entries in src/funnel_stream/kpis instead. -->
 # KPI reference
 
-Every KPI that funnel-stream knows, by the stage of the funnel it belongs to: {len(KPIS)} of them,
-each in total and broken down. What they mean does not depend on how you get them: the worker's
-`/metrics` and `/api/kpis`, `funnel-stream compute` and its history have the same figures.
+Every KPI in funnel-stream, by the stage of the funnel it belongs to: {len(KPIS)} in all, each as a
+total and broken down. The figures are the same wherever you read them: the worker's `/metrics` and
+`/api/kpis`, `funnel-stream compute` and its history.
 
 ## How to read the figures
 
-**Pipeline and window.** Every figure has a `pipeline`. Nearly every one has a `window`: it is about
-what happened in the time up to now that has this length. Windows slide by panes (UTC); the current
-pane and the ones before it that make up the length are in.
+**Pipeline and window.** Every figure has a `pipeline`. Nearly every one has a `window`: it covers
+what happened in a period of that length up to now. Windows slide in panes (UTC) and include the
+current pane and as many before it as make up the length.
 
 | window | slides by | covers |
 | --- | --- | --- |
 {windows}
 
-`funnel.yaml` may name others. So that a large funnel stays below 10,000 series, `/metrics` shows
-the totals of the windows up to 31 days, and breakdowns of the longest of them by {by} for some
-KPIs (`export:` in `funnel.yaml` says otherwise); matured conversions are broken down over the
-shortest window that has them, for alerts. `/api/kpis` and `compute` have all.
+`funnel.yaml` can define others. To keep a large funnel below 10,000 series, `/metrics` shows the
+totals of windows up to 31 days, and breakdowns of the longest of these by {by} for some KPIs
+(change this with `export:` in `funnel.yaml`). Matured conversions are broken down over the shortest
+window that has them, for alerts. `/api/kpis` and `compute` have everything.
 
-**Now.** KPIs of the present have no `window`: they say what is so at this instant and move with
-the clock, without an event. These are
+**Now.** KPIs of the present have no `window`: they describe this instant and change with the clock,
+even without events. These are
 {_listed(tuple(kpi.metric for kpi in KPIS if kpi.of_now))}.
 
-**Basis.** There are three ways to ask how many leads became customers, and they are told apart by
-the label `basis`:
+**Basis.** There are three ways to ask how many leads became customers. The label `basis` tells them
+apart:
 
-- `period`: customers of the window per lead of the window. What happened lately, whoever it
-  happened to. It is no share and may exceed 1, as the customers need not be the leads.
-- `cohort`: of the leads *of the window*, the share that is a customer by now. Young leads had
-  little time yet, so short windows look worse than they are.
-- `matured`: a lead counts when it is as old as the `horizon`, as converted if it got there within
-  it. Young deals never pull it down: compare and alert on this one.
+- `period`: customers won in the window per lead of the window. What happened recently, no matter
+  to which deals. It is not a share and may exceed 1, as the customers need not be the same deals as
+  the leads.
+- `cohort`: of the leads *of the window*, the share that are customers by now. Recent leads have had
+  little time, so short windows look worse than they are.
+- `matured`: a lead counts once it is as old as the `horizon`, as converted if it got there within
+  the horizon. Recent deals never pull it down: use this one for comparisons and alerts.
 
-Where no basis is said, it is the period: what happened in the window. So 5,575 qualified leads
-(`funnel_qualified_leads`) may stand beside 5,487 of the window's leads that are qualified by now
-(the numerator of the cohort): the others became leads before the window.
+Where no basis is given, it is the period: what happened in the window. So 5,575 qualified leads
+(`funnel_qualified_leads`) may appear next to 5,487 of the window's leads that are qualified by now
+(the numerator on the cohort basis): the rest became leads before the window.
 
-A ratio whose one count is of the other is a share, and `compute` shows its 95 % interval (Wilson).
-One that divides counts of different deals has none.
+A ratio whose numerator counts some of what its denominator counts is a share, and `compute` shows
+its 95 % confidence interval (Wilson). A ratio of counts of different deals has none.
 
-**Parts.** Beside every ratio and mean stands what it is made of.
+**Parts.** Every ratio and mean comes with its parts.
 
 | suffix | what |
 | --- | --- |
 {suffixes}
 
-Quantiles are taken from histograms that can be added up: the answer is the value at rank ⌈q·n⌉,
-off by at most 2 % and never beyond what the sum leaves room for. An exact 0 is exact, and so is the
-only sample. They cannot be combined across pipelines in PromQL.
+Quantiles come from histograms that can be added up: the result is the value at rank ⌈q·n⌉, off by
+at most 2 % and never beyond what the exact sum allows. A value of exactly 0 is exact, and so is a
+single sample. Quantiles cannot be combined across pipelines in PromQL.
 
-**Breakdowns.** A total and its breakdown are two families, so that a sum never counts twice:
+**Breakdowns.** A total and its breakdown are two metric families, so that a sum never counts twice:
 `funnel_leads` and `funnel_leads_breakdown{{dimension="channel",value="fair"}}`. Suffixes come last:
 `funnel_win_ratio_breakdown_numerator`. Dimensions are
 {_listed(definition.dimensions)}
-and what `funnel.yaml` combines: `dimension="channel+product"`, `value="fair + gtx"`. Values are as
-known now: a corrected attribute moves the deal's figures, past ones too – unless `funnel.yaml` says
-that the first value holds. White space around and doubled within a value is not part of it, and
-`funnel.yaml` may say which other spellings are one.
+and the combinations in `funnel.yaml`: `dimension="channel+product"`, `value="fair + gtx"`. Values
+are those known now: a corrected attribute moves the deal's figures, past ones included, unless
+`funnel.yaml` says that the first value counts. White space around a value is ignored and repeated
+spaces within it count as one; `funnel.yaml` can declare further spellings to be the same value.
 
-Shown are the top N values (default {definition.top_n}) by leads in the longest window, one set for
-all KPIs and windows. The rest is `__other__`, computed from summed parts. A missing value is
-`__none__`, which is always shown. `problem`, `outcome` of desired outcomes and `reason` are limited
-in the same way, each by its own count.
+The top N values (default {definition.top_n}) by leads in the longest window are shown, the same set
+for all KPIs and windows. The rest are `__other__`, computed from summed parts. A missing value is
+`__none__`, which is always shown. `problem`, the `outcome` of desired outcomes and `reason` are
+limited in the same way, each by its own count.
 
 **Zeros and gaps.** Counts whose labels are known beforehand are 0 where nothing happened.
-Breakdowns and labels that anybody can invent (currency, reason, problem) appear when they are not
-0. A ratio or mean of nothing is no series: neither 0 nor NaN.
+Breakdowns and open labels (currency, reason, problem) appear only when they are not 0. A ratio or
+mean of nothing has no series: it is neither 0 nor NaN.
 
 **Money** is in major units (EUR 12.50 is 12.5), summed exactly. Every currency has its own series,
-unless `funnel.yaml` names a base currency with rates: then each amount is converted at the rate of
+unless `funnel.yaml` sets a base currency with rates: then each amount is converted at the rate of
 its day.
 
-**In PromQL.** `{_selector(BY_ID["leads"], own={})} offset 1w` is the figure of a week
-ago. Do not use `rate` or `increase`: the figures are gauges whose windows slide already.
+**In PromQL.** `{_selector(BY_ID["leads"], kpi_labels={})} offset 1w` is the figure a week ago. Do
+not use `rate` or `increase`: the figures are gauges whose windows already slide.
 """
 
 
@@ -319,7 +331,7 @@ def _overview() -> str:
         if kpi.stage == stage
     ]
     return "\n".join(
-        ["## All of them", "", "| stage | KPI | metric |", "| --- | --- | --- |", *rows, ""]
+        ["## All KPIs", "", "| stage | KPI | metric |", "| --- | --- | --- |", *rows, ""]
     )
 
 
@@ -334,11 +346,11 @@ def _targets() -> str:
     return f"""\
 ## Targets
 
-`funnel_{TARGET}{{kpi}}` is where a KPI is to be, as `targets:` in `funnel.yaml` says;
-`funnel_{ATTAINMENT}{{kpi}}` is how much of it is attained: KPI ÷ target, or
-target ÷ KPI where *at most* that is wanted, so that 1 and above is good. Both carry the pipeline,
-the window and the labels that the target is set for; a target of a breakdown is in `…_breakdown`.
-There is no attainment where the KPI has no value or the divisor is 0.
+`funnel_{TARGET}{{kpi}}` is the target of a KPI as set under `targets:` in `funnel.yaml`;
+`funnel_{ATTAINMENT}{{kpi}}` is how much of it has been attained: KPI ÷ target, or target ÷ KPI
+where the target is an upper limit (*at most*), so that 1 and above is good. Both carry the
+pipeline, the window and the labels the target is set for; a target for a breakdown is in
+`…_breakdown`. There is no attainment where the KPI has no value or the divisor is 0.
 
 ```promql
 funnel_{TARGET}{{{example}}}
@@ -352,13 +364,13 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m funnel_stream.kpis.reference",
         description="Write or check the KPI reference.",
     )
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if out of step")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if out of date")
     parser.add_argument("file", nargs="?", type=Path, default=Path("docs/kpis.md"))
     given = parser.parse_args(arguments)
     if given.check:
         if given.file.is_file() and given.file.read_text(encoding="utf-8") == reference():
             return 0
-        print(f"{given.file} is out of step: run `make docs`", file=sys.stderr)
+        print(f"{given.file} is out of date: run `make docs`", file=sys.stderr)
         return 1
     given.file.write_text(reference(), encoding="utf-8", newline="\n")
     return 0

@@ -24,7 +24,7 @@ from funnel_stream.windows.tables import NOW, Cells, Row, Snapshot, Sums
 _LEADS: Final = REACHED.cell("lead")
 _NOTHING: Final = Sums([])
 _RANKED_AS: Final = {each: each.ranked_as or each for each in MEASURES.values() if each.invented}
-"""Measures whose first label anybody can invent, and by which its values are ranked."""
+"""Measures whose first label is open, and by which its values are ranked."""
 
 
 class Sample(NamedTuple):
@@ -36,15 +36,15 @@ class Sample(NamedTuple):
 
 
 class Series(NamedTuple):
-    """One figure of a known family: the labels of its place, its own labels and its value."""
+    """One figure of a known family: the labels of its scope, those of the KPI, and its value."""
 
-    place: LabelSet
-    own: LabelSet
+    scope: LabelSet
+    labels: LabelSet
     value: float
 
 
 class Selection(NamedTuple):
-    """Which figures are wanted; those of the present always are.
+    """Which figures to take; those of the present always are.
 
     ``windows`` of the totals and ``breakdown_windows`` of the ``dimensions``; ``kpis``: only these
     in breakdowns, ``None`` for all. ``matured_windows``: of the matured conversions in breakdowns,
@@ -59,7 +59,7 @@ class Selection(NamedTuple):
     matured_windows: tuple[str, ...] | None = None
 
     def blocks(self) -> Iterator[tuple[str, dict[str, Part]]]:
-        """Dimensions (``""``: the totals) with their windows, and what these show."""
+        """Dimensions (``""``: the totals) with their windows, and what each window shows."""
         if self.totals:
             yield "", dict.fromkeys(self.windows, Part.ALL)
         for dimension in self.dimensions:
@@ -89,7 +89,7 @@ class Selection(NamedTuple):
         ]
 
     def has(self, target: Target) -> bool:
-        """Whether a target is among what is wanted."""
+        """Whether a target is selected."""
         dimension = target.labels.get("dimension", "")
         hidden = Part.OTHERS if target.labels.get("basis") == "matured" else Part.MATURED
         return any(
@@ -123,39 +123,39 @@ def samples(
     _check("dimension", dimension or None, definition.dimensions)
     windows = definition.windows if window is None else (window,)
     dimensions = definition.dimensions if dimension is None else (dimension,) if dimension else ()
-    wanted = Selection(windows, dimensions, windows, totals=not dimension)
+    selection = Selection(windows, dimensions, windows, totals=not dimension)
     return [
-        Sample(name, {**place.labels, **own.labels}, value)
-        for name, of_family in series(snapshot, wanted).items()
-        for place, own, value in of_family
+        Sample(name, {**scope.labels, **labels.labels}, value)
+        for name, of_family in series(snapshot, selection).items()
+        for scope, labels, value in of_family
     ]
 
 
-def _check(what: str, wanted: str | None, allowed: tuple[str, ...]) -> None:
-    if wanted is not None and wanted not in allowed:
+def _check(what: str, requested: str | None, allowed: tuple[str, ...]) -> None:
+    if requested is not None and requested not in allowed:
         raise UsageError(
-            f"there is no {what} {wanted!r}", hint=f"Configured are: {', '.join(allowed)}."
+            f"there is no {what} {requested!r}", hint=f"Configured: {', '.join(allowed)}."
         )
 
 
-def series(snapshot: Snapshot, wanted: Selection) -> dict[str, list[Series]]:
+def series(snapshot: Snapshot, selection: Selection) -> dict[str, list[Series]]:
     """The selected figures by family, all families in the order of the catalogue."""
     definition = snapshot.definition
     found: dict[str, list[Series]] = {family.name: [] for family in families()}
-    values = Places(snapshot)
+    values = Scopes(snapshot)
     by_name = {window.name: window for window in definition.window_list()}
     for pipeline in values.pipelines:
-        for dimension, windows in wanted.blocks():
+        for dimension, windows in selection.blocks():
             for name, part in {**windows, NOW: Part.ALL}.items():
                 window = by_name.get(name)
-                kpis = wanted.of(dimension, part)
-                of_place = _families(kpis, dimension, of_now=window is None)
-                for place, labels in values.of(pipeline, dimension, window, part):
-                    for kpi, lists in of_place:
-                        for suffix, own_labels, value in kpi.form.figures(place):
-                            found[lists[suffix]].append(Series(labels, own_labels, value))
+                kpis = selection.of(dimension, part)
+                families_by_kpi = _families(kpis, dimension, of_now=window is None)
+                for scope, labels in values.of(pipeline, dimension, window, part):
+                    for kpi, lists in families_by_kpi:
+                        for suffix, kpi_labels, value in kpi.form.figures(scope):
+                            found[lists[suffix]].append(Series(labels, kpi_labels, value))
     for target in definition.targets:
-        if wanted.has(target):
+        if selection.has(target):
             _add_target(target, values, by_name, found)
     return found
 
@@ -163,7 +163,7 @@ def series(snapshot: Snapshot, wanted: Selection) -> dict[str, list[Series]]:
 def _families(
     kpis: Iterable[Kpi], dimension: str, *, of_now: bool
 ) -> list[tuple[Kpi, dict[str, str]]]:
-    """The KPIs of a place, with the names of their series by suffix."""
+    """The KPIs of a scope, with the names of their series by suffix."""
     breakdown = "_breakdown" if dimension else ""
     return [
         (kpi, {suffix: kpi.metric + breakdown + suffix for suffix in kpi.form.suffixes})
@@ -174,43 +174,42 @@ def _families(
 
 def _add_target(
     target: Target,
-    values: "Places",
+    values: "Scopes",
     windows: Mapping[str, Window],
     found: dict[str, list[Series]],
 ) -> None:
     labels = dict(target.labels)
     dimension, value = labels.pop("dimension", ""), labels.pop("value", "")
     breakdown = "_breakdown" if dimension else ""
-    place = place_labels(target.pipeline, target.window, dimension, value)
+    scope = scope_label_set(target.pipeline, target.window, dimension, value)
     named = {"kpi": target.kpi, **labels}
     beside = label_set(tuple(named), tuple(named.values()))
-    wanted = float(target.value)
-    found[f"funnel_{TARGET}{breakdown}"].append(Series(place, beside, wanted))
+    found[f"funnel_{TARGET}{breakdown}"].append(Series(scope, beside, float(target.value)))
     kpi = BY_ID.get(target.kpi)
     if kpi is None:
         return
     suffix = "_quantile" if "quantile" in labels else ""
     window = windows[target.window] if target.window else None
     for at, its_labels in values.of(target.pipeline, dimension, window):
-        if its_labels != place:
+        if its_labels != scope:
             continue
         for its_suffix, its_own, figure in kpi.form.figures(at):
             if its_suffix == suffix and its_own.labels == labels:
                 share = attained(target, figure)
                 if share is not None:
-                    found[f"funnel_{ATTAINMENT}{breakdown}"].append(Series(place, beside, share))
+                    found[f"funnel_{ATTAINMENT}{breakdown}"].append(Series(scope, beside, share))
 
 
 def attained(target: Target, figure: float) -> float | None:
-    """The share of a target that a figure is; ``None`` where nothing can be said of it."""
-    wanted = float(target.value)
-    top, bottom = (figure, wanted) if target.at == "least" else (wanted, figure)
-    # Nobody attains a share of "at most none".
-    return top / bottom if wanted and bottom else None
+    """The share of a target that a figure attains; ``None`` where that is undefined."""
+    goal = float(target.value)
+    top, bottom = (figure, goal) if target.at == "least" else (goal, figure)
+    # A target of "at most 0" has no share.
+    return top / bottom if goal and bottom else None
 
 
-def place_labels(pipeline: str, window: str | None, dimension: str, value: str) -> LabelSet:
-    """The labels by which a place is named in a series."""
+def scope_label_set(pipeline: str, window: str | None, dimension: str, value: str) -> LabelSet:
+    """The labels that name a scope in a series."""
     labels = {"pipeline": pipeline}
     if window:
         labels["window"] = window
@@ -234,8 +233,8 @@ def _shown_rows(snapshot: Snapshot) -> set[Row]:
     return found
 
 
-class Places:
-    """Where figures are taken: which pipelines and values are shown, the top N and the rest as one.
+class Scopes:
+    """The scopes of a snapshot: the pipelines and values shown, the top N and the rest as one.
 
     ``pipelines``: all there are, by name.
     """
@@ -253,13 +252,13 @@ class Places:
         self.pipelines = sorted(pipelines)
         self._tops: dict[str, dict[str, frozenset[str]]] = {}
         self._ranked: dict[tuple[str, str], list[str]] = {}
-        self._rests: dict[tuple[str, str, str], Cells] = {}
+        self._others: dict[tuple[str, str, str], Cells] = {}
 
     def total(self, pipeline: str, window: Window) -> Cells:
         """The cells of a pipeline's total."""
         return self._snapshot.totals.get(window.name, _NOTHING).get(Row(pipeline), {})
 
-    def won_for_nothing(self, pipeline: str, window: Window) -> tuple[int, int]:
+    def won_with_zero_amount(self, pipeline: str, window: Window) -> tuple[int, int]:
         """Of the deals that were won in a window and have an amount: how many have one of 0, and
         how many there are."""
         cells = self.total(pipeline, window)
@@ -270,7 +269,7 @@ class Places:
         return self._snapshot.totals.get(self._longest, _NOTHING).sum(Row(pipeline), _LEADS)
 
     def _values(self, pipeline: str, dimension: str) -> tuple[list[str], list[str]]:
-        """The values of a dimension that are shown, and those that are the rest."""
+        """The values of a dimension that are shown, and all others."""
         key = pipeline, dimension
         if key not in self._ranked:
             longest = self._snapshot.totals.get(self._longest, _NOTHING)
@@ -283,10 +282,10 @@ class Places:
     def _shown_labels(self, pipeline: str) -> dict[str, frozenset[str]]:
         known = self._tops.get(pipeline)
         if known is None:
-            known = self._tops[pipeline] = self._invented(pipeline)
+            known = self._tops[pipeline] = self._top_labels(pipeline)
         return known
 
-    def _invented(self, pipeline: str) -> dict[str, frozenset[str]]:
+    def _top_labels(self, pipeline: str) -> dict[str, frozenset[str]]:
         """By measure: the values shown of its first label, one set for all windows."""
         counts: dict[str, Counter[str]] = {each.name: Counter() for each in _RANKED_AS.values()}
         for window, totals in self._snapshot.totals.items():
@@ -303,11 +302,11 @@ class Places:
     def of(
         self, pipeline: str, dimension: str, window: Window | None, part: Part = Part.ALL
     ) -> Iterator[tuple[Scope, LabelSet]]:
-        """The total's place, or those of a dimension's values that have anything."""
+        """The scope of the total, or those of a dimension's values that have anything."""
         name = NOW if window is None else window.name
         shown = None if window is None else window.name
         for value, cells, now in self._rows(pipeline, dimension, name):
-            place = Scope(
+            scope = Scope(
                 self._definition,
                 pipeline,
                 window,
@@ -318,10 +317,10 @@ class Places:
                 tops=self._shown_labels(pipeline),
                 part=part,
             )
-            yield place, place_labels(pipeline, shown, dimension, value)
+            yield scope, scope_label_set(pipeline, shown, dimension, value)
 
     def holding(self, cells: Cells, pipeline: str, window: Window) -> Scope:
-        """The total's place, if it held these cells; without a present."""
+        """The scope of the total if it held these cells; without a present."""
         return Scope(
             self._definition,
             pipeline,
@@ -345,20 +344,20 @@ class Places:
             row = Row(pipeline, dimension, value)
             if cells := totals.get(row):
                 yield value, cells, now.get(row, {})
-        rest = [Row(pipeline, dimension, value) for value in others]
-        if cells := self._together(window, rest):
-            yield OTHER, cells, self._together(NOW, rest)
+        other_rows = [Row(pipeline, dimension, value) for value in others]
+        if cells := self._together(window, other_rows):
+            yield OTHER, cells, self._together(NOW, other_rows)
 
-    def _together(self, window: str, rest: list[Row]) -> Cells:
-        """The rest of a dimension, added up once: it may be thousands of rows."""
-        key = window, rest[0].pipeline, rest[0].dimension
-        known = self._rests.get(key)
+    def _together(self, window: str, other_rows: list[Row]) -> Cells:
+        """All other values of a dimension, added up once: they may be thousands of rows."""
+        key = window, other_rows[0].pipeline, other_rows[0].dimension
+        known = self._others.get(key)
         if known is None:
             totals = self._snapshot.totals.get(window, _NOTHING)
-            known = self._rests[key] = totals.of_rows(rest)
+            known = self._others[key] = totals.of_rows(other_rows)
         return known
 
 
 def _ranked(counts: Mapping[str, int]) -> list[str]:
-    """Names in order. One that is called like the rest is part of it, not to stand there twice."""
+    """Names in order. One spelled like ``__other__`` is part of the rest, not listed twice."""
     return sorted(counts.keys() - {OTHER}, key=lambda name: (-counts[name], name))

@@ -1,4 +1,4 @@
-"""Where figures are taken, and the label sets by which series are told apart."""
+"""Where figures are taken, and the label sets that identify series."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -14,7 +14,7 @@ from funnel_stream.windows.tables import Cells
 
 OTHER: Final = "__other__"
 CellIds = tuple[int, ...]
-Values = tuple[str, ...]
+LabelValues = tuple[str, ...]
 """Values of labels, in the labels' order."""
 
 
@@ -26,7 +26,7 @@ class LabelSet(NamedTuple):
 
 
 @lru_cache(maxsize=1 << 16)
-def label_set(names: tuple[str, ...], values: Values) -> LabelSet:
+def label_set(names: tuple[str, ...], values: LabelValues) -> LabelSet:
     """Labels by their names and values. Made once: most figures have the same ones every time."""
     labels = dict(zip(names, values, strict=True))
     return LabelSet(labels, label_text(labels))
@@ -58,7 +58,7 @@ class Scope:
 
     ``now``: the present cells of the same row. ``as_of`` in µs. ``total``: not a breakdown, so that
     zeros of closed labels are shown. ``dimension``: of the breakdown, ``""`` for a total. ``tops``:
-    by measure, the values shown of its first label where anybody can invent them; the others are
+    by measure, the values shown of its first label where that is open; the others are
     ``__other__``. ``part``: of the figures, those that are shown.
     """
 
@@ -97,7 +97,7 @@ class Scope:
         self.dimension = dimension
         self.tops = tops
         self.part = part
-        self._listed: dict[_Key, list[tuple[Any, int]]] | None = None
+        self._listed: dict[_ListKey, list[tuple[Any, int]]] | None = None
 
     @property
     def total(self) -> bool:
@@ -116,17 +116,17 @@ class Scope:
             return cells.get(ids[0], 0)
         return sum([cells.get(cell, 0) for cell in ids])
 
-    def of(self, measure: Measure) -> list[tuple[Values, int]]:
+    def of(self, measure: Measure) -> list[tuple[LabelValues, int]]:
         """Labels and weights of the cells of a measure whose cells are not known beforehand."""
         return self._all_listed().get(measure.name, [])
 
-    def shown(self, measure: Measure) -> list[tuple[Values, int]]:
-        """As ``of``, in order; values of an invented label that are not shown as ``__other__``."""
+    def shown(self, measure: Measure) -> list[tuple[LabelValues, int]]:
+        """As ``of``, in order; values of an open label that are not shown become ``__other__``."""
         found = self.of(measure)
         shown = self.tops.get(measure.name)
         if shown is None:
             return sorted(found)
-        sums: dict[Values, int] = {}
+        sums: dict[LabelValues, int] = {}
         for (first, *rest), weight in found:
             key = (first if first in shown or first == NONE else OTHER, *rest)
             sums[key] = sums.get(key, 0) + weight
@@ -136,15 +136,15 @@ class Scope:
         """How many durations (µs) of about each size there are, in no order."""
         return self._all_listed().get((measure.sizes, label), [])
 
-    def _all_listed(self) -> "dict[_Key, list[tuple[Any, int]]]":
+    def _all_listed(self) -> "dict[_ListKey, list[tuple[Any, int]]]":
         found = self._listed
         if found is None:
             found = self._listed = {}
             entries = _entries()
             for cell, weight in self.cells.items():
-                known = entries[cell]
-                if known is not None:
-                    key, entry = known
+                entry_of_cell = entries[cell]
+                if entry_of_cell is not None:
+                    key, entry = entry_of_cell
                     if key in found:
                         found[key].append((entry, weight))
                     else:
@@ -152,14 +152,14 @@ class Scope:
         return found
 
 
-_Key = str | tuple[str, str]
-_entries_of: Final[list[tuple[_Key, Any] | None]] = []
+_ListKey = str | tuple[str, str]
+_entries_of: Final[list[tuple[_ListKey, Any] | None]] = []
 """By cell: under what it is listed, and as what; ``None`` where it is asked for by its id."""
 _growing: Final = Lock()
 _SIZES: Final = {each.sizes for each in MEASURES.values() if isinstance(each, DurationMeasure)}
 
 
-def _entries() -> list[tuple[_Key, Any] | None]:
+def _entries() -> list[tuple[_ListKey, Any] | None]:
     """``_entries_of`` with every cell that there is."""
     if len(_entries_of) < len(CELLS):
         with _growing:
@@ -167,7 +167,7 @@ def _entries() -> list[tuple[_Key, Any] | None]:
                 if measure in _SIZES:
                     label, index = labels
                     _entries_of.append(((measure, label), histogram_value(index)))
-                elif (known := MEASURES.get(measure)) and known.listed:
+                elif (declared := MEASURES.get(measure)) and declared.listed:
                     _entries_of.append((measure, tuple(labels)))
                 else:
                     _entries_of.append(None)

@@ -19,7 +19,7 @@ _BATCH = 5_000
 _UNLIMITED = 1 << 62
 
 
-class Line(NamedTuple):
+class LineRecord(NamedTuple):
     """A line of a file, as a record: its offset is the line number, from 1."""
 
     offset: int
@@ -63,7 +63,7 @@ def _named(line: bytes) -> _Named:
     return _Named(**{n: found.get(n) for n in names}) if isinstance(found, dict) else _Named()
 
 
-def as_record(number: int, line: bytes, now_ms: int) -> Line:
+def as_record(number: int, line: bytes, now_ms: int) -> LineRecord:
     """The record that publishing a line of a file makes: its key, and ``null`` for an erasure.
 
     An erasure has the time that it names, which is what it erases up to. A line without a name is
@@ -74,11 +74,11 @@ def as_record(number: int, line: bytes, now_ms: int) -> Line:
     name = named.channel if named.type == "spend_recorded" else named.deal_id
     key = name.encode() if isinstance(name, str) else None
     if named.type != "deal_erased":
-        return Line(number, now_ms, key, line)
+        return LineRecord(number, now_ms, key, line)
     until_ms = now_ms if named.occurred_at is None else _millis(named.occurred_at)
     if until_ms is None or until_ms > now_ms:
-        return Line(number, now_ms, key, line)
-    return Line(number, until_ms, key, None)
+        return LineRecord(number, now_ms, key, line)
+    return LineRecord(number, until_ms, key, None)
 
 
 def _millis(given: object) -> int | None:
@@ -89,7 +89,7 @@ def _millis(given: object) -> int | None:
         return None
 
 
-def batches(lines: Iterable[bytes], now_ms: int) -> Iterator[list[Line]]:
+def batches(lines: Iterable[bytes], now_ms: int) -> Iterator[list[LineRecord]]:
     """The lines of a file as records, some thousands at a time; blank ones are none."""
     numbered = ((n, line) for n, line in enumerate(lines, start=1) if not line.isspace())
     while batch := list(islice(numbered, _BATCH)):

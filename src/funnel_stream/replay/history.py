@@ -31,7 +31,7 @@ from funnel_stream.facts.deals import (
     Record,
     erased_until,
 )
-from funnel_stream.replay.compute import Line, batches
+from funnel_stream.replay.compute import LineRecord, batches
 from funnel_stream.windows.tables import Snapshot, WindowTables
 
 _EPOCH_TO_MONDAY: Final = 4 * DAY
@@ -39,8 +39,6 @@ _UNCONTESTED, _CONTESTED = 0, 1
 """Sources of the windowed tables: what is folded from instant to instant, and what is anew."""
 
 _pack = msgspec.msgpack.Encoder().encode
-
-Ints = npt.NDArray[np.int64]
 
 
 class _Packed(msgspec.Struct, array_like=True):
@@ -77,8 +75,8 @@ class History:
         self.counts: Counter[str] = Counter()
         self.amended: Counter[Amendment] = Counter()
         self._now_ms = now_ms
-        reading = _Reading()
-        reader = _Replay(definition)
+        reading = _FileRecords()
+        reader = _ReplayedDeals(definition)
         for batch in batches(lines, now_ms):
             self.rejected += reading.take(batch, reader.read(batch))
         self._lines = reading.lines
@@ -91,7 +89,7 @@ class History:
 
     def snapshots(self, instants: Sequence[int]) -> Iterator[Snapshot]:
         """The figures as of each of the instants (µs, in ascending order)."""
-        deals, tables = _Replay(self.definition), WindowTables(self.definition)
+        deals, tables = _ReplayedDeals(self.definition), WindowTables(self.definition)
         visible_from = np.searchsorted(np.array(instants, dtype=np.int64), self._at)
         uncontested = np.flatnonzero(self._source == _UNCONTESTED)
         contested = np.flatnonzero(self._source == _CONTESTED)
@@ -104,7 +102,7 @@ class History:
             start = end
             if len(contested):
                 seen = contested[self._at[contested] <= instant]
-                again = _Replay(self.definition)
+                again = _ReplayedDeals(self.definition)
                 anew = again.fold([self._lines[i] for i in seen.tolist()])
                 tables.replace(_CONTESTED, again.snapshot())
             tables.apply(_UNCONTESTED, deals.take_changes())
@@ -118,7 +116,7 @@ class History:
         self.rejected += [(record.offset, why) for record, why in fold.rejected]
 
 
-class _Replay(Deals):
+class _ReplayedDeals(Deals):
     """Deals of a file whose records hold events in packed form."""
 
     def __init__(self, definition: Definition) -> None:
@@ -150,7 +148,7 @@ class _Unpacker(Decoder):
         ]
 
 
-class _Group:
+class _ContestGroup:
     """What has to be known of a deal (or of one spend) to tell whether it is contested.
 
     ``erased_until``: what occurred up to then is erased (µs), −1: nothing.
@@ -164,7 +162,7 @@ class _Group:
         self.erased_until = -1
 
 
-class _Reading:
+class _FileRecords:
     """Lines in the order of the file, and which of them can be folded in another order.
 
     ``lines``: records with packed events, and erasures; ``at``: when they occurred (µs), 0 for an
@@ -172,16 +170,16 @@ class _Reading:
     """
 
     def __init__(self) -> None:
-        self.lines: list[Line] = []
+        self.lines: list[LineRecord] = []
         self.at: list[int] = []
-        self._groups: list[_Group] = []
+        self._groups: list[_ContestGroup] = []
         self._group_of: dict[Any, int] = {}
         self._owners: list[int] = []
         self._ids: list[int] = []
         self._contents: list[int] = []
 
     def take(
-        self, records: Sequence[Line], events: Sequence[Decoded | Amended | Rejection | None]
+        self, records: Sequence[LineRecord], events: Sequence[Decoded | Amended | Rejection | None]
     ) -> list[tuple[int, Rejection]]:
         """Take a batch in; which of its lines are no events, and why."""
         rejected = []
@@ -199,16 +197,16 @@ class _Reading:
         known = self._group_of.get(key)
         if known is None:
             known = self._group_of[key] = len(self._groups)
-            self._groups.append(_Group())
+            self._groups.append(_ContestGroup())
         return known
 
-    def _erase(self, record: Line, name: str) -> None:
+    def _erase(self, record: LineRecord, name: str) -> None:
         owner = self._owner(name)
         group = self._groups[owner]
         group.erased_until = max(group.erased_until, erased_until(record))
         self._append(record, 0, owner, 0, 0)
 
-    def _append(self, record: Line, at: int, owner: int, of_id: int, content: int) -> None:
+    def _append(self, record: LineRecord, at: int, owner: int, of_id: int, content: int) -> None:
         self.lines.append(record)
         self.at.append(at)
         self._owners.append(owner)
@@ -216,7 +214,7 @@ class _Reading:
         self._contents.append(content)
 
     def _add(
-        self, record: Line, name: str, event: Event, reasons: tuple[Amendment, ...] = ()
+        self, record: LineRecord, name: str, event: Event, reasons: tuple[Amendment, ...] = ()
     ) -> None:
         content = _pack((name, event))
         packed = _pack((name, event, reasons)) if reasons else content
@@ -234,12 +232,12 @@ class _Reading:
         """Per line: the source it is folded into; −1: none, since it is erased or an erasure."""
         self._find_contradictions()
         source = np.full(len(self.lines), -1, dtype=np.int8)
-        for place, owner in enumerate(self._owners):
+        for index, owner in enumerate(self._owners):
             group = self._groups[owner]
             if group.contested:
-                source[place] = _CONTESTED
-            elif self.lines[place].value is not None and self.at[place] > group.erased_until:
-                source[place] = _UNCONTESTED
+                source[index] = _CONTESTED
+            elif self.lines[index].value is not None and self.at[index] > group.erased_until:
+                source[index] = _UNCONTESTED
         return source
 
     def _find_contradictions(self) -> None:
@@ -253,10 +251,10 @@ class _Reading:
             sorted(suspects, key=self._ids.__getitem__), self._ids.__getitem__
         ):
             first, *others = same
-            different = [place for place in others if contents[place] != contents[first]]
+            different = [index for index in others if contents[index] != contents[first]]
             if not of_id or not different:
                 continue
             group = self._groups[self._owners[first]]
-            earlier = min(self.at[place] for place in different) < self.at[first]
+            earlier = min(self.at[index] for index in different) < self.at[first]
             if earlier or group.erased_until >= 0:
                 group.contested = True

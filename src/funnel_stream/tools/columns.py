@@ -23,7 +23,7 @@ class Value(Model):
     constant: str | list[str] | None = None
     split: str | None = Field(default=None, min_length=1)
     combine: Literal["sum"] | None = Field(
-        default=None, description="Of an amount or a cost: what rows of one event say is added up."
+        default=None, description="For an amount or a cost: the rows of one event are added up."
     )
 
     @model_validator(mode="after")
@@ -58,7 +58,7 @@ def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, OSError, ValueError) as error:
-        raise ValueError(f"{name!r} is no time zone; write one like Europe/Warsaw") from error
+        raise ValueError(f"{name!r} is not a time zone; write one like Europe/Warsaw") from error
     return name
 
 
@@ -68,7 +68,7 @@ Zone = Annotated[str, AfterValidator(_zone)]
 class Column(Model):
     """How the texts of one column are to be understood."""
 
-    values: dict[str, str | None] = Field(default={}, description="Found text → text instead.")
+    values: dict[str, str | None] = Field(default={}, description="Text in the file → replacement.")
     otherwise: str | None = Field(default=None, description="For texts not among the values.")
     default: str | None = Field(default=None, description="Where the text is missing.")
     dates: Annotated[tuple[str, ...], BeforeValidator(_alternatives)] = Field(
@@ -80,11 +80,12 @@ class Column(Model):
         default=None, description="Language of the names of months and weekdays."
     )
     precision: Literal["auto", "day"] = Field(
-        default="auto", description="day: whatever time a date bears is dropped."
+        default="auto", description="day: the time of a date is dropped."
     )
     decimal: Literal[".", ","] = "."
     thousands: str = Field(
-        default="", description="What parts groups of three digits in numbers; by default nothing."
+        default="",
+        description="What separates groups of three digits in numbers; by default nothing.",
     )
     remove: str = Field(
         default="", description="Characters to take out of a number, like the x of 12x."

@@ -28,41 +28,45 @@ def refused(
 
     ``currency`` is that of amounts without one; ``others``: rows may name another.
     """
-    rest = dict(given)
-    if "currency" in rest:
+    others_given = dict(given)
+    if "currency" in others_given:
         try:
-            check_money({"currency": rest["currency"]})
+            check_money({"currency": others_given["currency"]})
         except RefusedError as error:
             yield "currency", error.rejection.message
             return
-    code = rest.pop("currency", currency)
+    code = others_given.pop("currency", currency)
     for name in ("amount", "cost", "score"):
-        if name in rest:
+        if name in others_given:
             try:
-                rest[name] = _number(name, rest.pop(name), code, others)
+                others_given[name] = _number(name, others_given.pop(name), code, others)
             except NumberError as error:
                 yield name, str(error)
             except RefusedError as error:
                 yield name, error.rejection.message
-    rest = {name: value for name, value in rest.items() if name not in ("amount", "cost")}
-    alone = [name for name in _PERIOD if name in rest]
+    others_given = {
+        name: value for name, value in others_given.items() if name not in ("amount", "cost")
+    }
+    alone = [name for name in _PERIOD if name in others_given]
     if len(alone) == 1:
         try:
-            parse(rest.pop(alone[0]), alone[0])
+            parse(others_given.pop(alone[0]), alone[0])
         except RefusedError as error:
             yield alone[0], error.rejection.message
-    yield from _refused(_FILLED[type_] | {"type": type_} | rest)
+    yield from _refused(_FILLED[type_] | {"type": type_} | others_given)
 
 
 def _number(name: str, text: str, code: str | None, others: bool) -> float:
     number, mark = read_amount(text, NumberFormat())
     if name == "score":
         return float(number)
-    own = (currency_of(mark) if mark else None) or code
-    if own is not None and not others:
-        if mark and not may_be(mark, own):
-            raise NumberError(f"{mark!r} stands beside the number, but the currency is {own}")
-        check_money({name: f"{number:f}", "currency": own})
+    row_currency = (currency_of(mark) if mark else None) or code
+    if row_currency is not None and not others:
+        if mark and not may_be(mark, row_currency):
+            raise NumberError(
+                f"{mark!r} stands beside the number, but the currency is {row_currency}"
+            )
+        check_money({name: f"{number:f}", "currency": row_currency})
     elif not others:
         raise NumberError(f"{text!r} has no currency; write currency: CODE in the mapping")
     return float(number)

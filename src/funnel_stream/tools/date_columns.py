@@ -21,13 +21,13 @@ class Ambiguity(NamedTuple):
     """Text and format, for each of the two formats that alone fits some text of the column."""
 
     def __str__(self) -> str:
-        told = " and ".join(f"{read} as {name!r}" for name, read in self.readings)
-        return f"{self.text!r} is {told}; {self._evidence()}"
+        readings = " and ".join(f"{read} as {name!r}" for name, read in self.readings)
+        return f"{self.text!r} is {readings}; {self._evidence()}"
 
     def _evidence(self) -> str:
         fits = " and ".join(f"{text!r} fits only {name!r}" for text, name in self.only)
         if not fits:
-            return "nothing in the file tells which is meant: keep only that one in dates"
+            return "nothing in the file says which is meant: keep only that one in dates"
         if len(self.only) > 1:
             return f"{fits}: the column mixes both, and has to be corrected in the file"
         other = next(name for name, _ in self.readings if name != self.only[0][1])
@@ -45,7 +45,7 @@ class FormatWatch:
         """The first text that the one fits, and the other does not."""
 
     def add(self, text: str) -> None:
-        """Take a text of the column; one that is no date is passed over."""
+        """Take a text of the column; one that is not a date is passed over."""
         readings = self._reader.readings(text)
         for (one, first), (other, second) in combinations(readings, 2):
             if first.at != second.at:

@@ -20,7 +20,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class DateError(ValueError):
-    """A text that is no date, and why."""
+    """A text that is not a date, and why."""
 
 
 class Written(NamedTuple):
@@ -73,7 +73,7 @@ def _iso(text: str) -> Written:
         except ValueError:
             pass
     if _ISO_WEEK.fullmatch(text):
-        raise DateError("it is a week, and no day")
+        raise DateError("it is a week, not a day")
     hint = ""
     if _NUMBER.fullmatch(text):
         hint = "; for numbers, the mapping's dates can be excel, epoch or epoch_ms"
@@ -91,7 +91,7 @@ def _excel(text: str) -> Written:
     if days is None or not _SERIALS[0] <= days <= _SERIALS[1]:
         first, last = _SERIALS
         raise DateError(
-            f"it is no serial number of a spreadsheet ({first} to {last}, of 1970 to 9999)"
+            f"it is not a spreadsheet serial number ({first} to {last}, of 1970 to 9999)"
         )
     seconds = round(days * 86_400)
     return Written(_SERIAL_0 + timedelta(seconds=seconds), seconds % 86_400 != 0)
@@ -106,7 +106,7 @@ _EPOCHS: Final = range(100_000_000, 7_258_118_400)
 def _epoch(text: str) -> Written:
     found = _SECONDS.fullmatch(text)
     if found is None:
-        raise DateError("it is no number of seconds since 1970, like 1773568800 (epoch)")
+        raise DateError("it is not a number of seconds since 1970, like 1773568800 (epoch)")
     seconds = int(found[1])
     if seconds not in _EPOCHS:
         hint = "; if it counts milliseconds, write epoch_ms" if seconds // 1000 in _EPOCHS else ""
@@ -117,7 +117,9 @@ def _epoch(text: str) -> Written:
 
 def _epoch_ms(text: str) -> Written:
     if not _MILLISECONDS.fullmatch(text):
-        raise DateError("it is no number of milliseconds since 1970, like 1773568800000 (epoch_ms)")
+        raise DateError(
+            "it is not a number of milliseconds since 1970, like 1773568800000 (epoch_ms)"
+        )
     seconds, millis = divmod(int(text), 1000)
     if seconds not in _EPOCHS:
         hint = "; if it counts seconds, write epoch" if int(text) in _EPOCHS else ""
@@ -149,8 +151,8 @@ _LETTERS: Final = {
     "fraction": "f",
     "offset": "zZ",
 }
-_TELLS: Final = {letter: told for told, letters in _LETTERS.items() for letter in letters}
-"""What a directive tells; a format may tell each but once."""
+_UNIT_OF: Final = {letter: unit for unit, letters in _LETTERS.items() for letter in letters}
+"""What a directive stands for; a format may contain each only once."""
 _MONTH: Final = {"year", "month"}
 _DAYS: Final = (
     {"year", "month", "day"},
@@ -187,9 +189,9 @@ class _Pattern:
         tokens = _TOKENS.findall(name)
         directives = [token[1:] for token in tokens if token[0] == "%" and token != "%%"]
         _check(name, directives)
-        told = {_TELLS[each] for each in directives}
-        self._precise = "hour" in told
-        self.names_month = told == _MONTH
+        units = {_UNIT_OF[each] for each in directives}
+        self._precise = "hour" in units
+        self.names_month = units == _MONTH
         around = zip(["", *tokens], tokens, [*tokens[1:], ""], strict=False)
         parts = [self._part(token, before, after) for before, token, after in around]
         self._pattern = re.compile("".join(parts), re.IGNORECASE)
@@ -216,56 +218,56 @@ class _Pattern:
         found = self._pattern.fullmatch(text)
         if found is None:
             raise DateError(f"it is not like {self._name!r}")
-        told = found.groupdict()
+        fields = found.groupdict()
         try:
-            weekday = self._weekday(told)
-            day = self._day(told, weekday)
-            at = datetime.combine(day, _time(told))
+            weekday = self._weekday(fields)
+            day = self._day(fields, weekday)
+            at = datetime.combine(day, _time(fields))
         # KeyError: a pattern takes İ for an i, the table of names does not.
         except (ValueError, KeyError) as error:
-            raise DateError(f"as {self._name!r} it is a day or time that is none") from error
+            raise DateError(f"as {self._name!r} it is a day or time that does not exist") from error
         if weekday is not None and weekday != day.isoweekday():
             raise DateError(f"as {self._name!r} it is {day}, which is another weekday")
         return Written(at, self._precise)
 
-    def _number(self, told: Mapping[str, str], letter: str) -> int:
-        name = told[letter].removesuffix(".").casefold()
+    def _number(self, fields: Mapping[str, str], letter: str) -> int:
+        name = fields[letter].removesuffix(".").casefold()
         return _numbers(self._locale, _NAMES[letter])[name]
 
-    def _weekday(self, told: Mapping[str, str]) -> int | None:
-        if "u" in told:
-            return int(told["u"])
-        return next((self._number(told, letter) for letter in "aA" if letter in told), None)
+    def _weekday(self, fields: Mapping[str, str]) -> int | None:
+        if "u" in fields:
+            return int(fields["u"])
+        return next((self._number(fields, letter) for letter in "aA" if letter in fields), None)
 
-    def _day(self, told: Mapping[str, str], weekday: int | None) -> date:
-        if "G" in told:
-            return date.fromisocalendar(int(told["G"]), int(told["V"]), weekday or 0)
-        year = int(told["Y"]) if "Y" in told else 1969 + (int(told["y"]) - 69) % 100
-        if "j" in told:
+    def _day(self, fields: Mapping[str, str], weekday: int | None) -> date:
+        if "G" in fields:
+            return date.fromisocalendar(int(fields["G"]), int(fields["V"]), weekday or 0)
+        year = int(fields["Y"]) if "Y" in fields else 1969 + (int(fields["y"]) - 69) % 100
+        if "j" in fields:
             length = date(year, 12, 31).timetuple().tm_yday
-            if not 1 <= int(told["j"]) <= length:
+            if not 1 <= int(fields["j"]) <= length:
                 raise ValueError
-            return date(year, 1, 1) + timedelta(days=int(told["j"]) - 1)
-        named = next((self._number(told, letter) for letter in "bB" if letter in told), None)
-        return date(year, named or int(told["m"]), int(told.get("d", 1)))
+            return date(year, 1, 1) + timedelta(days=int(fields["j"]) - 1)
+        named = next((self._number(fields, letter) for letter in "bB" if letter in fields), None)
+        return date(year, named or int(fields["m"]), int(fields.get("d", 1)))
 
 
-def _time(told: Mapping[str, str]) -> time:
-    hour = int(told.get("H", 0))
-    if "I" in told:
-        if not 1 <= int(told["I"]) <= 12:
+def _time(fields: Mapping[str, str]) -> time:
+    hour = int(fields.get("H", 0))
+    if "I" in fields:
+        if not 1 <= int(fields["I"]) <= 12:
             raise ValueError
-        hour = int(told["I"]) % 12 + 12 * (told["p"][0] in "pP")
-    minute, second = int(told.get("M", 0)), int(told.get("S", 0))
-    return time(hour, minute, second, int(told.get("f", "").ljust(6, "0")), _offset(told))
+        hour = int(fields["I"]) % 12 + 12 * (fields["p"][0] in "pP")
+    minute, second = int(fields.get("M", 0)), int(fields.get("S", 0))
+    return time(hour, minute, second, int(fields.get("f", "").ljust(6, "0")), _offset(fields))
 
 
-def _offset(told: Mapping[str, str]) -> timezone | None:
-    if "Z" in told or told.get("z", "") in ("Z", "z"):
+def _offset(fields: Mapping[str, str]) -> timezone | None:
+    if "Z" in fields or fields.get("z", "") in ("Z", "z"):
         return UTC
-    if "z" not in told:
+    if "z" not in fields:
         return None
-    sign, digits = told["z"][0], told["z"][1:].replace(":", "").ljust(4, "0")
+    sign, digits = fields["z"][0], fields["z"][1:].replace(":", "").ljust(4, "0")
     if int(digits[2:]) > 59:
         raise ValueError
     size = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
@@ -275,22 +277,22 @@ def _offset(told: Mapping[str, str]) -> timezone | None:
 def _check(name: str, directives: list[str]) -> None:
     """Raises ``ValueError`` for a format that leaves something open or says it twice."""
     if not directives:
-        raise ValueError(f"{name!r} is no format of dates{suggest(name, tuple(_NAMED))}")
+        raise ValueError(f"{name!r} is not a date format{suggest(name, tuple(_NAMED))}")
     for letter in directives:
-        if letter not in _TELLS:
-            known = ", ".join(f"%{each}" for each in _TELLS)
-            raise ValueError(f"{name!r}: %{letter} is not understood; there is: {known}")
+        if letter not in _UNIT_OF:
+            known = ", ".join(f"%{each}" for each in _UNIT_OF)
+            raise ValueError(f"{name!r}: %{letter} is not supported; there are: {known}")
         if letter in _NEEDS and not set(_NEEDS[letter]) & set(directives):
             needed = " or ".join(f"%{each}" for each in _NEEDS[letter])
             raise ValueError(f"{name!r}: %{letter} needs {needed}")
-    told = [_TELLS[letter] for letter in directives]
-    twice = next((each for each in told if told.count(each) > 1), None)
+    units = [_UNIT_OF[letter] for letter in directives]
+    twice = next((each for each in units if units.count(each) > 1), None)
     if twice:
-        raise ValueError(f"{name!r} tells the {twice} twice")
+        raise ValueError(f"{name!r} contains the {twice} twice")
     of_date = {each for day in _DAYS for each in day}
-    given = {each for each in told if each in of_date}
-    if set(told) != _MONTH and not any(given in (day, day | {"weekday"}) for day in _DAYS):
-        raise ValueError(f"{name!r} does not tell a day; write one like %d/%m/%Y")
+    given = {each for each in units if each in of_date}
+    if set(units) != _MONTH and not any(given in (day, day | {"weekday"}) for day in _DAYS):
+        raise ValueError(f"{name!r} has no day; write one like %d/%m/%Y")
 
 
 def _is_number(token: str) -> bool:

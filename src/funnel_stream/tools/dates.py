@@ -73,7 +73,7 @@ class DateReader:
         """Readings, and what is wrong if there are none."""
         shown = repr(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
         if problem := _unreadable(text):
-            return (), f"{shown} is no date: {problem}"
+            return (), f"{shown} is not a date: {problem}"
         plain = unicodedata.normalize("NFC", text)
         readings: list[tuple[str, Read]] = []
         problems: dict[str, None] = {}
@@ -82,7 +82,7 @@ class DateReader:
                 readings.append((each.name, self._placed(each.written(plain))))
             except DateError as error:
                 problems[str(error)] = None
-        return tuple(readings), f"{shown} is no date: {'; '.join(problems)}"
+        return tuple(readings), f"{shown} is not a date: {'; '.join(problems)}"
 
     def _placed(self, written: Written) -> Read:
         at, precise = written.at, written.precise and not self._days_only

@@ -22,14 +22,14 @@ class Swapped(NamedTuple):
 
     def __str__(self) -> str:
         dates = "1 date fits" if self.only_other == 1 else f"{self.only_other:,} dates fit"
-        told = f"{dates} {self.other!r} and not {self.given!r}, like {self.example!r}"
+        summary = f"{dates} {self.other!r} and not {self.given!r}, like {self.example!r}"
         if self.only_given:
             return (
-                f"{told}, and {self.only_given:,} the other way round: the column mixes both; "
+                f"{summary}, and {self.only_given:,} the other way round: the column mixes both; "
                 f"{self.both:,} that fit both may be read wrongly"
             )
         return (
-            f"{told}: is {self.other!r} the format? Then {self.both:,} that fit both are read "
+            f"{summary}: is {self.other!r} the format? Then {self.both:,} that fit both are read "
             "wrongly"
         )
 
@@ -49,7 +49,7 @@ class DayAndMonth:
         self._first = ("", "")
 
     def add(self, text: str) -> None:
-        """Take a text of the column, also one that is no date."""
+        """Take a text of the column, also one that is not a date."""
         if not self._others:
             return
         given, other = _reading(self._given, text), _reading(self._other, text)
@@ -75,8 +75,8 @@ def _parts(name: str) -> set[str]:
 
 
 def _swapped(name: str) -> str:
-    places = {"%d": "%m", "%m": "%d"}
-    return re.sub("%.", lambda found: places.get(found[0], found[0]), name)
+    swapped = {"%d": "%m", "%m": "%d"}
+    return re.sub("%.", lambda found: swapped.get(found[0], found[0]), name)
 
 
 def _reading(reader: DateReader, text: str) -> tuple[str, Read] | None:

@@ -1,15 +1,16 @@
-"""What has to be said so that a deal that was told of one way is known the other way.
+"""The events that take a deal from what one export says to what the next one says.
 
-Two exports tell of the same deal. What the newer one says is brought about by events alone: none
-that was published is taken back or moved. What no event can say is a ``Problem``.
+Events can only be added: none that was published is undone or moved. What no event can express is
+a ``Problem``.
 
-Nobody knows here what the exports before these two have told, and three rules make up for that:
+What exports before these two contained is unknown here, and three rules make up for that:
 
-- Attributes are said *as of the snapshot*, behind all that any export has told so far.
-- A deal is put into another stage right behind the latest moment that either export tells
-  (``_behind``: a second later for every eleven days to the snapshot).
-- A stage whose date is not behind all that the older export tells may have been undone by such a
-  move: it is said of its date and once more where a move would be. To repeat a stage is no entry.
+- Attributes are dated *as of the snapshot*, after everything in any export so far.
+- A deal enters another stage just after the latest moment in either export (``_behind``: a second
+  later for every eleven days to the snapshot).
+- A stage whose date is not after everything in the older export may have been undone by such a
+  move: it is published with its date and once more where a move would be. Repeating a stage is not
+  an entry.
 """
 
 import hashlib
@@ -117,7 +118,7 @@ class _Comparison:
         self._moments, self._doubtful, self._keep = moments, doubtful, keep
         self._template = {"event_id": old[0]["event_id"], "deal_id": old[0]["deal_id"]}
         if not new:
-            why = "no row of it makes an event any more; what is known of it stays"
+            why = "none of its rows makes an event any more; what is known about it stays"
             self.made.problems.append(Problem(old[0]["event_id"], "deal_id", why))
             return
         self._then, self._target = _journey(old), _journey(new)
@@ -145,8 +146,8 @@ class _Comparison:
                 else:
                     self._refuse(
                         event,
-                        f"it said {_summary(before)}, and now {_summary(event)}; an activity is "
-                        "not taken back: if they are two, the mapping needs id_columns",
+                        f"it was {_summary(before)}, and is now {_summary(event)}; an activity "
+                        "cannot be undone: if they are two, the mapping needs id_columns",
                     )
             elif before is None or event["type"] == "deal_updated":
                 self._say("new", renewed(event))
@@ -156,9 +157,9 @@ class _Comparison:
                     self._say("moved", renewed(event))
 
     def _keep_what_is_gone(self) -> None:
-        told = {event["event_id"] for event in self._new}
+        current = {event["event_id"] for event in self._new}
         for event in self._old:
-            if event["event_id"] in told or event["type"] == "deal_updated":
+            if event["event_id"] in current or event["type"] == "deal_updated":
                 continue
             if event["type"] == "activity_recorded":
                 if self._keep or self._doubtful:
@@ -166,8 +167,8 @@ class _Comparison:
                 else:
                     self._refuse(
                         event,
-                        f"{_summary(event)} is told no more, and an activity is not taken back; "
-                        "if the export tells only the latest, write --gone keep",
+                        f"{_summary(event)} is no longer reported, and an activity cannot be "
+                        "undone; if the export has only the latest, write --gone keep",
                     )
             elif STAGES.index(event["stage"]) < WON:
                 self.made.kept.append(event["stage"])
@@ -183,18 +184,21 @@ class _Comparison:
         if self._now() == _attributes(self._new) and self._then.stage == self._target.stage:
             self._check_dates()
             return True
-        why = f"it was closed more than {_GAP.days} days before; only a new deal of it can be told"
+        why = (
+            f"it was closed more than {_GAP.days} days before; only a new deal with its id can be "
+            "published"
+        )
         self._refuse(max(self._new, key=_at), why)
         return True
 
     # --- the stage --------------------------------------------------------------------------------
 
     def _behind(self, at: datetime) -> datetime:
-        """Right behind an instant, and behind what any earlier snapshot said there."""
+        """Just after an instant, and after what any earlier snapshot published there."""
         return at + (self._moments.as_of - at) / _SCALE
 
     def _close_again(self) -> None:
-        """Have a closing that was told of an earlier date left right behind that."""
+        """Have a closing that had an earlier date left just after that date."""
         for before, after in self._moved:
             stage = STAGES.index(after["stage"])
             if stage < WON or after is not _last_stage(self._new):
@@ -211,18 +215,18 @@ class _Comparison:
             self._say("confirmed", self._entry(stage, self._behind(_at(after))))
 
     def _say_stage(self) -> None:
-        """Have the deal in the stage that the newer export tells last."""
-        target, now = self._target.stage, self._told().stage
+        """Put the deal into the last stage of the newer export."""
+        target, now = self._target.stage, self._reported().stage
         last = _last_stage(self._new)
         if target is None or last is None:
             if now is not None:
-                self._refuse(self._new[0], "it tells no stage any more; the last one known stays")
+                self._refuse(self._new[0], "it has no stage any more; the last one known stays")
             return
         entry = self._entry(target, self._behind(self._moments.latest))
         known = _last_stage(self._all())
         if now == target:
             dated_back = _at(last) <= self._behind(self._moments.before)
-            # An offer said twice is two offers.
+            # An offer published twice is two offers.
             if dated_back and target not in (self._then.stage, OFFER):
                 self._say("confirmed", entry)
         elif self._doubtful:
@@ -230,11 +234,11 @@ class _Comparison:
         else:
             self._say("reopened" if self._then.outcome and target < WON else "restaged", entry)
             if target >= WON and known is not None:
-                when = "of the same time as" if _at(last) == _at(known) else "before"
+                when = "at the same time as" if _at(last) == _at(known) else "before"
                 self._refuse(
                     last,
                     f"{last['stage']} at {last['occurred_at']} is {when} {known['stage']}, which "
-                    f"was told of {known['occurred_at']} and is not taken back; it counts as of "
+                    f"was dated {known['occurred_at']} and cannot be undone; it counts as of "
                     f"{entry['occurred_at']}",
                 )
 
@@ -242,20 +246,20 @@ class _Comparison:
         return self._event("stage_changed", {"stage": STAGES[stage], "occurred_at": _text(at)})
 
     def _check_dates(self) -> None:
-        """Refuse the dates that did not come about."""
-        now, target = self._told(), self._target
+        """Refuse the changes of dates that had no effect."""
+        now, target = self._reported(), self._target
         for before, after in self._moved:
             rank = STAGES.index(after["stage"])
             if rank >= WON and after is _last_stage(self._new):
-                said = now.closed_at == target.closed_at
+                reported = now.closed_at == target.closed_at
             else:
                 former = micros_of(_at(before))
-                said = former not in now.entered[rank] or former in target.entered[rank]
-            if not said:
+                reported = former not in now.entered[rank] or former in target.entered[rank]
+            if not reported:
                 self._refuse(
                     after,
-                    f"{after['stage']} was told of {before['occurred_at']}, and now of "
-                    f"{after['occurred_at']}; no event moves it, and the former date stays",
+                    f"{after['stage']} was dated {before['occurred_at']}, and is now dated "
+                    f"{after['occurred_at']}; no event can move it, so the former date stays",
                 )
 
     # --- what is known as of the snapshot ---------------------------------------------------------
@@ -285,8 +289,8 @@ class _Comparison:
                 fields |= {name: amount, "currency": currency}
         if cleared:
             fields["cleared"] = [name for name in CLEARABLE if name in cleared]
-        news = any(target.get(name) != now.get(name) for name in changed)
-        self._say("updated" if news else "confirmed", self._update(fields, then))
+        changed_value = any(target.get(name) != now.get(name) for name in changed)
+        self._say("updated" if changed_value else "confirmed", self._update(fields, then))
         if apart:
             amount, currency = money["cost"]
             self._say("confirmed", self._update({"cost": amount, "currency": currency}, then))
@@ -314,7 +318,7 @@ class _Comparison:
     def _all(self) -> list[Said]:
         return [*self._old, *(event for _, event in self.made.events)]
 
-    def _told(self) -> Journey:
+    def _reported(self) -> Journey:
         return _journey(self._all())
 
     def _now(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from random import Random
 from typing import Final
 
 from funnel_stream.tools import market
-from funnel_stream.tools.deal_script import DAY, ERASURE, LATEST_ARRIVAL, Fields, Plan, Script
+from funnel_stream.tools.deal_script import DAY, ERASURE, LATEST_ARRIVAL, DealPlan, Fields, Script
 from funnel_stream.tools.market import Channel, Product
 
 _TEXTS: Final = (
@@ -15,13 +15,13 @@ _ERASED: Final = 1 / 500
 
 def plan_deal(
     rng: Random, deal_id: str, at: int, *, partners: bool = True, erasures: bool = True
-) -> Plan:
+) -> DealPlan:
     """Plan a deal whose first contact is at ``at``.
 
     ``partners``: a tenth of the deals belongs to the pipeline of the partners. ``erasures``: one
     in 500 is erased at some time, and that is its last step.
     """
-    planner = _Planner(rng, at, partners=partners)
+    planner = _DealPlanner(rng, at, partners=partners)
     planner.plan()
     steps = planner.steps
     chance = rng.random()
@@ -31,10 +31,10 @@ def plan_deal(
         forgotten = steps[-1][0] + LATEST_ARRIVAL + int(20 * DAY * rng.random())
         steps.append((forgotten, ERASURE, {}, None))
     steps.reverse()
-    return Plan(deal_id, steps, 0 if chance < 0.94 else 1 if chance < 0.97 else 2)
+    return DealPlan(deal_id, steps, 0 if chance < 0.94 else 1 if chance < 0.97 else 2)
 
 
-class _Planner(Script):
+class _DealPlanner(Script):
     """Walks one deal through the funnel, writing steps in order of time."""
 
     __slots__ = ("_channel", "_fit", "_partners", "_product", "_segment", "_value", "_warmth")
@@ -298,18 +298,18 @@ class _Planner(Script):
             if self._chance(0.2):
                 self._change_currency()
             self._update(cost=self._cost(), currency=self._currency.code)
-        news = self._random()
-        if news < 0.05:
+        chance = self._random()
+        if chance < 0.05:
             self._wait(60)
             self._update(**self._money(self._value * 0.95))
-        elif news < 0.08:
+        elif chance < 0.08:
             self._wait(30)
             self._stage("won")  # told twice
-        elif news < 0.11:
+        elif chance < 0.11:
             self._wait(100)
             self._activity("call", no_show=0.1)
         else:
-            self._correct(news)
+            self._correct(chance)
         if attempt == 1 and self._chance(0.04):
             self._wait(90)
             if self._chance(0.5):
@@ -339,19 +339,19 @@ class _Planner(Script):
         if self._chance(0.12):
             return
         self._wait(hours)
-        news = self._random()
-        if news < 0.04:
+        chance = self._random()
+        if chance < 0.04:
             self._stage("lost")
         else:
             self._stage("lost", lost_reason=self._draw(reasons))
-            if news < 0.07:
+            if chance < 0.07:
                 self._wait(20)
                 self._update(lost_reason=self._draw(reasons))
-            elif news < 0.08:
+            elif chance < 0.08:
                 self._wait(5)
                 self._stage("lost")
             else:
-                self._correct(news)
+                self._correct(chance)
         if attempt == 1 and self._chance(0.05):
             self._wait(200)
             if self._chance(0.5) or not self._value:

@@ -4,7 +4,7 @@ from random import Random
 from typing import Any, Final
 
 from funnel_stream.tools import market
-from funnel_stream.tools.market import Currency
+from funnel_stream.tools.market import SimulatedCurrency
 
 SECOND: Final = 1_000_000
 MINUTE: Final = 60 * SECOND
@@ -19,17 +19,17 @@ ERASURE: Final = "deal_erased"
 """The type of a step that erases the deal; nothing of the deal arrives after it."""
 
 Fields = dict[str, Any]
-Step = tuple[int, str, Fields, tuple[str, int] | None]
+ScriptStep = tuple[int, str, Fields, tuple[str, int] | None]
 """Time, event type, fields, and a date field with how long before the event it lies."""
 
 
-class Plan:
+class DealPlan:
     """``steps`` stands in reverse order: the next step is the last. ``zone``: how it writes time
     (0 = UTC, else a position in the simulator's offsets)."""
 
     __slots__ = ("deal_id", "steps", "zone")
 
-    def __init__(self, deal_id: str, steps: list[Step], zone: int) -> None:
+    def __init__(self, deal_id: str, steps: list[ScriptStep], zone: int) -> None:
         self.deal_id = deal_id
         self.steps = steps
         self.zone = zone
@@ -43,8 +43,8 @@ class Script:
     def __init__(self, rng: Random, at: int) -> None:
         self._random = rng.random
         self._at = at
-        self.steps: list[Step] = []
-        self._currency: Currency = self._draw(market.CURRENCIES)
+        self.steps: list[ScriptStep] = []
+        self._currency: SimulatedCurrency = self._draw(market.CURRENCIES)
 
     def _draw(self, values: tuple[Any, ...]) -> Any:
         return values[int(self._random() * len(values))]

@@ -168,7 +168,7 @@ def _load() -> ctypes.CDLL:
     ]
     if not candidates:
         raise BrokerError(
-            "the installed confluent-kafka brings no librdkafka of its own",
+            "the installed confluent-kafka does not include librdkafka",
             hint="Install it as a wheel: pip install --only-binary :all: confluent-kafka",
         )
     library = ctypes.CDLL(str(candidates[0]))

@@ -26,8 +26,8 @@ from funnel_stream.tools.mapping import (
     Mapping,
     Source,
 )
-from funnel_stream.tools.numbers import Amount, NumberError, currency_of, may_be, read_amount
-from funnel_stream.tools.tables import Row, RowError, check_cell
+from funnel_stream.tools.numbers import NumberError, ParsedAmount, currency_of, may_be, read_amount
+from funnel_stream.tools.tables import RowError, TableRow, check_cell
 
 _AS_IT_STANDS: Final = Column()
 _DATES: Final = frozenset((*DATE_ATTRIBUTES, *PERIOD))
@@ -46,7 +46,7 @@ class Made(NamedTuple):
     dated: str
 
 
-class _Dated(NamedTuple):
+class _DatedEvent(NamedTuple):
     """When an event occurred, and the column that says so."""
 
     column: str
@@ -100,7 +100,7 @@ class EventMaker:
             and rule.stage.column in rule.when
         }
 
-    def events(self, row: Row) -> RowEvents:
+    def events(self, row: TableRow) -> RowEvents:
         """What is good of a row counts; what is not is told."""
         found = RowEvents([], [], [])
         dated = [
@@ -128,7 +128,9 @@ class EventMaker:
         stages = (made.rule.stage for made in found.made)
         if any(stage is not None and stage.column == column for stage in stages):
             return  # of an event without such a condition, which will be refused
-        message = f"{shown(text)} is no stage, and no when or skip names it; add it to the values"
+        message = (
+            f"{shown(text)} is not a stage, and no when or skip names it; add it to the values"
+        )
         found.problems.append(RowError(Reason.UNKNOWN_STAGE, column, message))
 
     def refusal(self, rule: EventRule, why: Rejection, dated: str | None = None) -> RowError:
@@ -142,23 +144,25 @@ class EventMaker:
         """The column that says a field of an event; the field itself where none does."""
         if field == "occurred_at":
             return rule.at.column
-        told = {"stage": rule.stage, "activity": rule.activity, "outcome": rule.outcome}
-        value = (told | rule.attributes).get(field)
+        fields_of_rule = {"stage": rule.stage, "activity": rule.activity, "outcome": rule.outcome}
+        value = (fields_of_rule | rule.attributes).get(field)
         if value is not None and value.column is not None:
             return value.column
         return self._source.deal_id or field if field == "deal_id" else field
 
-    def _make(self, rule: EventRule, row: Row, dated: str, at: datetime, found: RowEvents) -> Made:
+    def _make(
+        self, rule: EventRule, row: TableRow, dated: str, at: datetime, found: RowEvents
+    ) -> Made:
         source = self._source
         event: dict[str, Any] = {"event_id": "", "type": rule.type}
         if source.deal_id is not None and rule.type != "spend_recorded":
             event["deal_id"] = row[source.deal_id]
         event["occurred_at"] = at
-        told = {"stage": rule.stage, "activity": rule.activity, "outcome": rule.outcome}
-        for key, value in told.items():
+        fields_of_rule = {"stage": rule.stage, "activity": rule.activity, "outcome": rule.outcome}
+        for key, value in fields_of_rule.items():
             if value is not None:
                 event[key] = _text(value, row)
-        amounts: dict[str, Amount] = {}
+        amounts: dict[str, ParsedAmount] = {}
         counts = True
         for key, value in rule.attributes.items():
             try:
@@ -181,7 +185,7 @@ class EventMaker:
         event["event_id"] = f"{self._mapping.name}-{digest.hex()}"
         return Made(rule, digest, _encode(event), event, dated)
 
-    def _digest(self, rule: EventRule, event: dict[str, Any], row: Row) -> bytes:
+    def _digest(self, rule: EventRule, event: dict[str, Any], row: TableRow) -> bytes:
         """Who it is, not what it says, unless nothing else tells: a second import makes the same
         ids."""
         stage = event.get("stage") if rule.stage and rule.stage.column else None
@@ -203,15 +207,15 @@ class EventMaker:
 
     # --- when -------------------------------------------------------------------------------------
 
-    def _rank(self, rule: EventRule, row: Row) -> int | None:
+    def _rank(self, rule: EventRule, row: TableRow) -> int | None:
         if rule.stage is None:
             return None
         column = rule.stage.column
         return _RANKS.get(str(rule.stage.constant if column is None else row[column]))
 
-    def _occurred(self, rule: EventRule, row: Row, found: RowEvents) -> _Dated | None:
+    def _occurred(self, rule: EventRule, row: TableRow, found: RowEvents) -> _DatedEvent | None:
         try:
-            dated = self._told(rule, row)
+            dated = self._date_of(rule, row)
             if dated is None:
                 if rule.optional:
                     self.undated[f"{self._name}.{rule.label}"] += 1
@@ -237,11 +241,11 @@ class EventMaker:
             self.from_fallback[which] += 1
         return dated
 
-    def _told(self, rule: EventRule, row: Row) -> _Dated | None:
+    def _date_of(self, rule: EventRule, row: TableRow) -> _DatedEvent | None:
         """The first of the columns that has a date. One that cannot be read is no missing one."""
         for column in rule.at.dates:
             if (read := self._date(column, row)) is not None:
-                return _Dated(column, read)
+                return _DatedEvent(column, read)
         return None
 
     def _rule(self, column: str) -> Column:
@@ -256,7 +260,7 @@ class EventMaker:
             precision=rule.precision,
         )
 
-    def _date(self, column: str, row: Row) -> Read | None:
+    def _date(self, column: str, row: TableRow) -> Read | None:
         text = row[column]
         if text is None:
             return None
@@ -268,7 +272,7 @@ class EventMaker:
 
     # --- what -------------------------------------------------------------------------------------
 
-    def _attribute(self, key: str, value: Value, row: Row) -> Any:
+    def _attribute(self, key: str, value: Value, row: TableRow) -> Any:
         if key in _DATES:
             if value.column is None:
                 return value.constant
@@ -283,7 +287,7 @@ class EventMaker:
             return given if isinstance(given, list) else [given]
         return self._score(value, given) if key in NUMBER_ATTRIBUTES else given
 
-    def _read(self, value: Value, text: str, reason: Reason, key: str) -> Amount:
+    def _read(self, value: Value, text: str, reason: Reason, key: str) -> ParsedAmount:
         try:
             return read_amount(text, self._rule(value.column or "").numbers)
         except NumberError as refused:
@@ -296,20 +300,24 @@ class EventMaker:
             raise RowError(Reason.INVALID_VALUE, value.column or "score", message)
         return int(number) if number == int(number) else float(number)
 
-    def _amount(self, key: str, value: Value, row: Row) -> Amount | None:
+    def _amount(self, key: str, value: Value, row: TableRow) -> ParsedAmount | None:
         text = _text(value, row)
         return None if text is None else self._read(value, text, Reason.INVALID_AMOUNT, key)
 
     def _add_money(
-        self, rule: EventRule, event: dict[str, Any], amounts: dict[str, Amount], found: RowEvents
+        self,
+        rule: EventRule,
+        event: dict[str, Any],
+        amounts: dict[str, ParsedAmount],
+        found: RowEvents,
     ) -> None:
         """Amounts with their currency: that of the row, that which stands beside them, or that of
         the mapping. What cannot be is left out of an event of a deal, and makes none of a spend."""
-        own = event.pop("currency", None)
+        row_currency = event.pop("currency", None)
         for key, amount in amounts.items():
             column = self._column_of(rule, key)
             try:
-                code = self._currency(amount, own, column)
+                code = self._currency(amount, row_currency, column)
                 if code is not None and event.get("currency", code) != code:
                     raise RowError(
                         Reason.INVALID_AMOUNT,
@@ -330,10 +338,10 @@ class EventMaker:
             else:
                 event |= {key: exact, "currency": code}
 
-    def _currency(self, amount: Amount, own: str | None, column: str) -> str | None:
+    def _currency(self, amount: ParsedAmount, row_currency: str | None, column: str) -> str | None:
         """Raises ``RowError`` where two are named, or one that may be several."""
         mark = amount.currency
-        code = own or (currency_of(mark) if mark else None) or self._mapping.currency
+        code = row_currency or (currency_of(mark) if mark else None) or self._mapping.currency
         if mark and code is None:
             message = f"{mark!r} may be more than one currency; write currency: CODE"
             raise RowError(Reason.CURRENCY_MISSING, column, message)
@@ -378,12 +386,12 @@ def _period(unit: str, at: datetime, zone: ZoneInfo) -> tuple[datetime, datetime
     return start, stop
 
 
-def holds(condition: Condition, row: Row) -> bool:
+def holds(condition: Condition, row: TableRow) -> bool:
     """Whether a row has the texts that a condition names."""
     return all(row[column] in texts for column, texts in condition.items())
 
 
-def _text(value: Value, row: Row) -> Any:
+def _text(value: Value, row: TableRow) -> Any:
     if value.column is None:
         return value.constant
     check_cell(row, value.column)

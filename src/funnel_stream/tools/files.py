@@ -36,17 +36,17 @@ _ZIP: Final = b"PK\x03\x04"
 class Records:
     """One file: its header, and the records after it.
 
-    ``row`` is that of the header as a spreadsheet program counts. ``rest`` yields every record
+    ``row`` is that of the header as a spreadsheet program counts. ``remaining`` yields every record
     below, an empty row as ``[]``; it raises ``InputError`` where the file cannot be read on.
-    ``said`` are notes for people on what was found out. ``skip_rows`` is what the mapping should
+    ``notes`` are notes for people on what was found out. ``skip_rows`` is what the mapping should
     say when the header lacks columns that a later row has. Without ``exact``, some texts may be
     ``Rounded``.
     """
 
     header: list[str]
     row: int
-    rest: Iterator[list[str]]
-    said: list[str] = field(default_factory=list)
+    remaining: Iterator[list[str]]
+    notes: list[str] = field(default_factory=list)
     skip_rows: int | None = None
     exact: bool = True
 
@@ -59,8 +59,9 @@ def open_file(path: Path) -> BufferedReader:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def open_records(raw: IO[bytes], path: Path, layout: CsvFile, asked: Set[str]) -> Records:
-    """The records of a file, whatever it is; ``asked`` are the columns that its header must have.
+def open_records(raw: IO[bytes], path: Path, layout: CsvFile, required: Set[str]) -> Records:
+    """The records of a file, whatever it is; ``required`` are the columns that its header must
+    have.
 
     ``raw`` is at its beginning and can seek; how far it has been read is the progress, also of a
     compressed file. Raises ``InputError`` where the file is none that can be read,
@@ -71,11 +72,11 @@ def open_records(raw: IO[bytes], path: Path, layout: CsvFile, asked: Set[str]) -
         data = cast(IO[bytes], gzip.GzipFile(fileobj=raw))
         head = _head(data, path)
     if head.startswith(_ZIP):
-        return _workbook(data, path, layout, asked)
+        return _workbook(data, path, layout, required)
     refuse_kind(head, path)
     encoding = _encoding(head, path, layout.encoding)
     refuse_markup(head.decode(encoding, "replace"), path)
-    return _Text(data, path, encoding, layout).records(asked)
+    return _TextFile(data, path, encoding, layout).records(required)
 
 
 def _head(data: IO[bytes], path: Path) -> bytes:
@@ -95,7 +96,7 @@ def _unreadable(path: Path, error: Exception) -> InputError:
     return InputError(f"{path} cannot be read: {error}")
 
 
-def _workbook(data: IO[bytes], path: Path, layout: CsvFile, asked: Set[str]) -> Records:
+def _workbook(data: IO[bytes], path: Path, layout: CsvFile, required: Set[str]) -> Records:
     try:
         packed = data if isinstance(data, BufferedReader) else BytesIO(data.read())
         with ZipFile(packed) as archive:
@@ -107,13 +108,13 @@ def _workbook(data: IO[bytes], path: Path, layout: CsvFile, asked: Set[str]) -> 
         ) from error
     if "xl/workbook.bin" in names:
         raise InputError(
-            f"{path} is a binary Excel workbook (.xlsb), no CSV",
+            f"{path} is a binary Excel workbook (.xlsb), not CSV",
             hint="Open it in a spreadsheet program, and save it as XLSX or as CSV UTF-8.",
         )
     if not any(name.startswith("xl/") for name in names):
         ods = "content.xml" in names
         raise InputError(
-            f"{path} is {'an OpenDocument file' if ods else 'a ZIP archive'}, no CSV",
+            f"{path} is {'an OpenDocument file' if ods else 'a ZIP archive'}, not CSV",
             hint="Save its sheet as XLSX or as CSV UTF-8."
             if ods
             else "Unpack it, and import the files in it.",
@@ -129,10 +130,10 @@ def _workbook(data: IO[bytes], path: Path, layout: CsvFile, asked: Set[str]) -> 
     rows, skipped = iter(sheet.rows), layout.skip_rows
     header = _names(next(islice(rows, skipped, None), []))
     records = Records(header, skipped + 1, rows, exact=False)
-    if not asked <= set(header):
-        records.skip_rows = _place_of(asked, sheet.rows)
+    if not required <= set(header):
+        records.skip_rows = _place_of(required, sheet.rows)
     if layout.sheet is None and sheet.among > 1:
-        records.said.append(
+        records.notes.append(
             f"{path.name}: of {sheet.among} sheets {sheet.name!r} is read; "
             "sheet: NAME chooses another"
         )
@@ -143,16 +144,16 @@ def _names(record: Sequence[str]) -> list[str]:
     return [name.strip() for name in record]
 
 
-def _place_of(asked: Set[str], records: Iterable[Sequence[str]]) -> int | None:
+def _place_of(required: Set[str], records: Iterable[Sequence[str]]) -> int | None:
     """How many records stand before the first, among a few, that has all names asked for."""
     few = enumerate(islice(records, _LOOKED_AT))
-    return next((place for place, record in few if asked <= set(_names(record))), None)
+    return next((index for index, record in few if required <= set(_names(record))), None)
 
 
 # --- texts -------------------------------------------------------------------------------------
 
 
-class _Mark(NamedTuple):
+class _ByteOrderMark(NamedTuple):
     """A byte order mark, the codec that takes it off, and all that may be called so."""
 
     mark: bytes
@@ -161,11 +162,11 @@ class _Mark(NamedTuple):
 
 
 _MARKS: Final = (
-    _Mark(codecs.BOM_UTF32_LE, "utf-32", ("utf-32", "utf-32-le")),
-    _Mark(codecs.BOM_UTF32_BE, "utf-32", ("utf-32", "utf-32-be")),
-    _Mark(codecs.BOM_UTF8, "utf-8-sig", ("utf-8", "utf-8-sig")),
-    _Mark(codecs.BOM_UTF16_LE, "utf-16", ("utf-16", "utf-16-le")),
-    _Mark(codecs.BOM_UTF16_BE, "utf-16", ("utf-16", "utf-16-be")),
+    _ByteOrderMark(codecs.BOM_UTF32_LE, "utf-32", ("utf-32", "utf-32-le")),
+    _ByteOrderMark(codecs.BOM_UTF32_BE, "utf-32", ("utf-32", "utf-32-be")),
+    _ByteOrderMark(codecs.BOM_UTF8, "utf-8-sig", ("utf-8", "utf-8-sig")),
+    _ByteOrderMark(codecs.BOM_UTF16_LE, "utf-16", ("utf-16", "utf-16-le")),
+    _ByteOrderMark(codecs.BOM_UTF16_BE, "utf-16", ("utf-16", "utf-16-be")),
 )
 
 
@@ -210,7 +211,7 @@ _ZEROS: Final = {
 
 def wide_encoding(head: bytes) -> str | None:
     """UTF-16 or UTF-32, as its zero bytes betray it."""
-    counts = [head[place::4].count(0) for place in range(4)]
+    counts = [head[index::4].count(0) for index in range(4)]
     most = max(counts)
     if most * 80 < len(head):
         return None
@@ -221,7 +222,7 @@ _SEPARATOR: Final = re.compile(r'"?sep=(?P<sign>[^"\r\n])"?\r?\n?', re.IGNORECAS
 """The first line by which Excel is told the delimiter."""
 
 
-class _Text:
+class _TextFile:
     """A text file: its lines, checked, and the records in them.
 
     Lines that were needed to find out the delimiter are kept, to be read again.
@@ -240,8 +241,8 @@ class _Text:
         self._failed: InputError | None = None
         self._lines = self._checked()
 
-    def records(self, asked: Set[str]) -> Records:
-        """Header and records. Raises ``InputError`` where the header cannot be told."""
+    def records(self, required: Set[str]) -> Records:
+        """Header and records. Raises ``InputError`` where the header cannot be found."""
         above = self._layout.skip_rows
         delimiter = self._separator()
         first = self._row
@@ -252,50 +253,50 @@ class _Text:
                 headers[sign] = _names(next(islice(self._again(sign, first), above, None), []))
             except InputError as error:
                 problem = problem or error
-        if problem is not None and not any(asked <= set(header) for header in headers.values()):
+        if problem is not None and not any(required <= set(header) for header in headers.values()):
             raise problem
-        found = delimiter or self._found_out(headers, asked)
+        found = delimiter or self._found_out(headers, required)
         header = headers[found]
         skip_rows = None
-        if not asked <= set(header):
-            skip_rows = self._looked_for(asked, [found, *headers], first)
-        said = []
+        if not required <= set(header):
+            skip_rows = self._looked_for(required, [found, *headers], first)
+        notes = []
         if delimiter is None and found != ",":
-            said.append(f"{self._path.name}: columns are parted by {_shown(found)}")
-        rest = islice(self._again(found, first), above + 1, None)
+            notes.append(f"{self._path.name}: columns are separated by {_shown(found)}")
+        remaining = islice(self._again(found, first), above + 1, None)
         self._keeps = False
-        return Records(header, first + above, rest, said, skip_rows)
+        return Records(header, first + above, remaining, notes, skip_rows)
 
     def _separator(self) -> str | None:
         """The delimiter that is given, in the mapping or in a line of its own."""
         line = next(self._lines, "")
-        told = _SEPARATOR.fullmatch(line)
-        if told is None:
+        match = _SEPARATOR.fullmatch(line)
+        if match is None:
             self._kept += [line] if line else []
             return self._layout.delimiter
         self._row += 1
-        return self._layout.delimiter or told["sign"]
+        return self._layout.delimiter or match["sign"]
 
-    def _found_out(self, headers: dict[str, list[str]], asked: Set[str]) -> str:
-        fitting = [sign for sign, header in headers.items() if asked and asked <= set(header)]
+    def _found_out(self, headers: dict[str, list[str]], required: Set[str]) -> str:
+        fitting = [sign for sign, header in headers.items() if required and required <= set(header)]
         if not fitting:
             widest = max(map(len, headers.values()))
             fitting = [sign for sign, header in headers.items() if len(header) == widest]
         first, *others = fitting
         if any(headers[sign] != headers[first] for sign in others):
             raise InputError(
-                f"{self._path}: the columns of the header could be parted by "
+                f"{self._path}: the columns of the header could be separated by "
                 + " or by ".join(map(_shown, fitting)),
                 hint=f"Write delimiter: {_quoted(first)} or another in the mapping.",
             )
         return first
 
-    def _looked_for(self, asked: Set[str], delimiters: Iterable[str], first: int) -> int | None:
+    def _looked_for(self, required: Set[str], delimiters: Iterable[str], first: int) -> int | None:
         for sign in delimiters:
             with suppress(InputError):  # The error to tell is that columns are missing.
-                place = _place_of(asked, self._again(sign, first))
-                if place is not None:
-                    return place
+                index = _place_of(required, self._again(sign, first))
+                if index is not None:
+                    return index
         return None
 
     def _again(self, delimiter: str, row: int) -> Iterator[list[str]]:
@@ -355,7 +356,9 @@ class _Text:
             line.encode()
         except UnicodeEncodeError as error:
             # Another encoding would be found out to be no remedy.
-            later = next((number for number, rest in enumerate(self._text, 1) if "\0" in rest), 0)
+            later = next(
+                (number for number, remaining in enumerate(self._text, 1) if "\0" in remaining), 0
+            )
             if later:
                 raise self._no_text(f"near row {self._row + later}") from None
             alien = ord(line[error.start])

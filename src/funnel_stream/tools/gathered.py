@@ -46,10 +46,10 @@ class Origin(NamedTuple):
     row: int
 
 
-class Met(NamedTuple):
+class KnownEvent(NamedTuple):
     """What was known of an event, and where it was said first."""
 
-    said: Literal["nothing", "the same", "something else"]
+    verdict: Literal["nothing", "the same", "something else"]
     first: Origin
 
 
@@ -64,19 +64,19 @@ class Gathered:
         self._run("PRAGMA synchronous = OFF")
         self._database.executescript(_TABLES)
         self._run("BEGIN")
-        self._place = 0
+        self._position = 0
         self._dates: dict[str, tuple[int, int]] = {}
         """Of deals, when they began and were closed, as far as that is not written yet."""
 
-    def meet(self, digest: bytes, content: bytes, origin: Origin) -> Met:
+    def meet(self, digest: bytes, content: bytes, origin: Origin) -> KnownEvent:
         """What earlier rows said of the event of that id."""
         content = _short(content)
         row = (digest, content, *origin)
         if self._run("INSERT OR IGNORE INTO said VALUES (?, ?, ?, ?)", row).rowcount:
-            return Met("nothing", origin)
+            return KnownEvent("nothing", origin)
         query = "SELECT content, file, row FROM said WHERE digest = ?"
         ((known, *first),) = self._run(query, (digest,))
-        return Met("the same" if known == content else "something else", Origin(*first))
+        return KnownEvent("the same" if known == content else "something else", Origin(*first))
 
     def number_of(self, content: bytes) -> int:
         """How many rows said just this before."""
@@ -96,19 +96,19 @@ class Gathered:
         else than the parts before, it is not taken: where the first of them stands."""
         # A part without an amount has no currency: that is no contradiction.
         apart = (*rule.added_up, "currency")
-        rest = {name: value for name, value in event.items() if name not in apart}
+        remaining = {name: value for name, value in event.items() if name not in apart}
         given = {name: event[name] for name in apart if name in event}
         query = "SELECT event, sums, file, row FROM sums WHERE digest = ?"
         found = self._run(query, (digest,)).fetchone()
         if found is None:
-            self._place += 1
-            row = (self._place, digest, _encode(rest), _encode(given), *origin, rule.label)
+            self._position += 1
+            row = (self._position, digest, _encode(remaining), _encode(given), *origin, rule.label)
             self._run("INSERT INTO sums VALUES (?, ?, ?, ?, ?, ?, ?)", row)
             return None
         known, sums, *first = found
         added = _decode(sums)
         code = given.pop("currency", None)
-        if known != _encode(rest) or code not in (None, added.get("currency", code)):
+        if known != _encode(remaining) or code not in (None, added.get("currency", code)):
             return Origin(*first)
         if code is not None:
             added["currency"] = code
@@ -161,8 +161,8 @@ class Gathered:
 
     def enter(self, event: dict[str, Any], at: datetime) -> None:
         """Take a row of a history that tells in which stage a deal was then."""
-        self._place += 1
-        row = (event["deal_id"], micros_of(at), self._place, event["stage"], _encode(event))
+        self._position += 1
+        row = (event["deal_id"], micros_of(at), self._position, event["stage"], _encode(event))
         self._run("INSERT INTO stages VALUES (?, ?, ?, ?, ?)", row)
 
     def changes(self) -> Iterator[tuple[dict[str, Any], bool]]:

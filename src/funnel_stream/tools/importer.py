@@ -19,19 +19,19 @@ from funnel_stream.tools.dates import DateError
 from funnel_stream.tools.day_and_month import DayAndMonth
 from funnel_stream.tools.event_maker import NO_EVENTS, EventMaker, Made, RowEvents, holds
 from funnel_stream.tools.files import open_file
-from funnel_stream.tools.gathered import Gathered, Met, Origin
+from funnel_stream.tools.gathered import Gathered, KnownEvent, Origin
 from funnel_stream.tools.mapping import Mapping
 from funnel_stream.tools.named_texts import NamedTexts
 from funnel_stream.tools.outcome import LISTED, Reject, Report
 from funnel_stream.tools.tables import (
     LookupTable,
-    Row,
     RowError,
     Table,
+    TableRow,
+    assign_files,
     check_cell,
     check_columns,
     clean,
-    place,
 )
 
 __all__ = ["Import", "Reject", "Report"]
@@ -65,14 +65,14 @@ class Import:
         self.on_reject = on_reject
         self.on_deal: Callable[[str, bool], None] = lambda deal, doubtful: None
         """Told of the deal of every row, and whether something of it was left out."""
-        self.place = ("", 0)
+        self.position = ("", 0)
         """File and row of the line that was given last; of one that many rows make, none."""
         self.unreadable = 0
         """Rows, of lookups too, of which it is not known whose they are or what they say."""
         self._now = now
         self._decoder = Decoder()
         self._gathered = Gathered()
-        places = place(mapping, files)
+        files_by_pattern = assign_files(mapping, files)
         self._makers = {
             name: EventMaker(mapping, name, source, self._gathered.number_of)
             for name, source in mapping.sources.items()
@@ -91,11 +91,11 @@ class Import:
         self._inputs: list[tuple[str, Path]] = []
         self._lookups: dict[str, list[LookupTable]] = {}
         for name, source in mapping.sources.items():
-            for path in places[source.file]:
+            for path in files_by_pattern[source.file]:
                 check_columns(name, source, path)
                 self._inputs.append((name, path))
-            self._check_dates(name, places[source.file])
-            tables = [LookupTable(name, one, places[one.file]) for one in source.lookups]
+            self._check_dates(name, files_by_pattern[source.file])
+            tables = [LookupTable(name, one, files_by_pattern[one.file]) for one in source.lookups]
             for problem in (problem for table in tables for problem in table.problems):
                 self.unreadable += 1
                 self._reject(problem.path, problem.row, problem.refused)
@@ -123,7 +123,7 @@ class Import:
     def _conclude(self) -> None:
         """What is known of the files only when all rows are read."""
         for table in (table for tables in self._lookups.values() for table in tables):
-            self.report.said += table.said
+            self.report.notes += table.notes
             self.report.unmatched[table.lookup.file] += table.unmatched
             self.report.unused[table.lookup.file] += table.unused
         for (name, column), both in self._days_and_months.items():
@@ -184,13 +184,13 @@ class Import:
         source = self._mapping.sources[name]
         table = Table(raw, path, source)
         texts_of = self._texts[name]
-        places = texts_of.places(table.header)
+        files_by_pattern = texts_of.columns_of(table.header)
         for number, record in table.records():
             self.report.rows += 1
             try:
                 table.fit(record)
-                for column, place in places:
-                    texts_of.found(column, record[place])
+                for column, assign_files in files_by_pattern:
+                    texts_of.found(column, record[assign_files])
                 texts = zip(table.header, record, strict=True)
                 row = {column: clean(self._mapping, source, column, text) for column, text in texts}
                 found = self._events(name, row)
@@ -204,9 +204,9 @@ class Import:
                 self._reject(path, number, table.explained(record, problem))
             yield number, found.made
         self.report.blank += table.blank
-        self.report.said += table.said
+        self.report.notes += table.notes
 
-    def _events(self, name: str, row: Row) -> RowEvents:
+    def _events(self, name: str, row: TableRow) -> RowEvents:
         source, maker = self._mapping.sources[name], self._makers[name]
         for lookup in self._lookups[name]:
             lookup.join(self._mapping, source, row)
@@ -245,14 +245,14 @@ class Import:
             try:
                 while (refused := _refusal(verdict, made.line)) is not None:
                     problem = self._makers[name].refusal(made.rule, refused, made.dated)
-                    rest = _without(made, refused.field)
-                    if rest is None:
+                    remaining = _without(made, refused.field)
+                    if remaining is None:
                         if refused.reason is Reason.UNKNOWN_STAGE:
                             stage = str(made.event["stage"])
                             self.report.without_mapping[problem.field, stage] += 1
                         raise problem
                     self._refuse(path, number, made, problem)
-                    made = rest
+                    made = remaining
                     (verdict,) = self._decoder.decode([made.line], [timestamp])
                 if not self._is_new(made, file, number):
                     continue
@@ -260,7 +260,7 @@ class Import:
                 self._refuse(path, number, made, problem)
                 continue
             self._count(made.event)
-            self.place = (path.name, number)
+            self.position = (path.name, number)
             yield made.line
 
     def _is_new(self, made: Made, file: int, row: int) -> bool:
@@ -272,22 +272,22 @@ class Import:
         origin = Origin(file, row)
         if made.rule.added_up:
             first = self._gathered.add_up(made.digest, made.event, made.rule, origin)
-            met = Met("something else" if first else "nothing", first or origin)
+            met = KnownEvent("something else" if first else "nothing", first or origin)
         else:
             met = self._gathered.meet(made.digest, made.line, origin)
-        if met.said == "something else":
+        if met.verdict == "something else":
             self.report.contradict(made.event)
             raise RowError(
                 Reason.CONFLICTING_DUPLICATE,
                 "",
-                f"{self._told(met.first, file)} says something else about the same "
+                f"{self._place_in_file(met.first, file)} says something else about the same "
                 f"{_what(made.event)}; if they are two events, the mapping needs id_columns; "
                 "if parts of one, combine: sum",
             )
-        self.report.repeated += met.said == "the same"
-        return met.said == "nothing" and not made.rule.added_up
+        self.report.repeated += met.verdict == "the same"
+        return met.verdict == "nothing" and not made.rule.added_up
 
-    def _told(self, origin: Origin, file: int) -> str:
+    def _place_in_file(self, origin: Origin, file: int) -> str:
         """An earlier row, to somebody who reads another, perhaps of another file."""
         within = "" if origin.file == file else f" of {self._inputs[origin.file][1].name}"
         return f"row {origin.row}{within}"
@@ -296,9 +296,9 @@ class Import:
         """Events that only all rows together tell."""
         for event, first, rule in self._gathered.sums():
             if (within := self._within_limits(event, first, rule)) is not None:
-                self.place = (self._inputs[first.file][1].name, first.row)
+                self.position = (self._inputs[first.file][1].name, first.row)
                 yield self._written(within)
-        self.place = ("", 0)
+        self.position = ("", 0)
         for event, changed in self._gathered.changes():
             if changed:
                 yield self._written(event)

@@ -27,7 +27,7 @@ _MARKUPS: Final = (
     (
         r"<(!doctype html|html|head|body|table|meta)\b",
         "an HTML page",
-        "Open it in a browser: a page that asks for a login is no export; "
+        "Open it in a browser: a page that asks for a login is not an export; "
         "one that holds the table can be saved as CSV UTF-8 by a spreadsheet program.",
     ),
     (r"<\?xml", "an XML file", _AS_CSV),
@@ -44,7 +44,7 @@ def refuse_kind(head: bytes, path: Path) -> None:
     """Raise ``InputError`` where the first bytes of a file are those of another kind."""
     for magic, what, hint in _KINDS:
         if head.startswith(magic):
-            raise InputError(f"{path} is {what}, no CSV", hint=hint)
+            raise InputError(f"{path} is {what}, not CSV", hint=hint)
 
 
 def refuse_markup(text: str, path: Path) -> None:
@@ -52,4 +52,4 @@ def refuse_markup(text: str, path: Path) -> None:
     begin = text.removeprefix("\ufeff").lstrip()
     for pattern, what, hint in _MARKUPS:
         if re.match(pattern, begin, re.IGNORECASE):
-            raise InputError(f"{path} is {what}, no CSV", hint=hint)
+            raise InputError(f"{path} is {what}, not CSV", hint=hint)

@@ -22,7 +22,7 @@ from pydantic import (
 from funnel_stream.contract.event import ACTIVITIES, ACTIVITY_OUTCOMES, STAGES, TEXT_ATTRIBUTES
 from funnel_stream.contract.money import checked_currency
 from funnel_stream.contract.rejections import RefusedError, shown
-from funnel_stream.documents import Place, read, suggest
+from funnel_stream.documents import KeyPath, read, suggest
 from funnel_stream.tools.columns import (
     Column,
     Condition,
@@ -55,15 +55,15 @@ def _encoding(name: str) -> str:
         "a".encode(name)
         b"\xe9".decode(name, "replace")
     except (LookupError, ValueError) as error:
-        raise ValueError(f"{name!r} is no encoding; write one like utf-8 or cp1252") from error
+        raise ValueError(f"{name!r} is not an encoding; write one like utf-8 or cp1252") from error
     return name
 
 
 def _mapping_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,60}", name):
         raise ValueError(
-            f"{shown(name)} is no name for a mapping; it has 1 to 60 letters (A to Z), digits or "
-            "signs of _ . -"
+            f"{shown(name)} is not a valid mapping name; it has 1 to 60 letters (A to Z), digits "
+            "or signs of _ . -"
         )
     return name
 
@@ -77,7 +77,7 @@ def _currency(code: str) -> str:
 
 def _delimiter(sign: str) -> str:
     if sign in ('"', "\r", "\n", "\0"):
-        raise ValueError(f"{sign!r} cannot part columns; write one like , ; or \\t")
+        raise ValueError(f"{sign!r} cannot separate columns; write one like , ; or \\t")
     return sign
 
 
@@ -90,11 +90,11 @@ class CsvFile(Model):
     )
     delimiter: (
         Annotated[str, Field(min_length=1, max_length=1), AfterValidator(_delimiter)] | None
-    ) = Field(default=None, description="By default found out from the header.")
+    ) = Field(default=None, description="By default detected from the header.")
     sheet: str | None = Field(default=None, description="Of a workbook; by default the first.")
     skip_rows: int = Field(default=0, ge=0, description="Rows before the header.")
     footer_rows: int = Field(
-        default=0, ge=0, description="So many rows at the end, blank ones aside, are no data."
+        default=0, ge=0, description="Rows at the end that are not data, not counting blank ones."
     )
 
 
@@ -157,7 +157,9 @@ class EventRule(Model):
     outcome: FromConstant | None = None
     at: Annotated[When, BeforeValidator(column_named)]
     when: Condition = Field(default={})
-    optional: bool = Field(default=False, description="No date, no event; else a rejection.")
+    optional: bool = Field(
+        default=False, description="Without a date no event; otherwise a rejection."
+    )
     attributes: dict[str, FromColumn] = Field(default={})
     only: Literal["changes"] | None = Field(
         default=None,
@@ -191,10 +193,10 @@ class EventRule(Model):
         ):
             value = getattr(self, key)
             if value and value.split is not None:
-                raise ValueError(f"{key} is one value, no list; leave out split")
+                raise ValueError(f"{key} is one value, not a list; leave out split")
             if value and value.constant is not None and value.constant not in known:
                 raise ValueError(
-                    f"{value.constant!r} is no {key}{suggest(str(value.constant), known)}"
+                    f"{value.constant!r} is not a valid {key}{suggest(str(value.constant), known)}"
                 )
         self._know_attributes()
         return self
@@ -202,7 +204,7 @@ class EventRule(Model):
     @model_validator(mode="after")
     def _gathers_what_it_can(self) -> Self:
         if self.only and (self.stage is None or self.stage.column is None):
-            raise ValueError("only: changes is for events whose stage stands in a column")
+            raise ValueError("only: changes is for events whose stage comes from a column")
         for name in self.added_up:
             if name not in ("amount", "cost"):
                 raise ValueError(f"attributes: {name} cannot be added up; amount and cost can")
@@ -225,8 +227,8 @@ class EventRule(Model):
             for name, value in self.attributes.items()
             if value.constant is not None
         }
-        told = self.attributes.get("currency")
-        others = told is not None and told.constant is None
+        field_of_rule = self.attributes.get("currency")
+        others = field_of_rule is not None and field_of_rule.constant is None
         return refused(self.type, constants, currency, others=others)
 
     def _know_attributes(self) -> None:
@@ -251,8 +253,10 @@ class EventRule(Model):
         """Names the event in its id and in reports."""
         if self.name:
             return self.name
-        told = self.stage or self.activity
-        return str(told.constant) if told and told.constant else self.type
+        field_of_rule = self.stage or self.activity
+        return (
+            str(field_of_rule.constant) if field_of_rule and field_of_rule.constant else self.type
+        )
 
 
 class Source(CsvFile):
@@ -261,7 +265,7 @@ class Source(CsvFile):
     file: str = Field(default="*", description="Pattern of the file's name; any, by default.")
     deal_id: str | None = None
     id_columns: tuple[str, ...] = Field(
-        default=(), description="What tells events of one deal and name apart, if more than one."
+        default=(), description="Columns that distinguish events with the same deal and name."
     )
     columns: dict[str, Column] = Field(default={})
     lookups: tuple[Lookup, ...] = ()
@@ -328,8 +332,12 @@ class Source(CsvFile):
                 yield f"{where}.when", column
             for name, column in rule.at.columns.items():
                 yield f"{where}.at.{name}", column
-            told = {"stage": rule.stage, "activity": rule.activity, "outcome": rule.outcome}
-            for name, value in (*told.items(), *rule.attributes.items()):
+            field_of_rule = {
+                "stage": rule.stage,
+                "activity": rule.activity,
+                "outcome": rule.outcome,
+            }
+            for name, value in (*field_of_rule.items(), *rule.attributes.items()):
                 if value and value.column is not None:
                     yield f"{where}.{name}", value.column
 
@@ -342,7 +350,7 @@ class Mapping(Model):
     timezone: Zone = "UTC"
     locale: Literal[LOCALES] = "en"  # type: ignore[valid-type]
     currency: Annotated[str, AfterValidator(_currency)] | None = Field(
-        default=None, description="Of amounts and costs that name none."
+        default=None, description="For amounts and costs without one."
     )
     missing: tuple[str, ...] = Field(default=("",), description="Texts that mean no value.")
     sources: dict[str, Source] = Field(min_length=1)
@@ -359,19 +367,19 @@ class Mapping(Model):
                         raise ValueError(f"{where}: {error}") from None
                     if names_month and column not in source.months():
                         raise ValueError(
-                            f"{where}: {form!r} tells no day; only spends with period: month may "
-                            "be dated so"
+                            f"{where}: {form!r} has no day; only spends with period: month may "
+                            "be dated like that"
                         )
         return self
 
 
-def _wrong_constants(mapping: Mapping) -> Iterator[tuple[Place, str]]:
+def _wrong_constants(mapping: Mapping) -> Iterator[tuple[KeyPath, str]]:
     """The places of what costs every row the same, and why."""
     for source, rules in mapping.sources.items():
         for index, rule in enumerate(rules.events):
             for name, problem in rule.wrong_constants(mapping.currency):
-                place = ("sources", source, "events", index, "attributes", name)
-                yield place, problem
+                key_path = ("sources", source, "events", index, "attributes", name)
+                yield key_path, problem
 
 
 def load(path: Path) -> Mapping:

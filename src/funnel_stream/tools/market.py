@@ -33,7 +33,7 @@ class Product(NamedTuple):
     price: int
 
 
-class Currency(NamedTuple):
+class SimulatedCurrency(NamedTuple):
     """``rate``: units per EUR. ``decimals`` as in ISO 4217."""
 
     code: str
@@ -125,10 +125,10 @@ OWNERS: Final = urn(
 )
 CURRENCIES: Final = urn(
     (
-        (Currency("EUR", 1.0, 2), 60),
-        (Currency("USD", 1.1, 2), 20),
-        (Currency("PLN", 4.3, 2), 17),
-        (Currency("JPY", 165.0, 0), 3),
+        (SimulatedCurrency("EUR", 1.0, 2), 60),
+        (SimulatedCurrency("USD", 1.1, 2), 20),
+        (SimulatedCurrency("PLN", 4.3, 2), 17),
+        (SimulatedCurrency("JPY", 165.0, 0), 3),
     )
 )
 PROBLEMS: Final = (

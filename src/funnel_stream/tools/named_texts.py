@@ -9,47 +9,47 @@ from funnel_stream.contract.event import STAGES
 from funnel_stream.tools.columns import Condition
 from funnel_stream.tools.event_maker import holds
 from funnel_stream.tools.mapping import Source
-from funnel_stream.tools.tables import Row
+from funnel_stream.tools.tables import TableRow
 
 _KEPT: Final = 1000
 """Different texts of a column that are kept besides those that the mapping names."""
 _LONGEST: Final = 100
-"""Characters of a text that is kept: a longer one is no name of anything."""
+"""Characters of a text that is kept: a longer one is not a name of anything."""
 
-Key = Literal["when", "skip", "values"]
+MappingKey = Literal["when", "skip", "values"]
 
 
 class Unsaid(NamedTuple):
     """A text of the mapping that no row says in that column."""
 
     column: str
-    key: Key
+    key: MappingKey
     text: str
     meant: str | None
     """One of the rows that is like it, and that the mapping does not name."""
 
 
-class _Met:
+class _ColumnTexts:
     """The texts of one column, in bounded memory, and which of them are named."""
 
     def __init__(self, named: Iterable[str]) -> None:
         self.named = frozenset(named)
-        self.said: set[str] = set()
+        self.seen_texts: set[str] = set()
         self.others: Counter[str] = Counter()
         self.beyond = 0
         """Rows with a text that was not kept."""
 
     def add(self, text: str) -> None:
         if text in self.named:
-            self.said.add(text)
+            self.seen_texts.add(text)
         elif text in self.others or (len(self.others) < _KEPT and len(text) <= _LONGEST):
             self.others[text] += 1
         else:
             self.beyond += 1
 
-    def unsaid(self, column: str, key: Key) -> Iterator[Unsaid]:
+    def unsaid(self, column: str, key: MappingKey) -> Iterator[Unsaid]:
         folded = {_folded(text): text for text in reversed(self.others)}
-        for text in sorted(self.named - self.said):
+        for text in sorted(self.named - self.seen_texts):
             near = get_close_matches(_folded(text), folded, n=1)
             yield Unsaid(column, key, text, folded[near[0]] if near else None)
 
@@ -67,13 +67,13 @@ class NamedTexts:
             if rule.stage is not None and rule.stage.column in self._when
         ]
         self._values = {
-            name: _Met(rule.values) for name, rule in source.columns.items() if rule.values
+            name: _ColumnTexts(rule.values) for name, rule in source.columns.items() if rule.values
         }
         self.columns = self._values.keys()
         """Those of which the texts are to be ``found``."""
         self._unfulfilled = {rule.label: rule.when for rule in source.events if rule.when}
 
-    def places(self, header: Sequence[str]) -> list[tuple[str, int]]:
+    def columns_of(self, header: Sequence[str]) -> list[tuple[str, int]]:
         """Those of the ``columns`` that a file has, and where they stand."""
         return [(name, header.index(name)) for name in self.columns if name in header]
 
@@ -82,7 +82,7 @@ class NamedTexts:
         if text := text.strip():
             self._values[column].add(text)
 
-    def add(self, row: Row, *, skipped: bool) -> None:
+    def add(self, row: TableRow, *, skipped: bool) -> None:
         """Take a row that is understood as the mapping says."""
         self._rows += 1
         for column, met in self._skip.items():
@@ -99,7 +99,7 @@ class NamedTexts:
             for label in [key for key, when in self._unfulfilled.items() if holds(when, row)]:
                 del self._unfulfilled[label]
 
-    def _is_entered(self, column: str, text: str, row: Row) -> bool:
+    def _is_entered(self, column: str, text: str, row: TableRow) -> bool:
         """Whether it is a stage, and an event takes it from there without naming it."""
         return text in STAGES and any(
             entered == column and holds(when, row) for entered, when in self._entries
@@ -107,7 +107,7 @@ class NamedTexts:
 
     def unsaid(self) -> Iterator[Unsaid]:
         """Texts that no row says; none where there are no rows."""
-        keys: tuple[tuple[Key, dict[str, _Met]], ...] = (
+        keys: tuple[tuple[MappingKey, dict[str, _ColumnTexts]], ...] = (
             ("when", self._when),
             ("skip", self._skip),
             ("values", self._values),
@@ -128,12 +128,12 @@ class NamedTexts:
         yield from self._unfulfilled if self._rows else ()
 
 
-def _of(conditions: Iterable[Condition]) -> dict[str, _Met]:
+def _of(conditions: Iterable[Condition]) -> dict[str, _ColumnTexts]:
     named: dict[str, set[str]] = {}
     for condition in conditions:
         for column, texts in condition.items():
             named.setdefault(column, set()).update(text for text in texts if text is not None)
-    return {column: _Met(texts) for column, texts in named.items()}
+    return {column: _ColumnTexts(texts) for column, texts in named.items()}
 
 
 def _folded(text: str) -> str:

@@ -62,7 +62,7 @@ _WITH_EXPONENT: Final = re.compile(r"(.*)[eE][+-]?[0-9]+", re.DOTALL)
 
 
 class NumberError(ValueError):
-    """A text that is no number of the format. The message quotes the text and says what is wrong
+    """A text that is not a number of the format. The message quotes the text and says what is wrong
     with it and, where a key of the column would make it right, which."""
 
 
@@ -100,7 +100,7 @@ class NumberFormat:
             )
 
 
-class Amount(NamedTuple):
+class ParsedAmount(NamedTuple):
     """A number, and the sign, word or code of a currency that stands with it (empty: none)."""
 
     number: Decimal
@@ -137,7 +137,7 @@ def read_number(text: str, form: NumberFormat) -> Decimal:
     return read_amount(text, form).number
 
 
-def read_amount(text: str, form: NumberFormat) -> Amount:
+def read_amount(text: str, form: NumberFormat) -> ParsedAmount:
     """The number that ``text`` is, exactly, and its currency as written.
 
     There may be one currency before or after the number – a code of ISO 4217 in capitals, one of
@@ -170,10 +170,10 @@ def read_amount(text: str, form: NumberFormat) -> Amount:
         digits = digits.replace(mark, "")
     number = Decimal(("-" if negative else "") + digits.replace(form.decimal, "."))
     if not number:
-        return Amount(Decimal(0), currency)
+        return ParsedAmount(Decimal(0), currency)
     if not SMALLEST <= number.copy_abs() <= LARGEST:
         raise _refused(text, "it is not between 10^-30 and 10^30")
-    return Amount(number, currency)
+    return ParsedAmount(number, currency)
 
 
 def likely_formats(texts: Iterable[str]) -> list[NumberFormat]:
@@ -221,7 +221,9 @@ def _surroundings(text: str, before: str, after: str) -> tuple[bool, str]:
     currencies = [token for token in left + right if token not in "-−+()"]
     for token in currencies:
         if token.startswith("%"):
-            raise _refused(text, 'a per cent is no number; if it is meant, write `remove: "%"`')
+            raise _refused(
+                text, 'a percentage is not a number; if the number is meant, write `remove: "%"`'
+            )
         if not _is_currency(token):
             raise _refused(text, f"{shown(token)} is neither part of a number nor a currency")
     if len(currencies) > 1:
@@ -273,7 +275,7 @@ def _mistake(digits: str, form: NumberFormat) -> str:
         problem = f"it has more than one decimal mark {form.decimal!r}"
     else:
         problem = (
-            f"marks {form.thousands!r} part groups of three digits, "
+            f"marks {form.thousands!r} separate groups of three digits, "
             "after a first one of one to three that does not begin with 0"
         )
     remedies = " or ".join(_remedies(digits, form))
@@ -303,4 +305,4 @@ def _remedies(digits: str, form: NumberFormat) -> Iterator[str]:
 
 
 def _refused(text: str, why: str) -> NumberError:
-    return NumberError(f"{shown(text)} is no number here: {why}")
+    return NumberError(f"{shown(text)} is not a number here: {why}")

@@ -90,12 +90,12 @@ class Report:
     again."""
     backwards_deals: list[str] = field(default_factory=list)
     """The first of these deals."""
-    said: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     """What was found out about how the files are written."""
     swapped: dict[str, Swapped] = field(default_factory=dict)
     """Columns some of whose dates are only read with day and month in each other's place."""
     times_of_day: dict[str, str] = field(default_factory=dict)
-    """Columns of which every date bears the same time: they look like dates without one."""
+    """Columns of which every date has the same time: they look like dates without one."""
 
     def leave_out(self, one: Reject) -> None:
         """Count something that is left out."""

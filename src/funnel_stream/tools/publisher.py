@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from confluent_kafka import KafkaException, Producer
 
 from funnel_stream.errors import BrokerError
-from funnel_stream.replay.compute import Line, as_record
+from funnel_stream.replay.compute import LineRecord, as_record
 
 EVENTS_TOPIC: Final = "funnel.events"
 _CONNECT_SECONDS: Final = 5.0
@@ -72,7 +72,7 @@ def publish(
     left = producer.flush(_FLUSH_SECONDS)
     if failures or left:
         why = failures[0] if failures else f"{left} records were not acknowledged in time"
-        raise BrokerError(f"{broker} did not take the events: {why}")
+        raise BrokerError(f"{broker} did not accept the events: {why}")
     if on_progress:
         on_progress(count)
     return Published(count, without_key)
@@ -111,7 +111,7 @@ def _connected(broker: str, *, linger_ms: int) -> Producer:
 
 
 def _produce(
-    producer: Producer, topic: str, record: Line, delivered: Callable[[Any, Any], None]
+    producer: Producer, topic: str, record: LineRecord, delivered: Callable[[Any, Any], None]
 ) -> None:
     while True:
         try:

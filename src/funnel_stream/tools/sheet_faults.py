@@ -18,12 +18,12 @@ FAULTS: Final[dict[str, str]] = {
             *("#CALC!", "#GETTING_DATA", "#FIELD!", "#BLOCKED!", "#CONNECT!", "#BUSY!"),
             *("#UNKNOWN!", "#EXTERNAL!", "#ERROR!"),
         ),
-        "an error of the spreadsheet: mend its formula",
+        "a spreadsheet error: fix its formula",
     ),
     UNCALCULATED: (
         "a formula without a value: open and save the workbook in a spreadsheet program"
     ),
-    MERGED: "part of a merged cell, and may mean what stands there, or nothing: unmerge it",
+    MERGED: "part of a merged cell, which may have its value or none: unmerge it",
 }
 """Text of a cell → what it is, and what to do. Errors stand in CSV files, too."""
 
@@ -54,8 +54,8 @@ def look_into(raw: IO[bytes], sheet: str) -> Workbook:
                     faults = dict(_faults(file))
     except (KeyError, ParseError, BadZipFile, zlib.error) as error:
         raise ValueError(f"its XML is not that of a workbook: {error}") from error
-    told = next((one.get("date1904") for one in root if _name(one) == "workbookPr"), None)
-    return Workbook(faults, told in ("1", "true"))
+    epoch = next((one.get("date1904") for one in root if _name(one) == "workbookPr"), None)
+    return Workbook(faults, epoch in ("1", "true"))
 
 
 def _name(element: Element) -> str:
@@ -102,17 +102,17 @@ def _faults(file: IO[bytes]) -> Iterator[tuple[tuple[int, int], str]]:
                 row, column = int(element.get("r") or row + 2) - 1, -1
             continue
         if name == "c":
-            place = element.get("r")
-            column = _column(place) if place else column + 1
+            reference = element.get("r")
+            column = _column(reference) if reference else column + 1
             if (fault := _fault(element)) is not None:
                 yield (row, column), fault
         elif name == "row":
             element.clear()
 
 
-def _column(place: str) -> int:
+def _column(reference: str) -> int:
     number = 0
-    for letter in place.rstrip("0123456789"):
+    for letter in reference.rstrip("0123456789"):
         number = number * 26 + ord(letter) - ord("A") + 1
     return number - 1
 

@@ -25,8 +25,8 @@ from funnel_stream.tools.deal_script import (
     LATEST_ARRIVAL,
     MINUTE,
     SECOND,
-    Plan,
-    Step,
+    DealPlan,
+    ScriptStep,
 )
 from funnel_stream.tools.market import Channel
 
@@ -89,9 +89,9 @@ class Simulator:
         return self._drain(_microseconds(end), None)
 
     def progress(self, end: datetime) -> float:
-        """How much of the history up to ``end`` has been told: 0 to 1."""
-        told, whole = self._queue[0][0] - self._start, _microseconds(end) - self._start
-        return min(max(told / whole, 0.0), 1.0) if whole > 0 else 1.0
+        """How much of the history up to ``end`` has passed: 0 to 1."""
+        elapsed, whole = self._queue[0][0] - self._start, _microseconds(end) - self._start
+        return min(max(elapsed / whole, 0.0), 1.0) if whole > 0 else 1.0
 
     def live(self, clock: Callable[[], int] = _wall_clock) -> Iterator[bytes]:
         """Endless lines that occur as they are taken: the caller sets the pace.
@@ -118,7 +118,7 @@ class Simulator:
                 self._open_day(at)
                 continue
             occurred = at if clock is None else clock()
-            if item.__class__ is Plan:
+            if item.__class__ is DealPlan:
                 if item.steps:
                     following = item.steps.pop()
                     replace(queue, (following[0], next(order), item, following))
@@ -151,7 +151,7 @@ class Simulator:
         h = f"{self._rng.getrandbits(128):032x}"
         return "-".join((h[:8], h[8:12], h[12:16], h[16:20], h[20:]))
 
-    def _stamp(self, plan: Plan, step: Step, occurred: int) -> bytes:
+    def _stamp(self, plan: DealPlan, step: ScriptStep, occurred: int) -> bytes:
         _, kind, fields, before = step
         if kind == ERASURE:
             return _encode({"type": kind, "deal_id": plan.deal_id})
@@ -271,7 +271,7 @@ def events(
 ) -> Iterator[bytes]:
     """History as ndjson lines (without line ends), in order of arrival, up to ``end``.
 
-    The same arguments give the same bytes. About six events a deal. The line of an erasure is
+    The same arguments give the same bytes. About six events per deal. The line of an erasure is
     ``{"type": "deal_erased", "deal_id": …}``, for the contract a null value.
     """
     simulator = Simulator(

@@ -39,13 +39,13 @@ _DEAL, _SPEND = "d", "s"
 
 
 @dataclass
-class Changes:
+class ExportChanges:
     """What the newer snapshot says that the older one does not; complete with the lines.
 
     ``events``: lines by kind: ``new`` events, ``updated`` (attributes given or cleared), ``moved``
     (dates), ``reopened``, ``restaged`` (into another stage than the last one known), ``confirmed``
     (what other lines say, once more), ``raised`` spends, ``erased`` deals.
-    ``kept``: what is told no more and stays, by stage or type; ``deals`` among them.
+    ``kept``: what is no longer reported and stays, by stage or type; ``deals`` among them.
     """
 
     deals: int = 0
@@ -71,7 +71,7 @@ class Snapshots:
     """
 
     def __init__(self, as_of: datetime, gone: Gone | None) -> None:
-        self.changes = Changes()
+        self.changes = ExportChanges()
         self._as_of, self._gone = as_of, gone
         # An empty name: a file of its own that is gone when it is closed.
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
@@ -101,7 +101,7 @@ class Snapshots:
             if self._run(same, row).rowcount:
                 self.changes.unchanged += 1
             else:
-                self._run("INSERT INTO new VALUES (?, ?, ?, ?, ?)", (*row, *source.place))
+                self._run("INSERT INTO new VALUES (?, ?, ?, ?, ?)", (*row, *source.position))
         self._reject = source.reject
         self._doubtful = source.unreadable > 0
 
@@ -112,10 +112,10 @@ class Snapshots:
             self._latest[which] = at
         if at >= self._as_of:
             raise InputError(
-                f"the {which} files tell of {event['occurred_at']}, which is not before --as-of "
-                f"{self._as_of.isoformat()}",
-                hint="--as-of is when the newer export was made, later than all it tells; the "
-                "older files stand behind --since.",
+                f"the {which} files have the date {event['occurred_at']}, which is not before "
+                f"--as-of {self._as_of.isoformat()}",
+                hint="--as-of is when the newer export was made, later than every date in it; the "
+                "older files come after --since.",
             )
         return event
 
@@ -126,8 +126,8 @@ class Snapshots:
     # --- deals that are gone ----------------------------------------------------------------------
 
     def ask_for_gone(self) -> None:
-        """Count the deals that are gone. Raises ``UsageError`` where it is not said what that means
-        and ``InputError`` where they may be in rows that cannot be read."""
+        """Count the deals that are gone. Raises ``UsageError`` where it was not said what that
+        means, and ``InputError`` where they may be in rows that cannot be read."""
         changes = self.changes
         deals = f"SELECT DISTINCT owner FROM old WHERE owner GLOB '{_DEAL}*'"
         ((changes.deals,),) = self._run(f"SELECT count(*) FROM ({deals})")
@@ -151,8 +151,8 @@ class Snapshots:
             )
         if self._gone == "erase" and self._doubtful:
             raise InputError(
-                f"{which}; but there are rows that cannot be read at all, and they may be in these",
-                hint="Nothing was written. Mend the newer files (--check --gone keep lists the "
+                f"{which}; but some rows cannot be read at all, and may belong to these deals",
+                hint="Nothing was written. Fix the newer files (--check --gone keep lists the "
                 "rows), or write --gone keep.",
             )
 
@@ -163,17 +163,17 @@ class Snapshots:
         self.ask_for_gone()
         owners = "SELECT owner FROM new UNION SELECT owner FROM old WHERE NOT same ORDER BY 1"
         for (owner,) in self._run(owners):
-            old = self._told("SELECT line, same FROM old WHERE owner = ? ORDER BY id", owner)
-            new = self._told("SELECT line, 0 FROM new WHERE owner = ? ORDER BY id", owner)
+            old = self._lines_of("SELECT line, same FROM old WHERE owner = ? ORDER BY id", owner)
+            new = self._lines_of("SELECT line, 0 FROM new WHERE owner = ? ORDER BY id", owner)
             events = [event for event, _ in old]
             newer = [event for event, same in old if same] + [event for event, _ in new]
-            said = self._spend if owner.startswith(_SPEND) else self._deal
-            for kind, event in said(owner, events, newer):
+            compare = self._spend if owner.startswith(_SPEND) else self._deal
+            for kind, event in compare(owner, events, newer):
                 self.changes.events[kind] += 1
                 self.changes.cleared += len(set(event.get("cleared", ())) - event.keys())
                 yield encode(event)
 
-    def _told(self, query: str, owner: str) -> list[tuple[Said, int]]:
+    def _lines_of(self, query: str, owner: str) -> list[tuple[Said, int]]:
         return [(_decode(line), same) for line, same in self._run(query, (owner,))]
 
     def _deal(self, owner: str, old: list[Said], new: list[Said]) -> Iterator[tuple[str, Said]]:
@@ -208,8 +208,8 @@ class Snapshots:
     def _spend(self, owner: str, old: list[Said], new: list[Said]) -> Iterator[tuple[str, Said]]:
         """What was spent on a channel at one time: new rows, or the difference of the sums."""
         left = {encode(event) for event in old}
-        told = {encode(event) for event in new}
-        if left <= told:
+        encoded = {encode(event) for event in new}
+        if left <= encoded:
             for event in new:
                 if encode(event) not in left:
                     yield "new", self._unmet(event)
@@ -223,11 +223,11 @@ class Snapshots:
             one = old[0]
             what = f"{one['channel']} at {one['occurred_at']}"
             message = (
-                f"{was:f} {one['currency']} was spent on {what}, and now {now:f}; no event takes "
-                "money back, and the former sum stays"
+                f"{was:f} {one['currency']} was spent on {what}, and is now {now:f}; no event can "
+                "reduce it, so the former sum stays"
             )
             if not new:
-                message += "; if the export tells only the latest spends, write --gone keep"
+                message += "; if the export has only the latest spends, write --gone keep"
             self._refuse(owner, Problem((new or old)[0]["event_id"], "amount", message))
 
     def _unmet(self, event: Said) -> Said:

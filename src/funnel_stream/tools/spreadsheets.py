@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _DIGITS: Final = 15
 """A spreadsheet program keeps and shows so many digits of a number."""
 
-_Cell = str | bool | float | int | date | datetime | time | timedelta
+_SheetValue = str | bool | float | int | date | datetime | time | timedelta
 
 
 class Rounded(str):
@@ -105,7 +105,7 @@ def _mark_merged(texts: list[list[str]], top: int, first: int, bottom: int, last
             cells[column] = cells[column] or MERGED
 
 
-def _text(cell: _Cell) -> str:
+def _text(cell: _SheetValue) -> str:
     if isinstance(cell, str):
         return cell
     if isinstance(cell, bool):

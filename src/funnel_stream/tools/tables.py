@@ -15,7 +15,7 @@ from funnel_stream.tools.mapping import CsvFile, Lookup, Mapping, Source
 from funnel_stream.tools.sheet_faults import FAULTS
 from funnel_stream.tools.spreadsheets import Rounded
 
-Row = dict[str, str | None]
+TableRow = dict[str, str | None]
 """The texts of a row by column; None where one is missing."""
 
 
@@ -33,17 +33,17 @@ class RowError(Exception):
 
 
 def check_files(paths: Sequence[Path]) -> None:
-    """Raise ``UsageError`` where one is no file, or given twice."""
+    """Raise ``UsageError`` where one is not a file, or given twice."""
     met: set[Path] = set()
     for path in paths:
         if not path.is_file():
-            raise UsageError(f"{path} is no file")
+            raise UsageError(f"{path} is not a file")
         if path.resolve() in met:
             raise UsageError(f"{path} is given twice; its rows would count twice")
         met.add(path.resolve())
 
 
-def place(mapping: Mapping, files: Sequence[Path]) -> dict[str, list[Path]]:
+def assign_files(mapping: Mapping, files: Sequence[Path]) -> dict[str, list[Path]]:
     """The files by the pattern of the mapping that they fit. Raises ``UsageError``.
 
     A pattern that is not just ``*`` goes first.
@@ -84,19 +84,19 @@ class Table:
     """One file: its header, and its records with their row numbers, counted from row 1 of the file.
 
     Raises ``InputError`` where the file cannot be read, or has no header that can be used.
-    ``said`` are notes for people on what was found out and left out, ``blank`` counts the rows
+    ``notes`` are notes for people on what was found out and left out, ``blank`` counts the rows
     without any text: both are complete with the records.
     """
 
     def __init__(self, raw: IO[bytes], path: Path, layout: CsvFile) -> None:
-        asked = _asked(layout)
-        found = open_records(raw, path, layout, asked)
+        required = _required_columns(layout)
+        found = open_records(raw, path, layout, required)
         self.header = found.header
-        self.said = found.said
+        self.notes = found.notes
         self.blank = 0
         self._path = path
         self._footer_rows = layout.footer_rows
-        self._numbered = enumerate(found.rest, found.row + 1)
+        self._numbered = enumerate(found.remaining, found.row + 1)
         self.advice: str | None = None
         """What to write where columns are missing because the header is in another row."""
         if found.skip_rows is not None:
@@ -108,18 +108,18 @@ class Table:
             raise InputError(
                 f"{path} has no usable header: row {found.row} is empty", hint=self.advice
             )
-        for name in sorted(asked):
+        for name in sorted(required):
             if self.header.count(name) > 1:
                 raise InputError(
                     f"{path} has two columns {name!r}, and the mapping asks for it",
                     hint="Rename one of them in the file, or take one out.",
                 )
-        named = max(place for place, name in enumerate(self.header) if name) + 1
+        named = max(index for index, name in enumerate(self.header) if name) + 1
         self._nameless = range(named, len(self.header))
-        doubtful: Set[str] = set() if found.exact else asked
-        self._doubtful = [place for place, name in enumerate(self.header) if name in doubtful]
+        doubtful: Set[str] = set() if found.exact else required
+        self._doubtful = [index for index, name in enumerate(self.header) if name in doubtful]
         keys = _keys(layout)
-        self._keys = [place for place, name in enumerate(self.header) if name in keys]
+        self._keys = [index for index, name in enumerate(self.header) if name in keys]
 
     def records(self) -> Iterator[tuple[int, list[str]]]:
         """Row number and texts, without the footer; blank rows are passed over, but numbered."""
@@ -136,7 +136,7 @@ class Table:
                 yield held.popleft()
         for number, record in held:
             texts = ", ".join(filter(None, map(str.strip, record)))
-            self.said.append(f"{self._path.name}: row {number} is left out as a footer: {texts}")
+            self.notes.append(f"{self._path.name}: row {number} is left out as a footer: {texts}")
 
     def fit(self, record: list[str]) -> None:
         """Raise ``RowError`` when the record does not fit the header, or a number is not whole."""
@@ -144,28 +144,29 @@ class Table:
             raise RowError(
                 "wrong_columns", "", f"has {len(record)} columns, the header {len(self.header)}"
             )
-        for place in self._nameless:
-            if record[place].strip():
+        for index in self._nameless:
+            if record[index].strip():
                 raise RowError(
                     "wrong_columns",
                     "",
-                    f"has {record[place]!r} in column {place + 1}, which has no name",
+                    f"has {record[index]!r} in column {index + 1}, which has no name",
                 )
-        for place in self._doubtful:
-            if isinstance(record[place], Rounded):
+        for index in self._doubtful:
+            if isinstance(record[index], Rounded):
                 raise RowError(
                     Reason.INVALID_VALUE,
-                    self.header[place],
-                    f"{record[place]} is a number of more than 15 digits, of which a spreadsheet "
-                    "keeps no more; make it a text where it comes from",
+                    self.header[index],
+                    f"{record[index]} is a number of more than 15 digits, of which a "
+                    "spreadsheet keeps no more; make it a text where it comes from",
                 )
-        for place in self._keys:
-            if _SHORTENED.fullmatch(record[place].strip()):
+        for index in self._keys:
+            if _SHORTENED.fullmatch(record[index].strip()):
                 raise RowError(
                     Reason.INVALID_VALUE,
-                    self.header[place],
-                    f"{record[place].strip()!r} is what a spreadsheet saves of a longer number, "
-                    "and perhaps of several; export the file again, and do not save it there",
+                    self.header[index],
+                    f"{record[index].strip()!r} is how a spreadsheet saves a longer number, and "
+                    "perhaps several different ones; export the file again, and do not save it "
+                    "there",
                 )
 
     def explained(self, record: list[str], refused: RowError) -> RowError:
@@ -195,7 +196,7 @@ def _keys(layout: CsvFile) -> set[str]:
     return set()
 
 
-def _asked(layout: CsvFile) -> set[str]:
+def _required_columns(layout: CsvFile) -> set[str]:
     """The columns that the file itself must have."""
     if isinstance(layout, Lookup):
         return {layout.equals, *layout.take.values()}
@@ -250,13 +251,13 @@ def clean(mapping: Mapping, source: Source, column: str, text: str | None) -> st
     return rule.values.get(found, found if rule.otherwise is None else rule.otherwise)
 
 
-def check_cell(row: Row, column: str) -> None:
+def check_cell(row: TableRow, column: str) -> None:
     """Raise ``RowError`` where a cell has no value of its own."""
     if (fault := FAULTS.get(row[column] or "")) is not None:
         raise RowError(Reason.INVALID_VALUE, column, f"{row[column]} is {fault}")
 
 
-class _Problem(NamedTuple):
+class _RowProblem(NamedTuple):
     path: Path
     row: int
     refused: RowError
@@ -265,22 +266,22 @@ class _Problem(NamedTuple):
 class LookupTable:
     """The rows of a lookup's files in memory, by key.
 
-    ``problems`` are rows that could not be taken, ``said`` the notes on its files; ``unmatched``
+    ``problems`` are rows that could not be taken, ``notes`` the notes on its files; ``unmatched``
     counts the keys asked for in vain.
     """
 
     def __init__(self, name: str, lookup: Lookup, paths: Sequence[Path]) -> None:
         self.lookup = lookup
-        self.problems: list[_Problem] = []
-        self.said: list[str] = []
+        self.problems: list[_RowProblem] = []
+        self.notes: list[str] = []
         self.unmatched = 0
         self._rows: dict[str, tuple[str, ...]] = {}
-        self._asked: set[str] = set()
+        self._required_columns: set[str] = set()
         for path in paths:
             with open_file(path) as raw:
                 table = Table(raw, path, lookup)
                 self._read(name, path, table)
-                self.said += table.said
+                self.notes += table.notes
 
     def _read(self, name: str, path: Path, table: Table) -> None:
         lookup = self.lookup
@@ -294,28 +295,28 @@ class LookupTable:
                 table.fit(record)
                 key = record[key_place].strip()
                 check_cell({lookup.equals: key}, lookup.equals)
-                taken = tuple(record[place] for place in places)
+                taken = tuple(record[index] for index in places)
                 if self._rows.setdefault(key, taken) != taken:
                     raise RowError(
                         Reason.CONFLICTING_DUPLICATE,
                         lookup.equals,
-                        f"{key!r} says something else in an earlier row, which counts",
+                        f"{key!r} has another value in an earlier row, which counts",
                     )
             except RowError as refused:
-                self.problems.append(_Problem(path, number, table.explained(record, refused)))
+                self.problems.append(_RowProblem(path, number, table.explained(record, refused)))
 
     @property
     def unused(self) -> int:
         """Rows that no row of the source has asked for."""
-        return len(self._rows) - len(self._asked)
+        return len(self._rows) - len(self._required_columns)
 
     def texts(self, columns: Container[str]) -> Iterator[tuple[str, str]]:
         """Those of these columns, called as the source calls them."""
-        for place, column in enumerate(self.lookup.take):
+        for index, column in enumerate(self.lookup.take):
             if column in columns:
-                yield from ((column, row[place]) for row in self._rows.values())
+                yield from ((column, row[index]) for row in self._rows.values())
 
-    def join(self, mapping: Mapping, source: Source, row: Row) -> None:
+    def join(self, mapping: Mapping, source: Source, row: TableRow) -> None:
         """Add this lookup's columns to a row."""
         key = row[self.lookup.column]
         found = self._rows.get(key) if key is not None else None
@@ -323,6 +324,6 @@ class LookupTable:
             if found is None:
                 self.unmatched += 1
             else:
-                self._asked.add(key)
+                self._required_columns.add(key)
         for position, column in enumerate(self.lookup.take):
             row[column] = clean(mapping, source, column, found[position] if found else None)

@@ -5,11 +5,11 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from funnel_stream.arrays import Array, Ids, Mask
 from funnel_stream.definition import Definition
 from funnel_stream.definition.values import LABEL_LENGTH
 from funnel_stream.facts.rules import ATTRIBUTES, NONE
 from funnel_stream.windows.columns.lookup import Interner
-from funnel_stream.windows.columns.sums import Column, Ids, Mask
 
 _BETWEEN: Final = " + "
 
@@ -33,7 +33,7 @@ class Breakdowns:
         self.rows: list[Row] = []
         self._row_ids: dict[Row, int] = {}
         self._dimensions = definition.dimension_list()
-        self._values: dict[str, list[_Values]] = {}
+        self._values: dict[str, list[_RowsOfDimension]] = {}
         self._combinations = Interner(len(self._dimensions) + 1)
 
     def row(self, row: Row) -> int:
@@ -64,11 +64,12 @@ class Breakdowns:
                 rows[of_pipeline, number] = list(map(values.__getitem__, of_dimension))
         return self._combinations.ids(rows)
 
-    def _values_of(self, pipeline: str) -> "list[_Values]":
+    def _values_of(self, pipeline: str) -> "list[_RowsOfDimension]":
         known = self._values.get(pipeline)
         if known is None:
             known = self._values[pipeline] = [
-                _Values(pipeline, dimension.name, self.row) for dimension in self._dimensions
+                _RowsOfDimension(pipeline, dimension.name, self.row)
+                for dimension in self._dimensions
             ]
         return known
 
@@ -81,17 +82,17 @@ class Breakdowns:
         in the same order."""
         return self._combinations.keep(used)
 
-    def pipeline_rows(self) -> Column:
+    def pipeline_rows(self) -> Array:
         """For each combination the id of its pipeline's row. Combinations that come later or are
         forgotten do not touch it."""
         return self._combinations.column(0)
 
-    def rows_of(self, combination: Ids) -> Column:
+    def rows_of(self, combination: Ids) -> Array:
         """Ids of the rows that each fact counts in, one fact a line."""
         return self._combinations.tuples(combination)
 
 
-class _Values(dict[Any, int]):
+class _RowsOfDimension(dict[Any, int]):
     """Ids of the rows of one dimension in one pipeline, by value (by a tuple of several)."""
 
     def __init__(self, pipeline: str, dimension: str, row: Callable[[Row], int]) -> None:

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from funnel_stream.arrays import Ids, Ints, Mask
 from funnel_stream.definition.time import (
     MINUTE,
     Span,
@@ -20,7 +21,6 @@ from funnel_stream.definition.time import (
 from funnel_stream.facts.measures import CELLS, MATURED, NOW_MEASURES
 from funnel_stream.windows.columns.lookup import Flags
 from funnel_stream.windows.columns.packed import Chunk, PackedRun
-from funnel_stream.windows.columns.sums import Ids, Ints, Mask
 
 _FAN: Final = 8
 """So many runs of about a size become one: a fact is merged once per factor of 8 in size."""

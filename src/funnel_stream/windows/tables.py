@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from funnel_stream.arrays import Mask
 from funnel_stream.definition import Definition
 from funnel_stream.definition.time import (
     MINUTE,
@@ -25,7 +26,7 @@ from funnel_stream.facts.rules import NONE
 from funnel_stream.facts.spend import Shares, SpendBook
 from funnel_stream.windows.breakdowns import Breakdowns, Row
 from funnel_stream.windows.columns.packed import Chunk, batched
-from funnel_stream.windows.columns.sums import Mask, RowSum, patterns, sum_by_row
+from funnel_stream.windows.columns.sums import RowSum, patterns, sum_by_row
 from funnel_stream.windows.panes import (
     FrozenPanes,
     Panes,

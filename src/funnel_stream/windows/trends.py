@@ -9,11 +9,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from funnel_stream.arrays import Array
 from funnel_stream.definition.time import Span, Window, pane_of
 from funnel_stream.facts.spend import SpendBook
 from funnel_stream.windows.breakdowns import Row
 from funnel_stream.windows.columns.packed import NO_FACTS, Chunk
-from funnel_stream.windows.columns.sums import Column, sum_by_row
+from funnel_stream.windows.columns.sums import sum_by_row
 from funnel_stream.windows.panes import FrozenPanes
 from funnel_stream.windows.totals import Cells
 
@@ -50,13 +51,13 @@ class Past:
 
     minute: int
     panes: Mapping[int, list[FrozenPanes]]
-    pipeline_of: Column
+    pipeline_of: Array
     row_ids: Mapping[Row, int]
     spends: SpendBook | None
 
     def trend(self, pipeline: str, window: Window) -> Trend:
         """The trend of a window; takes longest when it is asked for the first time."""
-        spans, whole, before = window.course(self.minute, MOST_BUCKETS)
+        spans, whole, before = window.trend_spans(self.minute, MOST_BUCKETS)
         size = whole.size
         oldest = max((panes.oldest for panes in self.panes.get(size, ())), default=0)
         kept = oldest <= max(0, before.first)

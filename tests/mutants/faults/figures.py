@@ -415,7 +415,7 @@ FAULTS = (
     Fault(
         "rest-without-its-open-deals",
         _SAMPLES,
-        "yield OTHER, cells, self._together(NOW, rest)",
+        "yield OTHER, cells, self._together(NOW, other_rows)",
         "yield OTHER, cells, {}",
         "The velocity of the rest is 0.",
         ("oracle/test_oracle_random.py",),
@@ -458,15 +458,15 @@ FAULTS = (
     Fault(
         "targets-turned-around",
         _SAMPLES,
-        'if target.at == "least" else (wanted, figure)',
-        'if target.at != "least" else (wanted, figure)',
+        'if target.at == "least" else (goal, figure)',
+        'if target.at != "least" else (goal, figure)',
         "The more is missing, the better the target is attained.",
         _NOW,
     ),
     Fault(
         "target-of-another-value",
         _SAMPLES,
-        "        if its_labels != place:\n            continue\n",
+        "        if its_labels != scope:\n            continue\n",
         "",
         "The target of one channel is measured against all of them.",
         _NOW,

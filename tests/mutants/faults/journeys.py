@@ -163,15 +163,15 @@ FAULTS = (
     Fault(
         "offer-with-the-last-amount",
         _FILE,
-        "amount = amounts[place - 1][2] if place else None",
+        "amount = amounts[index - 1][2] if index else None",
         "amount = amounts[-1][2] if amounts else None",
         "Every offer has the final amount: no discount is ever seen.",
     ),
     Fault(
         "offer-with-the-amount-before-it",
         _FILE,
-        "place = bisect_right(amounts, (offer.at, offer.id), key=lambda given: given[:2])",
-        "place = sum(given[:2] < (offer.at, offer.id) for given in amounts)",
+        "index = bisect_right(amounts, (offer.at, offer.id), key=lambda given: given[:2])",
+        "index = sum(given[:2] < (offer.at, offer.id) for given in amounts)",
         "An offer's own amount counts for the next one only.",
     ),
     Fault(

@@ -21,10 +21,10 @@ FAULTS = (
     Fault(
         "discount-of-the-final-amount",
         _FACTS,
-        "            whole, rest = divmod(original[0] - final[0], original[0])\n"
-        "            parts = (2 * rest * DISCOUNT_PARTS + original[0]) // (2 * original[0])\n",
-        "            whole, rest = divmod(original[0] - final[0], final[0] or 1)\n"
-        "            parts = rest * DISCOUNT_PARTS // (final[0] or 1)\n",
+        "            whole, remainder = divmod(original[0] - final[0], original[0])\n"
+        "            parts = (2 * remainder * DISCOUNT_PARTS + original[0]) // (2 * original[0])\n",
+        "            whole, remainder = divmod(original[0] - final[0], final[0] or 1)\n"
+        "            parts = remainder * DISCOUNT_PARTS // (final[0] or 1)\n",
         "A discount of 10 % is shown as 11 %.",
         _KPIS,
     ),
@@ -123,42 +123,42 @@ FAULTS = (
     Fault(
         "rate-of-the-day-before",
         _RATES,
-        "place = bisect_right(self.days, at) - 1",
-        "place = bisect_right(self.days, at - 86_400_000_000) - 1",
+        "index = bisect_right(self.days, at) - 1",
+        "index = bisect_right(self.days, at - 86_400_000_000) - 1",
         "A new rate holds from its second day on.",
     ),
     Fault(
         "rate-begins-after-midnight",
         _RATES,
-        "place = bisect_right(self.days, at) - 1",
-        "place = bisect_right(self.days, at - 1) - 1",
+        "index = bisect_right(self.days, at) - 1",
+        "index = bisect_right(self.days, at - 1) - 1",
         "What happens at midnight has yesterday's rate.",
     ),
     Fault(
         "rate-of-the-next-day",
         _RATES,
-        "place = bisect_right(self.days, at) - 1",
-        "place = bisect_right(self.days, at + 86_400_000_000) - 1",
+        "index = bisect_right(self.days, at) - 1",
+        "index = bisect_right(self.days, at + 86_400_000_000) - 1",
         "A rate holds a day before it is set.",
     ),
     Fault(
         "first-rate-for-all-the-past",
         _RATES,
-        "        if place < 0:\n            return minor, self.currency\n",
-        "        place = max(place, 0)\n",
+        "        if index < 0:\n            return minor, self.currency\n",
+        "        index = max(index, 0)\n",
         "What was sold before there was a rate is converted at a later one.",
     ),
     Fault(
         "half-up",
         _RATES,
-        "(2 * rest > bottom or (2 * rest == bottom and whole % 2 == 1))",
-        "(2 * rest >= bottom)",
+        "(2 * remainder > bottom or (2 * remainder == bottom and whole % 2 == 1))",
+        "(2 * remainder >= bottom)",
         "Every half cent is rounded up, and sums drift.",
     ),
     Fault(
         "conversion-rounds-down",
         _RATES,
-        "return whole + (2 * rest > bottom or (2 * rest == bottom and whole % 2 == 1))",
+        "return whole + (2 * remainder > bottom or (2 * remainder == bottom and whole % 2 == 1))",
         "return whole",
         "Every fraction of a cent is lost.",
     ),

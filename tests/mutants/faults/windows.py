@@ -13,7 +13,7 @@ _SUMS, _LOOKUP, _PACKED = (
     "windows/columns/lookup.py",
     "windows/columns/packed.py",
 )
-_PARTICULARS, _TRENDS = "exposition/page/particulars.py", "exposition/page/trends.py"
+_PARTICULARS, _TRENDS = "exposition/page/special_cases.py", "exposition/page/trends.py"
 
 FAULTS = (
     Fault(
@@ -360,15 +360,15 @@ FAULTS = (
     Fault(
         "no-horizons-are-the-common-ones",
         _DEFINITION,
-        "return self.horizons if own is None or own.horizons is None else own.horizons",
-        "return self.horizons if own is None or not own.horizons else own.horizons",
+        "return self.horizons if entry is None or entry.horizons is None else entry.horizons",
+        "return self.horizons if entry is None or not entry.horizons else entry.horizons",
         "A pipeline that wants no matured conversions has them.",
     ),
     Fault(
         "own-limits-ignored",
         _DEFINITION,
-        "limits = self.stuck_after if own is None or own.stuck_after is None else own.stuck_after",
-        "limits = self.stuck_after",
+        "self.stuck_after if entry is None or entry.stuck_after is None else entry.stuck_after",
+        "self.stuck_after",
         "All pipelines are stuck by the common limits.",
     ),
     Fault(
@@ -465,8 +465,8 @@ FAULTS = (
     Fault(
         "cohorts-are-compared",
         _PARTICULARS,
-        'labels.get("basis") == COHORT or kpi.id in _RIPENING',
-        "kpi.id in _RIPENING",
+        'labels.get("basis") == COHORT or kpi.id in _MATURING',
+        "kpi.id in _MATURING",
         "A steady funnel whose deals take 35 days has fallen by 86 points.",
         ("cases/test_page.py",),
     ),

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from funnel_stream.answers.deal_list import Entry, Finder, Place, Walk
-from funnel_stream.answers.question import question
+from funnel_stream.answers.deal_list import Cursor, Entry, Finder, Walk
+from funnel_stream.answers.question import parse_question
 from funnel_stream.definition import Definition
 from funnel_stream.errors import UsageError
 from funnel_stream.facts.deals import Deals
@@ -20,7 +20,7 @@ from funnel_stream.replay.compute import as_record
 from tests.funnels import at, computed, event, funnels, instants, lines, micros, stage
 from tests.unit.answers.test_explanation import DEFINITION, NOW_MS, SPELLED, additive, folded
 
-START = Place(-1, b"")
+START = Cursor(-1, b"")
 
 
 def parameters(sample: Sample) -> dict[str, str]:
@@ -37,13 +37,13 @@ def listed(
 ) -> list[Entry]:
     walk = Walk(
         {0: deals},
-        Finder(question(asked, definition), definition, as_of),
+        Finder(parse_question(asked, definition), definition, as_of),
         START,
         limit=1_000_000,
     )
     for _ in walk.steps():
         pass
-    assert walk.place is None
+    assert walk.cursor is None
     return walk.entries
 
 
@@ -155,7 +155,7 @@ def test_a_mean_has_the_deals_that_it_counts() -> None:
         ({"kpi": "leads"}, "window: which one", "1h, 24h, 7d, 30d, 365d"),
         ({"kpi": "leads", "window": "3h"}, "window: leads has no window '3h' here", "1h, 24h"),
         ({"kpi": "leads", "window": "1h", "part": "sum"}, "part: leads has no parts", ""),
-        ({"kpi": "open_deals", "window": "1h"}, "window: open_deals is of the present", ""),
+        ({"kpi": "open_deals", "window": "1h"}, "window: open_deals describes the present", ""),
         ({"kpi": "open_deals", "stage": "won"}, "stage: 'won' is not possible", "lead, qualified"),
         ({"kpi": "win_ratio", "window": "1h", "part": "sum"}, "part: win_ratio has no 'sum'",
          "numerator, denominator"),
@@ -200,7 +200,7 @@ def test_a_mean_has_the_deals_that_it_counts() -> None:
          "dimension: there is no 'colour'", "channel, channel+product"),
         ({"kpi": "leads", "window": "1h", "dimension": "channel"},
          "value: which channel is meant? __none__", ""),
-        ({"kpi": "leads", "window": "1h", "value": "web"}, "dimension: the value of which", ""),
+        ({"kpi": "leads", "window": "1h", "value": "web"}, "dimension: which dimension", ""),
         ({"kpi": "leads", "window": "1h", "dimension": "channel", "value": "__other__"},
          "value: __other__ is the sum", ""),
     ],
@@ -209,7 +209,7 @@ def test_a_wrong_question_is_told_what_is_right(
     asked: dict[str, str], error: str, allowed: str
 ) -> None:
     with pytest.raises(UsageError) as refused:
-        question(asked, DEFINITION)
+        parse_question(asked, DEFINITION)
     assert error in refused.value.message
     assert allowed in (refused.value.hint or "")
 
@@ -217,7 +217,7 @@ def test_a_wrong_question_is_told_what_is_right(
 def test_the_questions_of_the_documentation_are_right() -> None:
     text = (Path(__file__).parents[3] / "docs" / "explain.md").read_text(encoding="utf-8")
     asked = [dict(parse_qsl(query)) for query in re.findall(r"/api/deals\?([^' ]+)'", text)]
-    assert [question(_figure(each), Definition()).kpi.id for each in asked] == [
+    assert [parse_question(_figure(each), Definition()).kpi.id for each in asked] == [
         "win_ratio",
         "open_deals",
     ]
@@ -239,10 +239,10 @@ def test_a_pipeline_has_its_own_horizons() -> None:
         "horizon": "6h",
         "window": "30d",
     }
-    assert question({**asked, "pipeline": "fast"}, definition).pipeline == "fast"
-    assert question(asked, definition).pipeline is None
+    assert parse_question({**asked, "pipeline": "fast"}, definition).pipeline == "fast"
+    assert parse_question(asked, definition).pipeline is None
     with pytest.raises(UsageError, match="horizon: '6h' is not possible"):
-        question({**asked, "pipeline": "default"}, definition)
+        parse_question({**asked, "pipeline": "default"}, definition)
 
 
 # --- page by page ---------------------------------------------------------------------------------
@@ -253,15 +253,17 @@ def many(*names: str) -> Deals:
 
 
 def pages(deals: dict[int, Deals], limit: int) -> list[list[str]]:
-    finder = Finder(question({"kpi": "leads", "window": "30d"}, DEFINITION), DEFINITION, AS_OF)
-    place: Place | None = START
+    finder = Finder(
+        parse_question({"kpi": "leads", "window": "30d"}, DEFINITION), DEFINITION, AS_OF
+    )
+    place: Cursor | None = START
     found = []
     while place is not None:
         walk = Walk(deals, finder, place, limit=limit)
         for _ in walk.steps():
             pass
         found.append([entry.deal_id for entry in walk.entries])
-        place = walk.place
+        place = walk.cursor
     return found
 
 
@@ -274,7 +276,9 @@ def test_pages_go_by_partition_and_id() -> None:
 
 def test_a_walk_goes_on_after_changes_and_at_any_step() -> None:
     deals = many(*(f"d{number:02}" for number in range(20)))
-    finder = Finder(question({"kpi": "leads", "window": "30d"}, DEFINITION), DEFINITION, AS_OF)
+    finder = Finder(
+        parse_question({"kpi": "leads", "window": "30d"}, DEFINITION), DEFINITION, AS_OF
+    )
     walk = Walk({0: deals}, finder, START, limit=1000)
     steps = walk.steps()
     while not walk.progressed:
@@ -283,8 +287,8 @@ def test_a_walk_goes_on_after_changes_and_at_any_step() -> None:
     erased = [{"type": "deal_erased", "deal_id": deal} for deal in ("d00", "d05")]
     news = [stage("c", "lead", at()), stage("d011", "lead", at()), *erased]
     deals.fold([as_record(number, line, NOW_MS) for number, line in enumerate(lines(news))])
-    assert walk.place is not None
-    rest = Walk({0: deals}, finder, walk.place, limit=1000)
+    assert walk.cursor is not None
+    rest = Walk({0: deals}, finder, walk.cursor, limit=1000)
     for _ in rest.steps():
         pass
     expected = ["d01", "d011", *(f"d{number:02}" for number in range(2, 20) if number != 5)]

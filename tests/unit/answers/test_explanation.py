@@ -142,14 +142,14 @@ def test_the_journey_is_in_order_and_says_what_is_remarkable() -> None:
         ]
     ) == [
         ("qualified entered", ["passed without an event: lead"]),
-        ("potential entered", ["late: it arrived after what happened later"]),
+        ("potential entered", ["late: arrived after events that occurred later"]),
         ("offer sent", []),
         ("offer sent", ["another offer"]),
         ("qualified entered", ["moved back from offer"]),
-        ("qualified entered", ["repeat: no entry"]),
+        ("qualified entered", ["repeat: not a new entry"]),
         ("lost", []),
         ("negotiation entered", ["reopened: the closing as lost no longer counts"]),
-        ("negotiation round held", ["late: it arrived after what happened later"]),
+        ("negotiation round held", ["late: arrived after events that occurred later"]),
         ("won", []),
         ("lost", ["instead of won: that closing no longer counts"]),
         ("call: no show", []),
@@ -277,20 +277,22 @@ def test_a_stuck_deal_is_told_beforehand() -> None:
 @pytest.mark.parametrize(
     ("events", "note"),
     [
-        ([stage("a", "lead", at())], "No closing: it is still open in lead."),
-        ([stage("a", "lead", at())], "No amount is known: it adds nothing to any value."),
-        ([stage("a", "lost", at())], f"No reason was given for the loss: it counts under {NONE}."),
+        ([stage("a", "lead", at())], "Not closed: the deal is still open in lead."),
+        ([stage("a", "lead", at())], "No amount is known: the deal adds nothing to any value."),
+        ([stage("a", "lost", at())],
+         f"No reason was given for the loss: the deal counts under {NONE}."),
         ([stage("a", "lost", at()), stage("a", "offer", at(days=1))],
-         "It was closed and is open again: the former closing no longer counts."),
+         "The deal was closed and is open again: the earlier closing no longer counts."),
         ([stage("a", "offer", at())],
-         "No amount was known when the offers were sent: they add nothing to their value."),
+         "No amount was known when the offers were sent: they add nothing to the offer value."),
         ([event("activity_recorded", "a", at(), activity="call")],
-         "No event gave a stage: this is no lead and not open; only its activities count."),
+         "No event set a stage, so the deal is neither a lead nor open: "
+         "only its activities count."),
         ([stage("a", "lead", at(), first_touch_at=at(hours=1))],
-         "The first touch is later than the lead: there is no time to acquire it."),
+         "The first touch is later than the lead, so there is no acquisition time."),
         ([stage("a", "offer", at(), amount=1, currency="EUR"),
           stage("a", "won", at(days=1), amount=1, currency="JPY")],
-         "Offer and contract are in different currencies: no discount, no retention."),
+         "Offer and contract are in different currencies: no discount and no value retention."),
     ],
 )  # fmt: skip
 def test_notes_answer_the_usual_doubts(events: list[dict[str, Any]], note: str) -> None:
@@ -318,6 +320,6 @@ def test_an_outcome_said_again_is_told_as_that() -> None:
             stage("a", "offer", at(days=2)),
         ]
     ) == [
-        ("won said again", ["repeat: that is how the deal before ended"]),
+        ("won reported again", ["repeat: the previous deal ended this way"]),
         ("offer sent", ["passed without an event: lead, qualified, potential"]),
     ]

@@ -155,7 +155,7 @@ def test_rejected_lines_are_explained_after_all(events: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--every", "3w"], "--every: '3w' is no length; write a whole number and m, h or d"),
+        (["--every", "3w"], "--every: '3w' is not a length; write a whole number and m, h or d"),
         (["--every", "30d"], "no step of 30d lies between 2026-03-02T05:00:00+00:00 and"),
         (["--every", "1d", "--as-of", "now"], "--as-of is one instant"),
         (["--every", "1d", "--from", "now"], "no step of 1d lies between"),
@@ -166,8 +166,8 @@ def test_rejected_lines_are_explained_after_all(events: Path) -> None:
         (["--every", "1d", "--window", "3d"], "there is no window '3d'"),
         (["--every", "1d", "--plot", "a.png", *FOUR], "--plot draws at most 3 KPIs, not 4"),
         (["--kpi", "win_rate"], "--kpi: there is no KPI 'win_rate'; did you mean 'win_ratio'?"),
-        (["--out", "days.csv"], "--out belongs to a history"),
-        (["--from", "now"], "--from belongs to a history"),
+        (["--out", "days.csv"], "--out needs a history"),
+        (["--from", "now"], "--from needs a history"),
     ],
 )  # fmt: skip
 def test_wrong_options_are_2(events: Path, options: list[str], said: str) -> None:
@@ -182,7 +182,7 @@ def test_no_events_at_all(tmp_path: Path) -> None:
     path.write_text("{\n", encoding="utf-8")
     done = daily(path, "--out", str(tmp_path / "days.csv"))
     assert done.returncode == 1
-    assert f"error: {path} holds no valid event" in done.stderr
+    assert f"error: {path} contains no valid events" in done.stderr
     assert sorted(each.name for each in tmp_path.iterdir()) == ["events.ndjson"]
 
 

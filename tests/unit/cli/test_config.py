@@ -40,8 +40,8 @@ def test_all_mistakes_are_told_on_stderr(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         f"error: {path} has 2 mistakes\n"
-        f"{path}:2: dimensions[0]: 'chanel' is no dimension; did you mean 'channel'?\n"
-        f"{path}:3: top_n: 'many' is no whole number\n"
+        f"{path}:2: dimensions[0]: 'chanel' is not a dimension; did you mean 'channel'?\n"
+        f"{path}:3: top_n: 'many' is not a whole number\n"
         "hint: docs/configuration.md explains every key.\n"
     )
 

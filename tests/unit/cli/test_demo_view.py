@@ -69,17 +69,17 @@ NOTHING = Moment(Figures(), [], 0.0, "http://127.0.0.1:6066")
 
 
 SCREEN = """\
-╭─ Leads of the last 30 days in pipeline default, and how far they have come ──╮
-│  stage                           deals  of leads  of stage before  open now  │
-│  lead         █████████████████  1,000                                  120  │
-│  qualified    █████████████▌       800    80.0 %           80.0 %        90  │
-│  potential    ████████▌            500    50.0 %           62.5 %        60  │
-│  offer        ████▎                250    25.0 %           50.0 %     1,030  │
-│  negotiation  █▋                   100    10.0 %           40.0 %         0  │
-│  won          ▊                     50     5.0 %           50.0 %            │
+╭─ Leads of the last 30 days in pipeline default, and how far they have got ───╮
+│  stage                            deals  of leads  of prior stage  open now  │
+│  lead         ██████████████████  1,000                                 120  │
+│  qualified    ██████████████▍       800    80.0 %          80.0 %        90  │
+│  potential    █████████             500    50.0 %          62.5 %        60  │
+│  offer        ████▌                 250    25.0 %          50.0 %     1,030  │
+│  negotiation  █▊                    100    10.0 %          40.0 %         0  │
+│  won          ▉                      50     5.0 %          50.0 %            │
 ╰──────────────────────────────────────────────────────────────────────────────╯
 ╭─ Last 30 days ───────────────────────╮╭─ The stream ─────────────────────────╮
-│  Qualified, old leads too       812  ││  Events per second            200/s  │
+│  Qualified in the window        812  ││  Events per second            200/s  │
 │  Offers sent                    312  ││  Events consumed            180,123  │
 │  Won / lost                60 / 240  ││  Duplicates / rejected    1,201 / 3  │
 │  Win ratio                   20.0 %  ││  Lag (events)                    15  │
@@ -92,7 +92,7 @@ SCREEN = """\
 │  open now           2,000,000  1,234,567,890              –               –  │
 │  cost per lead          17.25              –              –            3.10  │
 ╰──────────────────────────────────────────────────────────────────────────────╯
- 01:32   http://127.0.0.1:6066/   /metrics   /api/kpis   Ctrl-C ends it"""
+ 01:32   http://127.0.0.1:6066/   /metrics   /api/kpis   Ctrl-C stops it"""
 
 SUMMARY = """\
 Leads of the last 30 days so far
@@ -111,18 +111,18 @@ won            12,345,678              –  345.25     –
 open now        2,000,000  1,234,567,890       –     –
 cost per lead       17.25              –       –  3.10
 
-Qualified, old leads too        812
-Offers sent                     312
-Won / lost                 60 / 240
-Win ratio                    20.0 %
-Negotiation success          61.5 %
-Time to close (median)       18.5 d
-Events per second             200/s
-Events consumed             180,123
-Duplicates / rejected     1,201 / 3
-Lag (events)                     15
-Event to metric (mean)        1.1 s
-Deals in state               30,321"""
+Qualified in the window        812
+Offers sent                    312
+Won / lost                60 / 240
+Win ratio                   20.0 %
+Negotiation success         61.5 %
+Time to close (median)      18.5 d
+Events per second            200/s
+Events consumed            180,123
+Duplicates / rejected    1,201 / 3
+Lag (events)                    15
+Event to metric (mean)       1.1 s
+Deals in state              30,321"""
 
 
 def drawn(what: RenderableType, width: int) -> str:

@@ -55,7 +55,7 @@ def test_a_deal_of_a_file_to_read(events: Path) -> None:
     begin, end = lines.index("The journey"), lines.index("What follows from it")
     assert lines[begin + 3 : end - 1] == [
         "2026-03-03 00:00 qualified entered passed without an event: lead; channel web; owner ann",
-        "2026-03-05 00:00 potential entered late: it arrived after what happened later",
+        "2026-03-05 00:00 potential entered late: arrived after events that occurred later",
         "2026-03-06 00:00 offer sent amount 1200.00 EUR",
         "2026-03-07 00:00 lost lost reason price\\x1b[31m",
         "2026-03-11 00:00 offer sent reopened: the closing as lost no longer counts; corrected",
@@ -120,7 +120,7 @@ def test_of_several_workers_the_one_that_knows_the_deal_answers() -> None:
     assert missed.returncode == 1
     assert missed.stderr == (
         f"error: {address}: there is no deal 'nobody' here\n"
-        "hint: Of the partitions 0 to 1 this worker holds 0; another worker may have the deal.\n"
+        "hint: Of partitions 0 to 1, this worker holds 0; another worker may have the deal.\n"
     )
 
 
@@ -133,9 +133,9 @@ def test_a_deal_that_a_file_does_not_have(events: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said", "code"),
     [
-        (["--as-of", "now"], "--as-of is for a file", 2),
-        (["--config", "x"], "--config is for a file", 2),
-        (["--events", "x", "--url", "y"], "--events or --url", 2),
+        (["--as-of", "now"], "--as-of only works with a file", 2),
+        (["--config", "x"], "--config only works with a file", 2),
+        (["--events", "x", "--url", "y"], "give either --events or --url", 2),
         (["--events", "no-such-file"], "no-such-file cannot be read", 2),
         (["--events", "-", "--as-of", "today"], "--as-of: 'today' is not RFC 3339", 2),
         (["--url", "http://127.0.0.1:9"], "no worker answers at http://127.0.0.1:9", 1),

@@ -17,8 +17,8 @@ def test_figures_of_a_reporting_worker() -> None:
     assert figures.kpi("funnel_nothing", **base) is None
     values = figures.kpis("funnel_deal_value", **base, outcome="won")
     assert [(each["labels"]["currency"], each["value"]) for each in values] == [("EUR", 12.5)]
-    assert figures.own("funnel_assignments_total") == 1
-    assert figures.own("funnel_reporting") is None, "it was not asked for"
+    assert figures.worker_metric("funnel_assignments_total") == 1
+    assert figures.worker_metric("funnel_reporting") is None, "it was not asked for"
 
 
 def test_own_series_are_summed_over_their_labels() -> None:
@@ -26,9 +26,9 @@ def test_own_series_are_summed_over_their_labels() -> None:
     with served(busy()) as address:
         figures = Figures((), metrics_of(address, names))
     assert not figures
-    assert figures.own("funnel_state_rows") == 23
-    assert figures.own("funnel_state_rows", partition="0") == 12
-    assert figures.own("funnel_batch_size_records_sum") == 607
+    assert figures.worker_metric("funnel_state_rows") == 23
+    assert figures.worker_metric("funnel_state_rows", partition="0") == 12
+    assert figures.worker_metric("funnel_batch_size_records_sum") == 607
 
 
 def test_a_worker_without_figures_says_why() -> None:

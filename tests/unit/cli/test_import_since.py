@@ -52,9 +52,9 @@ def test_the_events_and_the_report(files: list[str], tmp_path: Path) -> None:
         ("deal_erased", "2"),
     ]
     for told in (
-        "3 lines since the export before",
+        "3 lines since the previous export",
         "1 new events",
-        "1 events to confirm",
+        "1 events that confirm",
         "1 deals erased",
         "1 events unchanged",
         "1 of 2 deals are gone",
@@ -85,9 +85,9 @@ def test_what_cannot_be_said_is_left_out_and_strict_fails(files: list[str], tmp_
     rejects = tmp_path / "rejects.csv"
     checked = run(*files, *AS_OF, "--check", "--strict", "--rejects", str(rejects))
     assert checked.exit_code == 1
-    assert "1 changes that no event can say" in checked.stdout
+    assert "1 changes that no event can express" in checked.stdout
     [_, left_out] = rejects.read_text(encoding="utf-8").splitlines()
-    assert left_out.startswith('new.csv,2,cannot_be_said,lead,"1: lead was told of 2026-01-05')
+    assert left_out.startswith('new.csv,2,cannot_be_said,lead,"1: lead was dated 2026-01-05')
     assert run(*files, *AS_OF, "--check").exit_code == 0
 
 
@@ -96,7 +96,7 @@ def test_what_cannot_be_said_is_left_out_and_strict_fails(files: list[str], tmp_
     [
         ((), "--since needs --as-of"),
         (("--as-of", "2026-03-09"), "--as-of"),
-        (("--as-of", "2999-01-01T00:00:00Z"), "still to come"),
+        (("--as-of", "2999-01-01T00:00:00Z"), "in the future"),
     ],
 )
 def test_the_moment_is_asked_for(files: list[str], arguments: tuple[str, ...], said: str) -> None:
@@ -127,5 +127,5 @@ def test_no_file_that_is_read_is_written_over(files: list[str]) -> None:
 
 def test_help_says_how_files_pair() -> None:
     told = " ".join(run("--help").stdout.split())
-    for words in ("--since", "--as-of", "--gone", "The same export again next week"):
+    for words in ("--since", "--as-of", "--gone", "Next week's export is compared"):
         assert words in told

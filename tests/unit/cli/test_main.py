@@ -30,7 +30,7 @@ def test_help_names_every_verb_and_the_exit_codes() -> None:
     assert done.returncode == 0
     for verb in VERBS:
         assert f" {verb} " in done.stdout
-    assert "Exit codes: 0 done, 1 it went wrong" in done.stdout
+    assert "Exit codes: 0 success, 1 failure" in done.stdout
 
 
 def test_no_verb_is_answered_with_help() -> None:
@@ -84,7 +84,7 @@ def test_what_goes_wrong_is_1_with_a_hint() -> None:
     done = run("compute", "-")
     assert done.returncode == 1
     assert done.stderr == (
-        "error: standard input holds no valid event\n"
+        "error: standard input contains no valid events\n"
         "hint: Each line is one event as a JSON object; schemas/ describes them.\n"
     )
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from funnel_stream.cli import plot
 from funnel_stream.cli.plot import colours_of, spread
-from funnel_stream.cli.plot_data import Curves, Funnel, Line, Recorder, chosen, funnels
+from funnel_stream.cli.plot_data import Curves, FunnelBars, PlotLine, Recorder, chosen, funnels
 from funnel_stream.definition import Definition
 from funnel_stream.replay.history import History
 from tests.funnels import NOW, at, computed, lines, micros, stage
@@ -42,7 +42,7 @@ def recorded(kpi: str, by: str) -> Curves:
 
 def told(curves: Curves) -> list[tuple[str, list[float | None], bool]]:
     return [
-        (line.name, [None if isnan(value) else value for value in line.values], line.rest)
+        (line.name, [None if isnan(value) else value for value in line.values], line.others)
         for line in curves.lines
     ]
 
@@ -51,8 +51,8 @@ def test_the_funnel_is_of_the_leads_of_the_window() -> None:
     found = funnels(computed(EVENTS).snapshot, "30d")
     names = ("Leads", "Qualified", "Potential", "Offer", "Negotiation", "Won")
     assert found == [
-        Funnel("default", names, (25, 6, 1, 1, 1, 1)),
-        Funnel("partner", names, (1, 0, 0, 0, 0, 0)),
+        FunnelBars("default", names, (25, 6, 1, 1, 1, 1)),
+        FunnelBars("partner", names, (1, 0, 0, 0, 0, 0)),
     ]
     assert found[0].conversions() == [6 / 25, 1 / 6, 1, 1, 1]
     assert found[1].conversions() == [0, None, None, None, None]
@@ -95,10 +95,10 @@ def test_what_stands_in_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert {
         "The funnel of Sales &amp; more",
         "The funnel of partner",
-        "Leads of the last 30 days, and how far they have come",
+        "Leads of the last 30 days, and how far they have got",
         "25",
         "6   24.0 % of leads",
-        "↓ 16.7 % went on",
+        "↓ 16.7 % moved on",
         "Lead quality: Sales &amp; more",
         "fair",
         "web",
@@ -167,9 +167,9 @@ def test_names_of_lines_do_not_cover_each_other(places: list[float]) -> None:
 
 def test_a_line_without_any_figure_is_no_error(tmp_path: Path) -> None:
     [win_ratio] = chosen(["win_ratio"])
-    empty = Curves("default", win_ratio, "", [Line("", [float("nan")] * 2)])
-    funnel = Funnel("default", ("Leads", "Qualified", "Potential", "Offer", "Negotiation", "Won"),
-                    (0,) * 6)  # fmt: skip
+    empty = Curves("default", win_ratio, "", [PlotLine("", [float("nan")] * 2)])
+    stages = ("Leads", "Qualified", "Potential", "Offer", "Negotiation", "Won")
+    funnel = FunnelBars("default", stages, (0,) * 6)
     path = tmp_path / "empty.png"
     plot.draw(path, Definition(), 0, [(funnel, [empty])], times=[0, 1], windows=("1h", "1h"))
     assert path.read_bytes().startswith(b"\x89PNG")

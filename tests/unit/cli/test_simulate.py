@@ -40,8 +40,8 @@ def test_the_same_options_write_the_same_file(tmp_path: Path) -> None:
         ([], "give either --out FILE or --broker ADDR"),
         (["--out", "-", "--broker", "localhost:1"], "give either"),
         (["--out", "-", "--rate", "5"], "--rate needs --broker"),
-        (["--broker", "localhost:1", "--rate", "5", "--end", "2026-01-01"], "give it no --end"),
-        (["--out", "-", "--end", "soon"], "--end: 'soon' is no date like"),
+        (["--broker", "localhost:1", "--rate", "5", "--end", "2026-01-01"], "leave out --end"),
+        (["--out", "-", "--end", "soon"], "--end: 'soon' is not a date like"),
     ],
 )
 def test_options_that_make_no_sense(arguments: list[str], said: str) -> None:

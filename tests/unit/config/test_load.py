@@ -98,32 +98,33 @@ def test_anchors_may_be_used(tmp_path: Path) -> None:
         ),
         (
             "windows:\n- 1h\n- 150m",
-            "3: windows[1]: 150m is no multiple of its panes of 60 minutes; write 2h or 3h",
+            "3: windows[1]: 150m is not a multiple of its panes of 60 minutes; write 2h or 3h",
         ),
         (
             "windows: [1y]",
-            "1: windows[0]: '1y' is no length; write a whole number and m, h or d, like 24h or 30d",
+            "1: windows[0]: '1y' is not a length; write a whole number and m, h or d, like 24h or "
+            "30d",
         ),
-        ("windows: [24]", "1: windows[0]: 24 is no length; write 24m, 24h or 24d"),
+        ("windows: [24]", "1: windows[0]: 24 is not a length; write 24m, 24h or 24d"),
         (
             "windows: [500d]",
-            "1: windows[0]: 500d is longer than the 400d that panes are kept; write less",
+            "1: windows[0]: 500d is longer than the 400d that panes are kept; write a shorter one",
         ),
         ("windows: []", "1: windows: is empty; it needs at least one entry"),
         ("windows: 24h", "1: windows: should be a list, not '24h'; write [24h]"),
-        ("windows: [1h, 1h]", "1: windows: 1h stands there twice; keep one of them"),
+        ("windows: [1h, 1h]", "1: windows: 1h is listed twice; keep one of them"),
         ("windows:", "1: windows: has no value; write one, or leave the key out"),
         (
             "dimensions: [chanel]",
-            "1: dimensions[0]: 'chanel' is no dimension; did you mean 'channel'?",
+            "1: dimensions[0]: 'chanel' is not a dimension; did you mean 'channel'?",
         ),
         (
             "dimensions: [owner × owner]",
             "1: dimensions[0]: 'owner × owner' names a dimension twice",
         ),
         ("top_n: 0", "1: top_n: 0 is too small; it must be at least 1"),
-        ("top_n: 2.5", "1: top_n: 2.5 is no whole number"),
-        ("top_n: true", "1: top_n: true is no whole number"),
+        ("top_n: 2.5", "1: top_n: 2.5 is not a whole number"),
+        ("top_n: true", "1: top_n: true is not a whole number"),
         (
             "top_n_of:\n  problm: 3",
             "2: top_n_of.problm: 'problm' is neither a dimension nor a label; "
@@ -164,11 +165,11 @@ def test_anchors_may_be_used(tmp_path: Path) -> None:
         ),
         (
             "base_currency: EUR\nrates:\n  USD:\n    2026-02-30: 0.9",
-            "4: rates.USD.2026-02-30: '2026-02-30' is no day; write one like 2026-01-31",
+            "4: rates.USD.2026-02-30: '2026-02-30' is not a date; write one like 2026-01-31",
         ),
         (
             "base_currency: EUR\nrates:\n  USD:\n    2026-02-03: 0,9",
-            "4: rates.USD.2026-02-03: '0,9' is no number",
+            "4: rates.USD.2026-02-03: '0,9' is not a number",
         ),
         (
             "base_currency: EUR\nrates: {USD: {2026-02-03: 0}}",
@@ -193,7 +194,7 @@ def test_anchors_may_be_used(tmp_path: Path) -> None:
         ),
         (
             "export: {breakdown_kpis: [win_rate]}",
-            "1: export.breakdown_kpis[0]: 'win_rate' is no KPI; did you mean 'win_ratio'?",
+            "1: export.breakdown_kpis[0]: 'win_rate' is not a KPI; did you mean 'win_ratio'?",
         ),
         (
             "export: {breakdown_kpis: [funnel_win_ratio]}",
@@ -206,12 +207,12 @@ def test_anchors_may_be_used(tmp_path: Path) -> None:
         ),
         (
             "windows: [1h]\ntop_n: 5\nwindows: [2h]",
-            "3: windows: stands there twice, first in line 1; keep one of them",
+            "3: windows: occurs twice, first in line 1; keep one of them",
         ),
         ("- a list", "1: should be a mapping (key: value), not a list"),
         ("a: &a [*a]", "1: unknown key 'a'"),
         ("top_n: !!python/name:os", "1: top_n: the tag !!python/name:os has no meaning here"),
-        ("top_n: !!int x", "1: top_n: 'x' is no int"),
+        ("top_n: !!int x", "1: top_n: 'x' cannot be read as int"),
         ("~: 5", "1: a key must be a text; write it in quotes"),
         ("[a, b]: 5", "1: a key must be a text; write it in quotes"),
     ],
@@ -228,9 +229,9 @@ TARGET = (
 @pytest.mark.parametrize(
     ("target", "told"),
     [
-        ("{kpi: win_rate, value: 1}", ".kpi: 'win_rate' is no KPI; did you mean 'win_ratio'?"),
+        ("{kpi: win_rate, value: 1}", ".kpi: 'win_rate' is not a KPI; did you mean 'win_ratio'?"),
         ("{kpi: win_ratio, window: 30d}", ".value: is missing"),
-        ("{kpi: leads, value: many, window: 30d}", ".value: 'many' is no number"),
+        ("{kpi: leads, value: many, window: 30d}", ".value: 'many' is not a number"),
         ("{kpi: leads, value: -1, window: 30d}", ".value: -1 is too small; it must be at least 0"),
         (
             "{kpi: win_ratio, value: 25, window: 30d}",
@@ -250,7 +251,7 @@ TARGET = (
         ),
         (
             "{kpi: open_deals, value: 1, window: 30d, labels: {stage: offer}}",
-            ".window: open_deals is a figure of now and has no window; remove it",
+            ".window: open_deals describes the present and has no window; remove it",
         ),
         (
             "{kpi: leads, value: 1, window: 30d, pipeline: partners}",
@@ -374,7 +375,7 @@ TARGET = (
         (
             "{kpi: time_to_close_seconds, value: 1, window: 30d, "
             "labels: {outcome: won, quantile: 0.9}}",
-            ".labels.quantile: 0.9 is no text; put it in quotes if it is meant",
+            ".labels.quantile: 0.9 is not text; put it in quotes if it is meant",
         ),
         (
             "{kpi: leads, value: 1, window: 1h}\n- {kpi: leads, value: 2, window: 1h}",
@@ -444,19 +445,19 @@ def test_what_depends_on_a_mistake_is_no_mistake_of_its_own(tmp_path: Path) -> N
         "windows: [150m]\ntargets: [{kpi: leads, value: 5, window: 150m}]\nexport: {windows: [4h]}"
     )
     told = mistakes(tmp_path, text)
-    assert all("150m is no multiple" in each for each in told)
+    assert all("150m is not a multiple" in each for each in told)
 
 
 @pytest.mark.parametrize(
     ("text", "where", "advice"),
     [
-        ("windows: [1h", ":1:13: this is no YAML: ", "not closed"),
-        ("top_n: 5\n\twindows: [1h]", ":2:1: this is no YAML: ", "not with tabs"),
-        ("top_n: 5\naliases: a: b", ":2:11: this is no YAML: ", "colon"),
-        ("top_n: 5\n  windows: [1h]", ":2:10: this is no YAML: ", "indentation"),
-        ("windows: *w", ":1:10: this is no YAML: ", ""),
-        ("top_n: 5\n---\ntop_n: 6", ":2:1: this is no YAML: ", ""),
-        ("top_n: \x00", " is no YAML: ", ""),
+        ("windows: [1h", ":1:13: this is not YAML: ", "not closed"),
+        ("top_n: 5\n\twindows: [1h]", ":2:1: this is not YAML: ", "not with tabs"),
+        ("top_n: 5\naliases: a: b", ":2:11: this is not YAML: ", "colon"),
+        ("top_n: 5\n  windows: [1h]", ":2:10: this is not YAML: ", "indentation"),
+        ("windows: *w", ":1:10: this is not YAML: ", ""),
+        ("top_n: 5\n---\ntop_n: 6", ":2:1: this is not YAML: ", ""),
+        ("top_n: \x00", " is not YAML: ", ""),
     ],
 )
 def test_what_is_no_yaml_is_told_with_line_and_column(

@@ -44,7 +44,7 @@ def test_an_alias_cannot_change_a_canonical_stage() -> None:
 
 
 def test_an_alias_of_no_stage_is_a_mistake_of_the_caller() -> None:
-    with pytest.raises(ValueError, match="'demo', which is no stage"):
+    with pytest.raises(ValueError, match="'demo', which is not a stage"):
         Decoder({"Vorstellung": "demo"})
 
 
@@ -79,7 +79,7 @@ def test_an_alias_counts_by_the_pipeline_of_the_event(
 
 
 def test_an_alias_of_a_pipeline_of_no_stage_is_a_mistake_of_the_caller() -> None:
-    with pytest.raises(ValueError, match="'demo', which is no stage"):
+    with pytest.raises(ValueError, match="'demo', which is not a stage"):
         Decoder(None, {"direct": {"Vorstellung": "demo"}})
 
 

@@ -52,7 +52,7 @@ def test_the_command_writes_and_checks(tmp_path: Path, capsys: pytest.CaptureFix
     (tmp_path / ASYNCAPI_FILE).write_text("asyncapi: 2.6.0\n")
     capsys.readouterr()
     assert main(["--check", str(tmp_path)]) == 1
-    assert f"{ASYNCAPI_FILE} is out of step: run `make schemas`" in capsys.readouterr().err
+    assert f"{ASYNCAPI_FILE} is out of date: run `make schemas`" in capsys.readouterr().err
 
 
 def test_the_command_keeps_released_schemas(tmp_path: Path) -> None:

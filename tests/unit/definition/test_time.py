@@ -65,7 +65,7 @@ def test_a_course_covers_the_window_and_compares_like_with_like(
     name: str, now: int, most: int
 ) -> None:
     window = Window.named(name)
-    buckets, whole, before = window.course(now, most)
+    buckets, whole, before = window.trend_spans(now, most)
     assert 1 <= len(buckets) <= most
     assert now in range(buckets[-1].begins, buckets[-1].ends)
     assert all(one.ends == other.begins for one, other in pairwise(buckets))

@@ -112,7 +112,7 @@ async def test_it_lists_what_the_json_answer_lists() -> None:
     reporter = holding(1, 3)
     query = {"kpi": "stage_entries", "stage": "offer", "window": "7d"}
     page = await asked(reporter, query)
-    link = page.links()["The same as JSON"]
+    link = page.links()["This page as JSON"]
     assert link.startswith("/api/deals?")
     status, body = await DealsApi(reporter, Definition()).deals(query_of(link))
     assert status == 200
@@ -150,7 +150,7 @@ async def test_a_search_that_takes_long_says_that_it_goes_on(
     shown = pages(holding(0, count=1))
     page = understood(await shown.deals({"kpi": "stage_entries", "stage": "offer", "window": "7d"}))
     assert not list(page.every("table"))
-    assert "No deal found so far: the search goes on with the next deals." in page.texts("p")
+    assert "No deals found so far; the search continues on the next page." in page.texts("p")
     for _ in range(10):
         page = understood(await shown.deals(query_of(page.links()["Next deals"])))
         if list(page.every("table")):
@@ -167,34 +167,32 @@ async def test_a_full_page_does_not_speak_of_the_search() -> None:
 async def test_no_deals() -> None:
     none = {**LEADS, "pipeline": "nobody's"}
     page = await asked(holding(0, count=1), none)
-    assert "No deal is behind this figure." in page.texts("p")
+    assert "There are no deals behind this figure." in page.texts("p")
     assert "pipeline nobody's" in page.one("h1").text
     elsewhere = await asked(holding(0, count=2), none)
-    assert "No deal of this worker is behind this figure." in elsewhere.texts("p")
+    assert "None of the deals on this worker is behind this figure." in elsewhere.texts("p")
 
 
 async def test_what_other_workers_hold_is_a_link_away() -> None:
     shown = pages(holding(1, 3))
     page = understood(await shown.deals({**LEADS, "limit": "1"}, OTHERS))
-    assert (
-        "Of the partitions 0 to 3 this worker holds 1, 3; the deals of the others are with other "
-        "workers."
-    ) in page.texts("p")
-    listed = page.labelled("The same page of other workers")
+    text = "Of partitions 0 to 3, this worker holds 1, 3; other workers hold the rest."
+    assert text in page.texts("p")
+    listed = page.labelled("This page on other workers")
     assert listed.texts("li") == ["http://w0:6066 – partitions 0, 2"]
     link = listed.links()["http://w0:6066"]
     assert link.startswith("/deals?")
     instant = {"as_of": "2026-03-03T00:00:00Z", "held_by": "0"}
     assert query_of(link) == {**LEADS, "limit": "1", **instant}
     later = understood(await shown.deals(query_of(page.links()["Next deals"]), OTHERS))
-    link = later.labelled("The same page of other workers").links()["http://w0:6066"]
+    link = later.labelled("This page on other workers").links()["http://w0:6066"]
     assert query_of(link) == {**LEADS, "limit": "1", **instant}, "a cursor is of one worker"
 
 
 async def test_without_their_addresses_other_workers_are_to_be_asked() -> None:
     page = await asked(holding(count=2), LEADS)
     assert "this worker holds none;" in page.one("main").text
-    assert "Ask the other workers of the group for the same page." in page.texts("p")
+    assert "Open the same page on the other workers of the group." in page.texts("p")
     whole = await asked(holding(0, count=1), LEADS)
     assert "worker" not in whole.one("main").text
 
@@ -287,7 +285,7 @@ async def test_an_instant_that_was_asked_for_stays() -> None:
     [
         ({"kpi": "<b>"}, "kpi: there is no KPI '<b>'", "Allowed: leads, "),
         ({**LEADS, "window": "5h"}, "window: leads has no window '5h' here", "Allowed: 1h, 24h,"),
-        ({**LEADS, "limit": "0"}, "limit: '0' is wrong", "Allowed: 1 to 1000."),
+        ({**LEADS, "limit": "0"}, "limit: '0' is invalid", "Allowed: 1 to 1000."),
     ],
 )
 async def test_a_wrong_question_is_told_what_is_allowed(
@@ -302,7 +300,7 @@ async def test_a_wrong_question_is_told_what_is_allowed(
 
 async def test_a_wrong_question_about_a_deal() -> None:
     page = understood(await pages(holding(0, count=1)).deal("d0", {"window": "1h"}), 400)
-    assert page.one("main").texts("p")[:2] == ["there is no parameter 'window'", "There is: as_of."]
+    assert page.one("main").texts("p")[:2] == ["there is no parameter 'window'", "Allowed: as_of."]
 
 
 async def test_who_recovers_says_what_it_waits_for() -> None:
@@ -314,7 +312,7 @@ async def test_who_recovers_says_what_it_waits_for() -> None:
         (await shown.deal(ODD, {}), None),
     ):
         page = understood(answer, 503)
-        assert "It waits for: recovering 3 partitions." in page.one("main").text
+        assert "It is waiting for: recovering 3 partitions." in page.one("main").text
         link = page.links()["Reload the page"]
         assert link == again or deal_of(link) == ODD
 
@@ -323,8 +321,8 @@ async def test_a_deal_that_is_not_here() -> None:
     shown = pages(holding(1, 3))
     page = understood(await shown.deal("no/body", {"as_of": at(days=2)}, OTHERS), 404)
     assert page.one("h1").text == "No such deal here: no/body"
-    assert page.one("main").texts("p")[0].startswith("Of the partitions 0 to 3 this worker holds 1")
-    link = page.labelled("The same page of other workers").links()["http://w0:6066"]
+    assert page.one("main").texts("p")[0].startswith("Of partitions 0 to 3, this worker holds 1, 3")
+    link = page.labelled("This page on other workers").links()["http://w0:6066"]
     assert link.startswith("http://w0:6066/")
     assert deal_of(link) == "no/body"
     assert query_of(link) == {"as_of": at(days=2)}
@@ -364,7 +362,7 @@ async def test_a_journey_is_told_in_order_with_what_was_corrected() -> None:
     steps = [each for each in timeline.children if isinstance(each, Element)]
     assert [step.text for step in steps] == [
         "2026-03-03 00:00 qualified entered passed without an event: lead channel web owner ann",
-        "2026-03-05 00:00 potential entered late: it arrived after what happened later",
+        "2026-03-05 00:00 potential entered late: arrived after events that occurred later",
         "2026-03-06 00:00 offer sent amount 1200.00 EUR",
         "2026-03-07 00:00 details given corrected owner ann → bob",
     ]
@@ -426,8 +424,8 @@ async def test_every_figure_that_it_adds_to_stands_there_once() -> None:
 async def test_notes_and_json() -> None:
     page = await shown_deal([stage(ODD, "lead", at())], ODD)
     notes = section(page, "Good to know").texts("li")
-    assert "No closing: it is still open in lead." in notes
-    link = page.links()["The same as JSON"]
+    assert "Not closed: the deal is still open in lead." in notes
+    link = page.links()["This page as JSON"]
     assert link.startswith("/api/")
     assert deal_of(link.removeprefix("/api")) == ODD
 
@@ -436,7 +434,7 @@ async def test_a_deal_that_counts_nowhere() -> None:
     definition = Definition(windows=("1h",))
     page = await shown_deal([event("deal_updated", "a", at(), owner="ann")], definition=definition)
     assert "in no stage · pipeline default" in page.one("main").text
-    assert "It adds nothing to any figure." in page.texts("p")
+    assert "This deal adds nothing to any figure." in page.texts("p")
     assert not list(page.every("table"))
 
 
@@ -474,14 +472,14 @@ async def test_names_are_texts_and_links_come_back(name: str) -> None:
     [cell] = [each for each in page.every("th") if each.attributes["scope"] == "row"]
     assert cell.one("bdi").raw == deal_id
     assert deal_of(cell.one("a")["href"]) == deal_id
-    [elsewhere] = page.labelled("The same page of other workers").every("a")
+    [elsewhere] = page.labelled("This page on other workers").every("a")
     there = {**query, "as_of": "2026-03-03T00:00:00Z", "held_by": "1"}
     assert query_of(elsewhere["href"]) == there
     deal = understood(await shown.deal(deal_id, {}))
     assert deal.one("h1").one("bdi").raw == deal_id
     texts = [each.raw for each in deal.every("bdi")]
     assert texts.count(name[:120]) > 6
-    [json_link] = [each["href"] for each in deal.every("a") if each.text == "The same as JSON"]
+    [json_link] = [each["href"] for each in deal.every("a") if each.text == "This page as JSON"]
     assert deal_of(json_link.removeprefix("/api")) == deal_id
     assert len(list(deal.every("script"))) == 1, "the page's own"
 

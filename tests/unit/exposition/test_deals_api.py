@@ -134,16 +134,16 @@ def test_all_partitions_are_the_whole(worker: str) -> None:
         ({"kpi": "nonsense"}, "kpi: there is no KPI 'nonsense'", "Allowed: leads, "),
         ({"kpi": "leads", "window": "5h"}, "window: leads has no window '5h' here",
          "Allowed: 1h, 24h, 7d, 30d, 365d."),
-        ({"kpi": "leads", "window": "1h", "limit": "0"}, "limit: '0' is wrong",
+        ({"kpi": "leads", "window": "1h", "limit": "0"}, "limit: '0' is invalid",
          "Allowed: 1 to 1000."),
-        ({"kpi": "leads", "window": "1h", "limit": "1_0"}, "limit: '1_0' is wrong",
+        ({"kpi": "leads", "window": "1h", "limit": "1_0"}, "limit: '1_0' is invalid",
          "Allowed: 1 to 1000."),
-        ({"kpi": "leads", "window": "1h", "after": "no"}, "after: 'no' is no cursor",
-         "Allowed: what an answer to the same question gave as next."),
-        ({"kpi": "leads", "window": "1h", "after": "ü"}, "after: 'ü' is no cursor",
-         "Allowed: what an answer to the same question gave as next."),
+        ({"kpi": "leads", "window": "1h", "after": "no"}, "after: 'no' is not a cursor",
+         "Allowed: the next value from a response to the same question."),
+        ({"kpi": "leads", "window": "1h", "after": "ü"}, "after: 'ü' is not a cursor",
+         "Allowed: the next value from a response to the same question."),
         ({"kpi": "leads", "window": "1h", "after": "k89AAAAAAAAAAADEAA"}, "after: ",
-         "Allowed: what"),
+         "Allowed: the next"),
         ({"kpi": "leads", "window": "1h", "as_of": "today"}, "as_of: 'today' is not RFC 3339",
          ""),
     ],
@@ -174,8 +174,7 @@ def test_a_deal_that_is_not_here(worker: str) -> None:
     assert answer.status == 404
     assert answer.json == {
         "error": "there is no deal 'nobody' here",
-        "reason": "Of the partitions 0 to 3 this worker holds 1, 3; "
-        "another worker may have the deal.",
+        "reason": "Of partitions 0 to 3, this worker holds 1, 3; another worker may have the deal.",
         "partitions": [1, 3],
         "partition_count": 4,
         "complete": False,
@@ -185,7 +184,7 @@ def test_a_deal_that_is_not_here(worker: str) -> None:
     assert alone["reason"].startswith("This worker holds all partitions")
     wrong = get(f"{worker}/api/deals/d0?window=1h")
     assert wrong.status == 400
-    assert wrong.json == {"error": "there is no parameter 'window'", "reason": "There is: as_of."}
+    assert wrong.json == {"error": "there is no parameter 'window'", "reason": "Allowed: as_of."}
 
 
 def test_bytes_that_are_no_text_are_no_deal(worker: str) -> None:

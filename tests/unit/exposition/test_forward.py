@@ -244,7 +244,7 @@ async def test_a_stream_is_cut_when_the_other_worker_has_vanished(
     client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(forward, "_IDLE_SECONDS", 0.2)
-    monkeypatch.setattr(forward, "_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(forward, "_POLL_SECONDS", 0.1)
     async with asyncio.timeout(SOON), passed_on(Stream().events) as (front, _):
         with pytest.raises(aiohttp.ClientError):
             async with client.get(front) as answer:

@@ -12,7 +12,7 @@ from funnel_stream import __version__
 from funnel_stream.contract.event import DIMENSIONS
 from funnel_stream.definition import Definition, Export
 from funnel_stream.exposition.metrics import Exposition, kpi_lines, kpi_text
-from funnel_stream.exposition.operations import OWN
+from funnel_stream.exposition.operations import WORKER_METRICS
 from funnel_stream.kpis.catalogue import KPIS, Family
 from funnel_stream.kpis.samples import Series, samples
 from funnel_stream.kpis.scope import LabelSet, label_text
@@ -135,7 +135,7 @@ def test_own_metrics_in_full() -> None:
 
 
 def test_every_own_metric_is_named_as_the_conventions_say() -> None:
-    for own in OWN:
+    for own in WORKER_METRICS:
         assert re.fullmatch(r"funnel_[a-z_]+", own.name)
         assert own.help.endswith(".")
         assert own.name.endswith(own.unit)

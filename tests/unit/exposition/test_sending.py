@@ -6,23 +6,23 @@ import zlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funnel_stream.exposition.sending import Piece, _Packing
+from funnel_stream.exposition.sending import BodyChunk, _GzipStream
 
 
 @given(st.lists(st.binary(max_size=3000)), st.integers(0, 5))
 def test_whoever_joins_whenever_reads_every_piece_at_once(bodies: list[bytes], late: int) -> None:
-    pieces = [Piece(body) for body in bodies]
+    pieces = [BodyChunk(body) for body in bodies]
     for joined in (0, late):
-        packing, reader = _Packing(), zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+        gzip_stream, reader = _GzipStream(), zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
         sent = b""
-        for piece in pieces[joined:]:
-            packed = packing.piece(piece)
-            assert reader.decompress(packed) == piece.body
+        for chunk in pieces[joined:]:
+            packed = gzip_stream.chunk(chunk)
+            assert reader.decompress(packed) == chunk.body
             sent += packed
-        assert gzip.decompress(sent + packing.end()) == b"".join(bodies[joined:])
+        assert gzip.decompress(sent + gzip_stream.end()) == b"".join(bodies[joined:])
 
 
 def test_a_piece_is_packed_once() -> None:
-    piece = Piece(b"as good as the last one " * 1000)
-    assert piece.packed is piece.packed
-    assert len(piece.packed) < len(piece.body) / 50
+    chunk = BodyChunk(b"as good as the last one " * 1000)
+    assert chunk.gzipped is chunk.gzipped
+    assert len(chunk.gzipped) < len(chunk.body) / 50

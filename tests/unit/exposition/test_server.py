@@ -114,18 +114,18 @@ def test_one_kpi_to_the_letter() -> None:
         (
             "window=2h",
             "there is no window '2h'",
-            "Configured are: 1h, 24h, 7d, 30d, 365d.",
+            "Configured: 1h, 24h, 7d, 30d, 365d.",
         ),
         (
             "dimension=colour",
             "there is no dimension 'colour'",
-            "Configured are: channel, source, contact_trigger, product, industry, segment, "
+            "Configured: channel, source, contact_trigger, product, industry, segment, "
             "owner, closing_document.",
         ),
         (
             "windows=24h",
             "there is no parameter 'windows'",
-            "There are: window, dimension.",
+            "Allowed: window, dimension.",
         ),
     ],
 )

@@ -12,24 +12,24 @@ from funnel_stream.errors import StateError
 from funnel_stream.facts import deals as deals_module
 from funnel_stream.facts import journey
 from funnel_stream.facts.deals import MISROUTED_HEADER, Deals, Fold
-from funnel_stream.replay.compute import Line
+from funnel_stream.replay.compute import LineRecord
 from tests.funnels import at, micros, stage
 
 NOW_MS = int(datetime(2027, 6, 1, tzinfo=UTC).timestamp() * 1000)
 
 
-def record(body: dict[str, Any] | None, key: str | None = None, **fields: Any) -> Line:
+def record(body: dict[str, Any] | None, key: str | None = None, **fields: Any) -> LineRecord:
     if key is None and body is not None:
         key = body.get("deal_id") or body.get("channel")
     fields = {"offset": 0, "timestamp": NOW_MS, "headers": ()} | fields
-    return Line(
+    return LineRecord(
         key=None if key is None else key.encode(),
         value=None if body is None else json.dumps(body).encode(),
         **fields,
     )
 
 
-def fold(deals: Deals, *records: Line) -> Fold:
+def fold(deals: Deals, *records: LineRecord) -> Fold:
     return deals.fold(records)
 
 
@@ -212,7 +212,7 @@ def test_a_deal_has_a_limit_of_events(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_bad_records_leave_their_neighbours_alone() -> None:
     deals = Deals(Definition())
-    bad = Line(1, NOW_MS, b"d", b"{")
+    bad = LineRecord(1, NOW_MS, b"d", b"{")
     result = fold(deals, record(stage("a", "lead", at())), bad, record(stage("b", "lead", at())))
     assert result.counts["accepted"] == 2
     assert [rejected for rejected, _ in result.rejected] == [bad]

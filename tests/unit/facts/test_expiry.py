@@ -12,7 +12,7 @@ from funnel_stream.facts import deals as deals_module
 from funnel_stream.facts.deals import FENCE_KEY, Deals
 from funnel_stream.facts.expiry import DueDays, Stubs, digest_of
 from funnel_stream.facts.journey import Former, lives
-from funnel_stream.replay.compute import Line, as_record
+from funnel_stream.replay.compute import LineRecord, as_record
 from funnel_stream.streaming import changelog
 from tests.funnels import NOW, at, event, lines, micros, stage
 
@@ -20,7 +20,7 @@ KEPT = Definition(closed_retention_days=10, windows=("24h",), horizons=("1d",))
 DAY = 86_400_000_000
 
 
-def records(*events: dict[str, Any]) -> list[Line]:
+def records(*events: dict[str, Any]) -> list[LineRecord]:
     now_ms = int(NOW.timestamp() * 1000)
     return [as_record(n, line, now_ms) for n, line in enumerate(lines(list(events)))]
 

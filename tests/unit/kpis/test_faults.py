@@ -10,7 +10,7 @@ from funnel_stream.facts.deals import Deals
 from funnel_stream.facts.measures import cell_id
 from funnel_stream.facts.rules import MINUTE_BITS
 from funnel_stream.kpis.samples import samples
-from funnel_stream.replay.compute import Line, as_record
+from funnel_stream.replay.compute import LineRecord, as_record
 from funnel_stream.windows.tables import Row, WindowTables
 from tests.funnels import NOW, at, computed, lines, micros, stage
 
@@ -71,7 +71,7 @@ def test_an_erasure_is_remembered_for_thirty_days_to_the_hour() -> None:
         assert counts["accepted"] == accepted
 
 
-def record(event: dict[str, Any], published_ms: int = int(NOW.timestamp() * 1000)) -> Line:
+def record(event: dict[str, Any], published_ms: int = int(NOW.timestamp() * 1000)) -> LineRecord:
     [line] = lines([event])
     return as_record(1, line, published_ms)
 

@@ -47,5 +47,5 @@ def test_more_trials_are_surer() -> None:
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 0), (3, 2), (-1, 2)])
 def test_no_proportion_has_no_interval(successes: int, trials: int) -> None:
-    with pytest.raises(ValueError, match=f"{successes} of {trials} is no proportion"):
+    with pytest.raises(ValueError, match=f"{successes} of {trials} is not a proportion"):
         wilson(successes, trials)

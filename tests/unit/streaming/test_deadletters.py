@@ -5,7 +5,7 @@ import pytest
 from funnel_stream.contract import Reason, Rejection
 from funnel_stream.contract.partitions import partition_of
 from funnel_stream.facts.deals import MISROUTED_HEADER
-from funnel_stream.replay.compute import Line
+from funnel_stream.replay.compute import LineRecord
 from funnel_stream.streaming.deadletters import (
     FIELD_HEADER,
     REASON_HEADER,
@@ -21,7 +21,7 @@ WRONG = Rejection(Reason.WRONG_TYPE, "stage", "7 is no text")
 async def test_a_dead_letter_says_where_it_came_from_and_why() -> None:
     world = MemoryWorld()
     letters = DeadLetters(world.log(), SETTINGS, 0, 1)
-    await letters.send([(Line(41, 7, b"k", b"v", (("x", b"y"),)), WRONG)], [])
+    await letters.send([(LineRecord(41, 7, b"k", b"v", (("x", b"y"),)), WRONG)], [])
     [letter] = world.broker[DEAD_LETTERS].records
     assert (letter.key, letter.value, letter.timestamp) == (b"k", b"v", 7)
     headers = dict(letter.headers)
@@ -36,7 +36,7 @@ async def test_a_misrouted_event_goes_to_its_partition_once() -> None:
     world = MemoryWorld(partitions=3)
     letters = DeadLetters(world.log(), SETTINGS, 0, 3)
     keys = [b"d%d" % number for number in range(9)]
-    await letters.send([], [(Line(n, 7, b"wrong", b"v"), key) for n, key in enumerate(keys)])
+    await letters.send([], [(LineRecord(n, 7, b"wrong", b"v"), key) for n, key in enumerate(keys)])
     for number in range(3):
         records = world.broker[TopicPartition(EVENTS.topic, number)].records
         assert [record.key for record in records] == [
@@ -51,7 +51,7 @@ async def test_a_misrouted_event_goes_to_its_partition_once() -> None:
 async def test_of_what_is_too_large_for_a_dead_letter_the_beginning_is_kept(size: int) -> None:
     world = MemoryWorld()
     letters = DeadLetters(world.log(), SETTINGS, 0, 1)
-    await letters.send([(Line(0, 7, b"k", bytes(size)), WRONG)], [])
+    await letters.send([(LineRecord(0, 7, b"k", bytes(size)), WRONG)], [])
     [letter] = world.broker[DEAD_LETTERS].records
     told = dict(letter.headers).get(TRUNCATED_HEADER)
     if size <= 1 << 20:

@@ -7,7 +7,7 @@ import pytest
 
 from funnel_stream.errors import StateError
 from funnel_stream.facts.deals import FENCE_KEY
-from funnel_stream.replay.compute import Line
+from funnel_stream.replay.compute import LineRecord
 from funnel_stream.streaming.changelog import ForeignWriteError
 from funnel_stream.streaming.log import Appended, SupersededError
 from funnel_stream.streaming.recovery import Recovered, Recovery
@@ -17,9 +17,9 @@ from tests.unit.streaming.worlds import CHANGELOG, DEFINITION, EVENTS, SETTINGS,
 NOW_MS = int(NOW.timestamp() * 1000)
 
 
-def lead(offset: int) -> Line:
+def lead(offset: int) -> LineRecord:
     value = json.dumps(stage(f"d{offset}", "lead", at(), event_id="e")).encode()
-    return Line(offset, NOW_MS, b"d%d" % offset, value)
+    return LineRecord(offset, NOW_MS, b"d%d" % offset, value)
 
 
 def recovery(world: MemoryWorld) -> Recovery:

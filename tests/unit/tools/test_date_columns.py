@@ -52,7 +52,7 @@ def test_a_file_in_which_both_formats_occur_is_ambiguous() -> None:
 def test_a_file_that_does_not_tell_the_format_is_ambiguous() -> None:
     told = ambiguity("03/04/2026", "no date")
     assert told is not None
-    assert told.endswith("nothing in the file tells which is meant: keep only that one in dates")
+    assert told.endswith("nothing in the file says which is meant: keep only that one in dates")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_file_in_which_every_date_has_one_reading_is_not_ambiguous(
 def test_evidence_for_a_third_format_is_none_for_the_two_that_differ() -> None:
     told = ambiguity("2026-01-31", "03/04/2026", formats=("iso", EUROPEAN, AMERICAN))
     assert told is not None
-    assert "nothing in the file tells" in told
+    assert "nothing in the file says" in told
 
 
 def test_ten_dates_with_one_time_look_like_dates_without_one() -> None:

@@ -198,7 +198,7 @@ def test_a_closing_that_was_another_one_before_it_counts_and_its_date_is_reporte
     assert after([LEAD, LOST], made).outcome == STAGES.index("won")
     [problem] = made.problems
     assert (
-        "won at 2026-01-20T00:00:00Z is before lost, which was told of 2026-02-01T00:00:00Z"
+        "won at 2026-01-20T00:00:00Z is before lost, which was dated 2026-02-01T00:00:00Z"
         in problem.message
     )
 
@@ -208,8 +208,8 @@ def test_the_other_closing_of_the_same_date_is_not_said_to_be_before_it() -> Non
     assert after([LEAD, LOST], made).outcome == STAGES.index("won")
     [problem] = made.problems
     assert problem.message.startswith(
-        "won at 2026-02-01T00:00:00Z is of the same time as lost, which was told of "
-        "2026-02-01T00:00:00Z and is not taken back; it counts as of 2026-03-08"
+        "won at 2026-02-01T00:00:00Z is at the same time as lost, which was dated "
+        "2026-02-01T00:00:00Z and cannot be undone; it counts as of 2026-03-08"
     )
 
 

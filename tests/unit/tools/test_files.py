@@ -219,17 +219,17 @@ def test_a_file_that_cannot_be_opened_is_an_error_of_the_input(
     ("sign", "said"),
     [
         (",", []),
-        (";", ["deals.csv: columns are parted by ';'"]),
-        ("\t", ["deals.csv: columns are parted by tab"]),
-        ("|", ["deals.csv: columns are parted by '|'"]),
+        (";", ["deals.csv: columns are separated by ';'"]),
+        ("\t", ["deals.csv: columns are separated by tab"]),
+        ("|", ["deals.csv: columns are separated by '|'"]),
     ],
 )
 def test_the_delimiter_is_found_out_and_said(sign: str, said: list[str]) -> None:
     found = table(DEALS.replace(",", sign))
     assert list(found.records()) == ROWS
-    assert found.said == said
+    assert found.notes == said
     given = table(DEALS.replace(",", sign), delimiter=sign)
-    assert (list(given.records()), given.said) == (ROWS, [])
+    assert (list(given.records()), given.notes) == (ROWS, [])
 
 
 def test_the_columns_asked_for_choose_the_delimiter() -> None:
@@ -246,7 +246,7 @@ def test_a_delimiter_with_which_the_header_has_no_end_is_none() -> None:
 def test_two_equally_good_delimiters_are_refused() -> None:
     error = refusal("id;name,created\n")
     assert error.message == (
-        "deals.csv: the columns of the header could be parted by ',' or by ';'"
+        "deals.csv: the columns of the header could be separated by ',' or by ';'"
     )
     assert error.hint == 'Write delimiter: "," or another in the mapping.'
     assert r'"\t"' in str(refusal("id|name\tcreated\n").hint)
@@ -257,7 +257,7 @@ def test_two_equally_good_delimiters_are_refused() -> None:
 def test_the_line_that_tells_excel_the_delimiter_is_obeyed(line: str) -> None:
     found = table(f"{line}id;created\r\n1;2026-03-01\r\n")
     assert list(found.records()) == [(3, ["1", "2026-03-01"])]
-    assert found.said == []
+    assert found.notes == []
     assert read(f"{line}{DEALS}", delimiter=",") == [(3, ["1", "2026-03-01"])]
 
 
@@ -348,7 +348,7 @@ def test_a_footer_that_is_left_out_is_said() -> None:
     found = table(DEALS + "\nGrand Total, 1\n,\n\n", footer_rows=1)
     assert list(found.records()) == ROWS
     assert found.blank == 3
-    assert found.said == ["deals.csv: row 4 is left out as a footer: Grand Total, 1"]
+    assert found.notes == ["deals.csv: row 4 is left out as a footer: Grand Total, 1"]
 
 
 @given(st.lists(st.sampled_from(["a", "", " "]), max_size=12), st.integers(0, 5))
@@ -370,7 +370,7 @@ def test_lookups_are_found_out_too(tmp_path: Path) -> None:
     path = tmp_path / "accounts.csv"
     path.write_text("sector;name\nretail;Acme\nTotal\n", encoding="utf-16")
     found = LookupTable("deals", rules, [path])
-    assert found.said == ["accounts.csv: columns are parted by ';'"]
+    assert found.notes == ["accounts.csv: columns are separated by ';'"]
     assert "footer_rows" in found.problems[0].refused.message
     path.write_text("Sector;name\n")
     with pytest.raises(ConfigError, match=r"take|sector.* did you mean 'Sector'"):
@@ -444,7 +444,7 @@ def test_no_bytes_are_more_than_an_error(
     told = []
     with suppress(InputError):
         records = open_records(io.BytesIO(content), Path("deals.csv"), layout, {"id"})
-        told += [*records.header, *(text for record in records.rest for text in record)]
+        told += [*records.header, *(text for record in records.remaining for text in record)]
     assert "\0" not in "".join(told)
     assert "".join(told).encode() is not None, "no half characters"
     with suppress(InputError):

@@ -39,9 +39,9 @@ def test_a_row_without_a_date_has_that_of_another_column(
 @pytest.mark.parametrize(
     ("a", "b", "reason", "field", "said"),
     [
-        ("soon", "06.01.2026", "invalid_timestamp", "a", "'soon' is no date"),
+        ("soon", "06.01.2026", "invalid_timestamp", "a", "'soon' is not a date"),
         ("#N/A", "06.01.2026", "invalid_value", "a", "#N/A"),
-        ("", "soon", "invalid_timestamp", "b", "'soon' is no date"),
+        ("", "soon", "invalid_timestamp", "b", "'soon' is not a date"),
         ("", "", "missing_field", "a", "the event 'offer' has no date, nor one in 'b'"),
         ("", "06.01.2028", "future_timestamp", "b", "2028-01-06"),
         ("2028-01-06", "06.01.2026", "future_timestamp", "a", "2028-01-06"),

@@ -138,7 +138,7 @@ def test_only_lists_are_split_or_given_as_lists(
 
 def test_a_stage_is_no_list(importing: Importing) -> None:
     mapping = DEALS.replace("stage: lead", 'stage: {column: state, split: ","}')
-    assert "stage is one value, no list" in importing(mapping, deals=HEADER).refused
+    assert "stage is one value, not a list" in importing(mapping, deals=HEADER).refused
 
 
 LOOKUPS: Final = """
@@ -179,7 +179,7 @@ def test_aliases_of_aliases_are_refused_before_they_fill_the_memory(importing: I
 def test_a_codec_that_is_no_encoding_is_refused(importing: Importing, name: str) -> None:
     mapping = DEALS.replace("deal_id: id", f"deal_id: id\n    encoding: {name}")
     found = importing(mapping, deals=HEADER)
-    assert f"{name!r} is no encoding; write one like utf-8 or cp1252" in found.refused
+    assert f"{name!r} is not an encoding; write one like utf-8 or cp1252" in found.refused
 
 
 # --- rows ----------------------------------------------------------------------------------------
@@ -525,7 +525,7 @@ def test_rows_without_an_event_are_told_and_not_strict(
     assert "Texts of the mapping and of the rows" in text
     assert "deals.state: no row has 'Wonn', which when names; did you mean 'Won'?" in text
     assert "deals.state: no when names 'Won' (2), 'Gone' (1)" in text
-    assert "deals.won: no row fulfils the when of this event" in text
+    assert "deals.won: no row matches the when of this event" in text
     assert told("--check", "--strict", mapping=mapping, deals=table)[0] == 1
     code, text = told("--check", "--strict", mapping=CLOSINGS, deals=closings("Won", "Lost"))
     assert code == 0

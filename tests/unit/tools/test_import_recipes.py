@@ -309,7 +309,7 @@ LIVE: Final = {
 
 
 def test_going_live_in_the_middle(tmp_path: Path) -> None:
-    title = "Going live in the middle"
+    title = "Going live with open deals"
     [mapping], [table] = blocks(section(title), "yaml"), blocks(section(title), "csv")
     true = imported(mapping, table, tmp_path)
     for column in ("created", "since"):
@@ -433,7 +433,7 @@ def test_a_year_is_computed_as_the_recipes_say() -> None:
 def test_a_closing_by_a_misclick_counts_as_of_the_export_and_afresh_as_of_its_date(
     tmp_path: Path,
 ) -> None:
-    tables = blocks(section("Mending what was imported"), "csv")
+    tables = blocks(section("Correcting an import"), "csv")
     mapping = mapped(DEALS.replace(", attributes: {lost_reason: why}", ""))
     old, new = ({"deals.csv": table} for table in tables)
     moment = datetime.fromisoformat("2026-03-09T06:00:00Z")

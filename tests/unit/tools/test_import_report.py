@@ -75,7 +75,7 @@ def test_a_closing_that_does_not_count_is_not_strict(telling: Telling) -> None:
     code, text = telling("--check", "--strict", deals=BACKWARDS)
     assert code == 1
     assert "closings that do not count: 2, of 2, 4; the first other stage" in text
-    assert "it is open again, neither won nor lost" in text
+    assert "the deal is open again, neither won nor lost" in text
     assert "at: {column: …, not_before: …}" in text
     assert telling("--check", deals=BACKWARDS)[0] == 0
     code, text = telling("--check", "--strict", mapping=BOUND, deals=BACKWARDS)
@@ -143,7 +143,7 @@ def test_a_stage_that_is_not_known_is_left_out_whichever_condition_hides_it(
         "8,2026-01-05,2026-01-06,,negotiation,\n",
     )
     assert found.left_out() == [(row, "unknown_stage", "state") for row in (3, 4)]
-    assert found.messages()[0].startswith("'Pilot' is no stage, and no when or skip names it")
+    assert found.messages()[0].startswith("'Pilot' is not a stage, and no when or skip names it")
     assert found.report["without_mapping"] == [{"column": "state", "text": "Pilot", "number": 2}]
     assert sorted(found.of("lead")) == ["1", "2", "3", "4", "5", "7", "8"]
     assert [*found.of("offer"), *found.of("won"), *found.of("lost")] == ["1", "4", "5"]
@@ -234,7 +234,7 @@ def test_what_was_left_out_is_told_by_kind_the_most_frequent_first(telling: Tell
         ["3", "invalid_timestamp", "closed", "deals.csv", "1203"],
         ["1", "invalid_amount", "value", "deals.csv", "1202"],
     ]
-    assert cells[0][5].startswith("'soon0' is no date")
+    assert cells[0][5].startswith("'soon0' is not a date")
     assert "all of them are in all.csv" in text
     assert len(Path("all.csv").read_text().splitlines()) == 1205
 

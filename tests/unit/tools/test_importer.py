@@ -161,7 +161,7 @@ def test_what_is_left_out_is_named_as_a_spreadsheet_does_and_the_rest_counts(
         (11, "wrong_columns", ""),
     ]
     assert result.column("deal_id") == ["D1", "D1", "D2", "D8\nx"]
-    assert "'1.2.2026' is no date: it is not like 2026-01-31" in result.report.rejects[0].message
+    assert "'1.2.2026' is not a date: it is not like 2026-01-31" in result.report.rejects[0].message
     assert result.report.rows == 9
 
 
@@ -454,7 +454,7 @@ def test_every_file_has_one_place(importing: Importing) -> None:
         importing(LOOKUP, deals="id,a,account\n", accounts="name,sector\n", other="x\n")
     with pytest.raises(UsageError, match=r"deals.csv fits \*als\* and deals\* of the mapping"):
         importing(LOOKUP.replace("acc*", "*als*"), deals="id,a,account\n", accounts="name,sector\n")
-    with pytest.raises(UsageError, match=r"nowhere.csv is no file"):
+    with pytest.raises(UsageError, match=r"nowhere.csv is not a file"):
         Import(load(EXAMPLES / "olist.yaml"), [Path("nowhere.csv")])
 
 
@@ -485,7 +485,7 @@ def test_the_command_reports_rejects_and_succeeds(tmp_path: Path) -> None:
     assert "invalid_timestamp" in result.stderr
     assert rejects.read_text().splitlines() == [
         "file,row,reason,field,message",
-        "t.csv,3,invalid_timestamp,created,'soon' is no date: "
+        "t.csv,3,invalid_timestamp,created,'soon' is not a date: "
         "it is not like 2026-01-31 or 2026-01-31T09:30:00Z (ISO 8601)",
     ]
 

@@ -59,34 +59,34 @@ def test_the_least_mapping_takes_any_file_in_utc(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("document", "said"),
     [
-        ("sources: [", "is no YAML"),
+        ("sources: [", "is not YAML"),
         ("", "mapping.yaml:1: the file is empty"),
         ({"name": "crm"}, "sources: is missing"),
         (
             {"name": "my crm"} | {"sources": minimal()["sources"]},
-            "mapping.yaml:1: name: 'my crm' is no name for a mapping; it has 1 to 60 letters",
+            "mapping.yaml:1: name: 'my crm' is not a valid mapping name; it has 1 to 60 letters",
         ),
-        (minimal() | {"timezone": "Warsaw"}, "timezone: 'Warsaw' is no time zone"),
+        (minimal() | {"timezone": "Warsaw"}, "timezone: 'Warsaw' is not a time zone"),
         (minimal() | {"currency": "dollars"}, "currency: 'dollars' is not in ISO 4217; write a"),
         (minimal() | {"curency": "USD"}, "unknown key 'curency'; did you mean 'currency'?"),
         (minimal(event=[]), "sources.deals: unknown key 'event'; did you mean 'events'?"),
         (minimal(events=[]), "sources.deals.events: is empty; it needs at least one"),
         (minimal(deal_id=None), "sources.deals: deal_id is missing"),
-        (minimal(encoding="utf-9"), "sources.deals.encoding: 'utf-9' is no encoding"),
-        (minimal(encoding="hex"), "sources.deals.encoding: 'hex' is no encoding"),
-        (minimal(encoding="rot13"), "sources.deals.encoding: 'rot13' is no encoding"),
-        (minimal(encoding="idna"), "sources.deals.encoding: 'idna' is no encoding"),
-        (minimal(encoding="undefined"), "sources.deals.encoding: 'undefined' is no encoding"),
-        (minimal(encoding="a\0b"), "sources.deals.encoding: 'a\\x00b' is no encoding"),
-        (minimal(delimiter='"'), "sources.deals.delimiter: '\"' cannot part columns"),
+        (minimal(encoding="utf-9"), "sources.deals.encoding: 'utf-9' is not an encoding"),
+        (minimal(encoding="hex"), "sources.deals.encoding: 'hex' is not an encoding"),
+        (minimal(encoding="rot13"), "sources.deals.encoding: 'rot13' is not an encoding"),
+        (minimal(encoding="idna"), "sources.deals.encoding: 'idna' is not an encoding"),
+        (minimal(encoding="undefined"), "sources.deals.encoding: 'undefined' is not an encoding"),
+        (minimal(encoding="a\0b"), "sources.deals.encoding: 'a\\x00b' is not an encoding"),
+        (minimal(delimiter='"'), "sources.deals.delimiter: '\"' cannot separate columns"),
         (minimal(skip_rows=-1), "sources.deals.skip_rows: -1 is too small"),
-        (minimal(footer_rows="all"), "sources.deals.footer_rows: 'all' is no whole number"),
+        (minimal(footer_rows="all"), "sources.deals.footer_rows: 'all' is not a whole number"),
         (minimal(delimiter="||"), "sources.deals.delimiter: is too long; it has at most 1"),
         (
             minimal(events=[{"stage": "lead"}]),
             "mapping.yaml:6: sources.deals.events[0].at: is missing",
         ),
-        (event(stage="leed"), "events[0]: 'leed' is no stage; did you mean 'lead'?"),
+        (event(stage="leed"), "events[0]: 'leed' is not a valid stage; did you mean 'lead'?"),
         (event(stage={"column": "a", "constant": "lead"}), "stage: give either column or constant"),
         (event(type="won"), "events[0].type: 'won' is not one of stage_changed, deal_updated"),
         (event(type="deal_updated"), "an event of type deal_updated has no stage"),
@@ -101,7 +101,7 @@ def test_the_least_mapping_takes_any_file_in_utc(tmp_path: Path) -> None:
         (event(at={"column": "a", "fallback": ["b"]}), "events[0].at.fallback: "),
         (event(at={"fallback": "b"}), "events[0].at.column: is missing"),
         (event(at={"column": "a", "falback": "b"}), "'falback'; did you mean 'fallback'?"),
-        (event(when={"stage": True}), "events[0].when.stage: true is no text"),
+        (event(when={"stage": True}), "events[0].when.stage: true is not text"),
         (
             minimal(events=[{"stage": "offer", "at": "a"}, {"stage": "offer", "at": "b"}]),
             "events: two are called 'offer'",
@@ -116,9 +116,9 @@ def test_the_least_mapping_takes_any_file_in_utc(tmp_path: Path) -> None:
         (column(decimal=",", thousands=","), "decimal and thousands are both ','"),
         (column(decimal="'"), 'columns.created.decimal: "\'" is not one of'),
         (column(thousands="x"), "thousands: 'x' is none of"),
-        (column(dates="%d/%m"), "columns.created.dates: '%d/%m' does not tell a day"),
+        (column(dates="%d/%m"), "columns.created.dates: '%d/%m' has no day"),
         (column(dates="excell"), "did you mean 'excel'?"),
-        (column(dates="%m/%Y"), "'%m/%Y' tells no day; only spends with period: month"),
+        (column(dates="%m/%Y"), "'%m/%Y' has no day; only spends with period: month"),
         (column(locale="dee"), "columns.created.locale: 'dee' is not one of"),
         (column(precision="hour"), "columns.created.precision: 'hour' is not one of"),
         (event(period="month"), "an event of type stage_changed has no period"),
@@ -142,9 +142,9 @@ def test_the_least_mapping_takes_any_file_in_utc(tmp_path: Path) -> None:
         (constant("problems", "x" * 1001), "attributes.problems: "),
         (constant("first_touch_at", "soon"), "first_touch_at: 'soon' is not RFC 3339"),
         (constant("first_touch_at", "2026-01-05"), "first_touch_at: '2026-01-05' "),
-        (constant("score", "high"), "attributes.score: 'high' is no number here"),
+        (constant("score", "high"), "attributes.score: 'high' is not a number here"),
         (constant("score", "1e10"), "attributes.score: "),
-        (constant("amount", "1,5"), "attributes.amount: '1,5' is no number here"),
+        (constant("amount", "1,5"), "attributes.amount: '1,5' is not a number here"),
         (constant("amount", "-1"), "attributes.amount: '-1' is not a decimal number of zero"),
         (constant("amount", "1.005"), "attributes.amount: '1.005' has more than the 2 decimals"),
         (constant("cost", "$1"), "attributes.cost: '$' stands beside the number, but the currency"),
@@ -249,8 +249,8 @@ sources:
     with pytest.raises(ConfigError) as caught:
         load(path)
     assert caught.value.message == (
-        f"{path}:11: sources.deals.events[1].attributes: << merges no keys in YAML 1.2; write them "
-        "out, or let an alias stand for the whole, like key: *name"
+        f"{path}:11: sources.deals.events[1].attributes: << does not merge keys in YAML 1.2; "
+        "write them out, or let an alias stand for the whole, like key: *name"
     )
 
 

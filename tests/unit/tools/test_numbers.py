@@ -12,9 +12,9 @@ from funnel_stream.tools.numbers import (
     CURRENCY_WORDS,
     MAX_LENGTH,
     SPACES,
-    Amount,
     NumberError,
     NumberFormat,
+    ParsedAmount,
     likely_formats,
     read_amount,
     read_number,
@@ -141,12 +141,12 @@ def test_more_or_other_signs_are_refused(text: str) -> None:
 )
 def test_a_currency_stands_on_either_side(currency: str, written: str, number: str) -> None:
     read = read_amount(written.format(currency), COMMA)
-    assert read == Amount(Decimal(number), currency)
+    assert read == ParsedAmount(Decimal(number), currency)
 
 
 @pytest.mark.parametrize("code", DECIMALS)
 def test_every_currency_with_minor_units_is_known(code: str) -> None:
-    assert read_amount(f"5 {code}", POINT) == Amount(Decimal(5), code)
+    assert read_amount(f"5 {code}", POINT) == ParsedAmount(Decimal(5), code)
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_what_cannot_be_said_is_listed_with_its_row(tmp_path: Path) -> None:
     )
     assert result.left_out() == [(3, "cannot_be_said", "lead")]
     assert result.report.rejects[0].file == "deals.csv"
-    assert result.report.rejects[0].message.startswith("1: lead was told of 2026-01-05")
+    assert result.report.rejects[0].message.startswith("1: lead was dated 2026-01-05")
     assert result.changes.cannot_be_said == result.report.left_out.total() == 1
 
 
@@ -118,7 +118,7 @@ def test_what_cannot_be_said_is_listed_with_its_row(tmp_path: Path) -> None:
 def test_neither_export_tells_of_what_comes_after_it(tmp_path: Path, which: str) -> None:
     late, early = "1,2026-03-09,Open,,,\n", "1,2026-03-08,Open,,,\n"
     old, new = (late, early) if which == "older" else (early, late)
-    with pytest.raises(InputError, match=f"the {which} files tell of 2026-03-09"):
+    with pytest.raises(InputError, match=f"the {which} files have the date 2026-03-09"):
         deals(tmp_path, old, new)
     deals(tmp_path, old, new, as_of=datetime(2026, 3, 10, tzinfo=UTC))
 

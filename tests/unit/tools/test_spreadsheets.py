@@ -140,7 +140,7 @@ def test_rows_have_the_numbers_that_the_sheet_shows() -> None:
     deals = table(workbook(A=rows), skip_rows=2, footer_rows=1)
     assert deals.header == ["", "id", "a"]
     assert list(deals.records()) == [(5, ["", "1", "x"])]
-    assert deals.said == ["deals.xlsx: row 6 is left out as a footer: Total, 1"]
+    assert deals.notes == ["deals.xlsx: row 6 is left out as a footer: Total, 1"]
 
 
 def test_a_number_too_long_for_a_spreadsheet_is_refused_where_it_is_asked_for() -> None:
@@ -161,10 +161,10 @@ def test_the_first_sheet_that_can_be_seen_is_read_and_named() -> None:
     book = workbook(hidden=("Old",), **sheets)
     first = table(book)
     assert first.header == ["d"]
-    assert first.said == ["deals.xlsx: of 2 sheets 'Deals' is read; sheet: NAME chooses another"]
+    assert first.notes == ["deals.xlsx: of 2 sheets 'Deals' is read; sheet: NAME chooses another"]
     assert table(book, sheet="Old").header == ["o"]
-    assert table(book, sheet="Notes").said == []
-    assert table(workbook(A=[["a"]])).said == []
+    assert table(book, sheet="Notes").notes == []
+    assert table(workbook(A=[["a"]])).notes == []
     with pytest.raises(ConfigError, match=r"deals.xlsx has no sheet 'Dales'; did you mean 'Deals'"):
         table(book, sheet="Dales")
     with pytest.raises(InputError, match="no usable header"):

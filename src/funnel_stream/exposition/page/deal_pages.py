@@ -11,11 +11,11 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 from funnel_stream import human
-from funnel_stream.answers import telling
+from funnel_stream.answers import wording
 from funnel_stream.answers.deal_list import Entry
 from funnel_stream.answers.explanation import Explanation
 from funnel_stream.answers.question import Question
-from funnel_stream.answers.telling import Phrase, Piece
+from funnel_stream.answers.wording import Phrase, Piece
 from funnel_stream.contract.timestamps import moment
 from funnel_stream.definition import Definition, Pipeline
 from funnel_stream.errors import UsageError
@@ -23,16 +23,16 @@ from funnel_stream.exposition.deals_api import (
     DealsApi,
     NotHereError,
     NotYetError,
-    Share,
+    PartitionShare,
     status_of,
 )
 from funnel_stream.exposition.page.site import render
 from funnel_stream.exposition.page.view import basis_of
 
-Answer = tuple[HTTPStatus, str]
+HtmlResponse = tuple[HTTPStatus, str]
 """Status and HTML."""
 
-_OF_FIGURES: Final = ("pipeline", "window", "dimension", "currency")
+_VIEW_PARAMETERS: Final = ("pipeline", "window", "dimension", "currency")
 """Parameters that mean the same on the pages of figures."""
 
 NOBODY: Final[Mapping[int, str]] = MappingProxyType({})
@@ -50,31 +50,33 @@ class DealPages:
         self._deals = deals
         self._definition = definition
 
-    async def deals(self, query: Mapping[str, str], others: Mapping[int, str] = NOBODY) -> Answer:
+    async def deals(
+        self, query: Mapping[str, str], others: Mapping[int, str] = NOBODY
+    ) -> HtmlResponse:
         """The deals behind a figure, for the parameters of ``/api/deals``; 400 says what is wrong
         with them, 503 what this worker waits for."""
         query = {name: query[name] for name in query}
         try:
             page = await self._deals.find(query)
         except (UsageError, NotYetError) as error:
-            return _disappointing(error, "/deals", query)
-        asked = page.asked
+            return _error_response(error, "/deals", query)
+        question = page.question
         columns = self._columns(page.deals)
         as_of = _rfc3339(page.as_of)
-        seen = _seen(query)
+        view_parameters = _view_parameters(query)
         return HTTPStatus.OK, _page(
             "deals.html",
-            kpi=asked.kpi,
-            asked=telling.asked_for(asked),
-            unit=_unit(asked),
-            part=asked.suffix.removeprefix("_"),
-            other_part=_other_part(asked, query),
-            as_of=telling.instant(moment(page.as_of)),
-            home=_address("/", seen),
-            figure=_address(f"/kpi/{asked.kpi.id}", seen),
-            with_pipeline=asked.pipeline is None,
+            kpi=question.kpi,
+            question=wording.describe_question(question),
+            unit=_unit(question),
+            part=question.suffix.removeprefix("_"),
+            other_part=_other_part(question, query),
+            as_of=wording.instant(moment(page.as_of)),
+            home=_address("/", view_parameters),
+            figure=_address(f"/kpi/{question.kpi.id}", view_parameters),
+            with_pipeline=question.pipeline is None,
             columns=columns,
-            rows=[self._row(entry, asked, columns, query) for entry in page.deals],
+            rows=[self._row(entry, question, columns, query) for entry in page.deals],
             first=_address("/deals", query, after=None) if "after" in query else "",
             next=_address("/deals", query, after=page.after) if page.after else "",
             short=len(page.deals) < page.limit,
@@ -85,7 +87,7 @@ class DealPages:
 
     async def deal(
         self, deal_id: str, query: Mapping[str, str], others: Mapping[int, str] = NOBODY
-    ) -> Answer:
+    ) -> HtmlResponse:
         """A deal's journey, what follows from it and where it counts; ``query`` may hold ``as_of``.
 
         404 tells which share of the deals this worker knows; 400 and 503 as for ``deals``.
@@ -108,7 +110,7 @@ class DealPages:
                 ],
             )
         except (UsageError, NotYetError) as error:
-            return _disappointing(error, path, query)
+            return _error_response(error, path, query)
         # For a deal of a thousand events this, too, takes a good part of a second.
         return HTTPStatus.OK, await asyncio.to_thread(_deal_page, explained, path, query)
 
@@ -122,23 +124,23 @@ class DealPages:
         ]
 
     def _row(
-        self, entry: Entry, asked: Question, columns: Sequence[str], query: Mapping[str, str]
-    ) -> "_Row":
-        own = self._definition.pipelines.get(entry.pipeline, Pipeline())
-        return _Row(
+        self, entry: Entry, question: Question, columns: Sequence[str], query: Mapping[str, str]
+    ) -> "_DealRow":
+        configured = self._definition.pipelines.get(entry.pipeline, Pipeline())
+        return _DealRow(
             deal_id=entry.deal_id,
             # Whoever asks for an instant means it for the deals, too.
-            link=_address(_deal_path(entry.deal_id), _some(query, "as_of")),
-            pipeline=telling.titled(entry.pipeline, own.title),
+            link=_address(_deal_path(entry.deal_id), _only(query, "as_of")),
+            pipeline=wording.titled(entry.pipeline, configured.title),
             stage=entry.stage
-            and telling.titled(entry.stage, own.stage_titles.get(entry.stage, "")),
-            adds=telling.contribution(asked, entry.contribution),
-            at=telling.instant(entry.at),
+            and wording.titled(entry.stage, configured.stage_titles.get(entry.stage, "")),
+            adds=wording.contribution(question, entry.contribution),
+            at=wording.instant(entry.at),
             attributes=[_attribute(entry, name) for name in columns],
         )
 
 
-class _Row(NamedTuple):
+class _DealRow(NamedTuple):
     """A deal in the table."""
 
     deal_id: str
@@ -160,23 +162,23 @@ def _attribute(entry: Entry, name: str) -> str:
     return str(value)
 
 
-def _unit(asked: Question) -> str:
+def _unit(question: Question) -> str:
     """What the column of contributions is in."""
-    if "currency" in asked.labels and asked.suffix != "_count":
-        return asked.labels["currency"]
-    return asked.kpi.unit if asked.suffix in ("", "_sum") else "deals"
+    if "currency" in question.labels and question.suffix != "_count":
+        return question.labels["currency"]
+    return question.kpi.unit if question.suffix in ("", "_sum") else "deals"
 
 
-def _other_part(asked: Question, query: Mapping[str, str]) -> dict[str, str]:
+def _other_part(question: Question, query: Mapping[str, str]) -> dict[str, str]:
     """The other part of a ratio, and the address of its deals."""
-    name = _OTHER_PART.get(asked.suffix)
+    name = _OTHER_PART.get(question.suffix)
     return {"name": name, "link": _address("/deals", query, part=name, after=None)} if name else {}
 
 
 # --- one deal -------------------------------------------------------------------------------------
 
 
-class _Step(NamedTuple):
+class _TimelineStep(NamedTuple):
     """A step of the journey."""
 
     at: Piece
@@ -185,7 +187,7 @@ class _Step(NamedTuple):
     details: list[Phrase]
 
 
-class _Addition(NamedTuple):
+class _ContributionRow(NamedTuple):
     """What a deal adds to a series of a figure."""
 
     series: Phrase
@@ -194,12 +196,12 @@ class _Addition(NamedTuple):
     windows: str
 
 
-class _Figure(NamedTuple):
+class _FigureContributions(NamedTuple):
     """A KPI that a deal adds to."""
 
     title: str
     link: str
-    additions: list[_Addition]
+    additions: list[_ContributionRow]
 
 
 def _deal_page(explained: Explanation, path: str, query: Mapping[str, str]) -> str:
@@ -209,34 +211,34 @@ def _deal_page(explained: Explanation, path: str, query: Mapping[str, str]) -> s
         deal_id=explained.deal_id,
         # A pipeline without a figure has no page.
         home=_address("/", {"pipeline": explained.pipeline} if figures else {}),
-        state=telling.state(explained),
+        state=wording.state(explained),
         steps=[
-            _Step(telling.instant(step.at), step.what, step.marks, telling.details(step))
+            _TimelineStep(wording.instant(step.at), step.what, step.marks, wording.details(step))
             for step in explained.journey
         ],
-        derived=list(telling.derived(explained)),
+        derived=list(wording.derived(explained)),
         figures=figures,
         times=[
-            (telling.instant(each.at), each.panes, each.windows)
-            for each in telling.times(explained)
+            (wording.instant(each.at), each.panes, each.windows)
+            for each in wording.times(explained)
         ],
         notes=explained.notes,
         json=path and _address(f"/api{path}", query),
     )
 
 
-def _figures(explained: Explanation) -> list[_Figure]:
-    place = {"pipeline": explained.pipeline}
-    found = groupby(telling.lines(explained), lambda line: (line.kpi, line.title))
+def _figures(explained: Explanation) -> list[_FigureContributions]:
+    parameters = {"pipeline": explained.pipeline}
+    found = groupby(wording.lines(explained), lambda line: (line.kpi, line.title))
     return [
-        _Figure(
+        _FigureContributions(
             title,
-            _address(f"/kpi/{kpi}", place),
+            _address(f"/kpi/{kpi}", parameters),
             [
-                _Addition(
-                    telling.labelled(dict(line.labels)),
+                _ContributionRow(
+                    wording.labelled(dict(line.labels)),
                     line.adds,
-                    telling.instant(line.at),
+                    wording.instant(line.at),
                     line.windows,
                 )
                 for line in lines
@@ -254,7 +256,9 @@ def _page(template: str, **context: Any) -> str:
     return render(template, **context).encode(errors="replace").decode()
 
 
-def _disappointing(error: UsageError | NotYetError, path: str, query: Mapping[str, str]) -> Answer:
+def _error_response(
+    error: UsageError | NotYetError, path: str, query: Mapping[str, str]
+) -> HtmlResponse:
     status = status_of(error)
     return status, _page(
         "deals_problem.html",
@@ -274,7 +278,7 @@ class _Elsewhere(NamedTuple):
 
 
 def _elsewhere(
-    share: Share, others: Mapping[int, str], path: str, query: Mapping[str, str]
+    share: PartitionShare, others: Mapping[int, str], path: str, query: Mapping[str, str]
 ) -> list[_Elsewhere]:
     """Who has the partitions that this worker has not. It passes readers on to them, so that they
     need not reach the other workers themselves."""
@@ -304,13 +308,13 @@ def _address(path: str, query: Mapping[str, str], **changed: str | None) -> str:
     return f"{path}?{urlencode(filled, errors='replace')}" if path and filled else path
 
 
-def _seen(query: Mapping[str, str]) -> dict[str, str]:
+def _view_parameters(query: Mapping[str, str]) -> dict[str, str]:
     """The view of figures from which somebody came to their deals."""
-    seen, basis = _some(query, *_OF_FIGURES), basis_of(query)
-    return {**seen, "basis": basis} if basis else seen
+    view_parameters, basis = _only(query, *_VIEW_PARAMETERS), basis_of(query)
+    return {**view_parameters, "basis": basis} if basis else view_parameters
 
 
-def _some(query: Mapping[str, str], *names: str) -> dict[str, str]:
+def _only(query: Mapping[str, str], *names: str) -> dict[str, str]:
     return {name: query[name] for name in names if name in query}
 
 

@@ -9,7 +9,7 @@ HEIGHT: Final = 40.0
 _PADDING: Final = 3.0
 
 
-class Line(NamedTuple):
+class Curve(NamedTuple):
     """A trend in a box of ``WIDTH`` by ``HEIGHT``: what is complete, what is still going on, and
     the area below; ``end``: the last point that is complete. Empty paths where there is nothing."""
 
@@ -19,13 +19,13 @@ class Line(NamedTuple):
     end: tuple[str, str] | None
 
 
-def line(values: Sequence[float | None]) -> Line:
+def curve(values: Sequence[float | None]) -> Curve:
     """The line of some values, oldest first; a gap where there is none. The last one is of a time
     that has not ended."""
     ended = values[:-1]
     known = [value for value in ended if value is not None]
     if all(None in pair for pair in pairwise(ended)):
-        return Line("", "", "", None)
+        return Curve("", "", "", None)
     # What has not ended is in no proportion to the rest: it may leave the box, and is held there.
     low, high = min(0.0, *known), max(known)
     span = (high - low) or 1.0
@@ -36,13 +36,13 @@ def line(values: Sequence[float | None]) -> Line:
         return _PADDING + (HEIGHT - 2 * _PADDING) * (1 - share)
 
     points = [
-        None if value is None else (place * step, height(value))
-        for place, value in enumerate(values)
+        None if value is None else (index * step, height(value))
+        for index, value in enumerate(values)
     ]
     whole = points[:-1]
     last = [point for point in whole if point is not None][-1:]
     going = [*last, points[-1]] if points[-1] and last else []
-    return Line(
+    return Curve(
         complete=_path(whole),
         going_on=_path(going),
         area=_area(whole),
@@ -101,8 +101,8 @@ def funnel(counts: Sequence[float]) -> list[Slice]:
     largest = max(counts, default=0) or 1
     widths = [FUNNEL_WIDTH * count / largest for count in counts]
     slices = []
-    for place, width in enumerate(widths):
-        after = widths[place + 1] if place + 1 < len(widths) else None
+    for index, width in enumerate(widths):
+        after = widths[index + 1] if index + 1 < len(widths) else None
         bottom = FUNNEL_HEIGHT if after is None else _NECK
         slices.append(
             Slice(

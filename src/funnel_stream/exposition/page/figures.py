@@ -8,13 +8,13 @@ from typing import Final
 from funnel_stream import human
 from funnel_stream.contract.event import STAGES, WON
 from funnel_stream.definition.time import Window
-from funnel_stream.exposition.page import particulars
+from funnel_stream.exposition.page import special_cases
 from funnel_stream.exposition.page.view import COHORT, PERIOD, View
 from funnel_stream.kpis.intervals import wilson
 from funnel_stream.kpis.kpi import Kpi
-from funnel_stream.kpis.samples import Places
+from funnel_stream.kpis.label_values import label_in_words
+from funnel_stream.kpis.samples import Scopes
 from funnel_stream.kpis.scope import OTHER, Scope
-from funnel_stream.kpis.words import label_in_words
 
 LABELS_APART: Final = ("basis", "horizon", "currency")
 """Labels that the view chooses, for all figures alike."""
@@ -22,8 +22,9 @@ LABELS_APART: Final = ("basis", "horizon", "currency")
 
 @dataclass(frozen=True)
 class Figure:
-    """One series of a KPI. ``labels``: its own; ``parts``: its values by suffix; ``quantiles``: by
-    the label's value. ``value`` is ``None`` where there is nothing to divide by."""
+    """One series of a KPI. ``labels``: its labels; ``parts``: its values by suffix;
+    ``quantiles``: by the label's value. ``value`` is ``None`` where there is nothing to divide
+    by."""
 
     kpi: Kpi
     labels: Mapping[str, str]
@@ -59,14 +60,14 @@ class Figure:
         return unit(self.kpi, self.labels.get("currency", ""))
 
     @property
-    def ripens(self) -> bool:
+    def is_maturing(self) -> bool:
         """Whether what is young in it has had less time than the rest."""
-        return particulars.ripens(self.kpi, self.labels)
+        return special_cases.is_maturing(self.kpi, self.labels)
 
     @property
     def per(self) -> str:
         """What is divided by what, where that is no share and the name does not say so."""
-        return particulars.per(self.kpi, self.labels)
+        return special_cases.per(self.kpi, self.labels)
 
     @property
     def number(self) -> float | None:
@@ -116,11 +117,11 @@ class Figure:
         return " · ".join(text for text in (within, self.made_of, self.interval) if text)
 
 
-def figures(kpi: Kpi, place: Scope) -> list[Figure]:
-    """All series of a KPI at a place, in the catalogue's order."""
+def figures(kpi: Kpi, scope: Scope) -> list[Figure]:
+    """All series of a KPI in a scope, in the catalogue's order."""
     found: dict[tuple[str, ...], Figure] = {}
-    for suffix, own, value in kpi.form.figures(place):
-        labels = own.labels
+    for suffix, label_set, value in kpi.form.figures(scope):
+        labels = label_set.labels
         quantile = labels.get("quantile")
         if quantile is not None:
             labels = {name: text for name, text in labels.items() if name != "quantile"}
@@ -135,10 +136,10 @@ def figures(kpi: Kpi, place: Scope) -> list[Figure]:
     return list(found.values())
 
 
-def time_to_win(places: Places, pipeline: str, window: Window) -> Figure:
+def time_to_win(scopes: Scopes, pipeline: str, window: Window) -> Figure:
     """The time to close of a pipeline's won deals in a window."""
-    [(place, _)] = places.of(pipeline, "", window)
-    of_both = figures(particulars.TIME_TO_CLOSE, place)
+    [(scope, _)] = scopes.of(pipeline, "", window)
+    of_both = figures(special_cases.TIME_TO_CLOSE, scope)
     [won] = [figure for figure in of_both if figure.key == (STAGES[WON],)]
     return won
 
@@ -146,9 +147,9 @@ def time_to_win(places: Places, pipeline: str, window: Window) -> Figure:
 def chosen(found: Iterable[Figure], view: View) -> list[Figure]:
     """The series that a view shows: of its basis where the KPI has it, of its currency."""
     found = list(found)
-    for name, wanted in (("basis", view.basis_labels), ("currency", {"currency": view.currency})):
+    for name, selected in (("basis", view.basis_labels), ("currency", {"currency": view.currency})):
         if any(name in figure.labels for figure in found):
-            found = _with(found, name, wanted)
+            found = _matching(found, name, selected)
     return found
 
 
@@ -166,8 +167,8 @@ def span_of(kpi: Kpi, view: View) -> str:
     return "in the window" if counted and view.basis != PERIOD else ""
 
 
-def _with(found: list[Figure], name: str, wanted: Mapping[str, str]) -> list[Figure]:
-    matching = [figure for figure in found if wanted.items() <= figure.labels.items()]
+def _matching(found: list[Figure], name: str, selected: Mapping[str, str]) -> list[Figure]:
+    matching = [figure for figure in found if selected.items() <= figure.labels.items()]
     if matching or name != "basis":
         return matching
     # Not every KPI has matured figures: then those closest to them, and they say so.
@@ -175,7 +176,7 @@ def _with(found: list[Figure], name: str, wanted: Mapping[str, str]) -> list[Fig
 
 
 def ranked(found: list[Figure]) -> list[Figure]:
-    """Where anybody can invent labels, or most are nothing: the largest first, the rest last."""
+    """Where labels are open, or most are nothing: the largest first, the rest last."""
     if len(found) <= _MANY and not (found and found[0].kpi.form.largest_first):
         return found
     filled = [figure for figure in found if figure.value]
@@ -189,14 +190,14 @@ _MANY: Final = 20
 
 def in_words(labels: Mapping[str, str]) -> str:
     """Labels beside those that the view chooses, as people say them."""
-    return " · ".join(_said(dict(labels)))
+    return " · ".join(_label_words(dict(labels)))
 
 
-def _said(labels: dict[str, str]) -> Iterator[str]:
+def _label_words(labels: dict[str, str]) -> Iterator[str]:
     if "from_stage" in labels:
         since, to = labels.pop("from_stage"), labels.pop("to_stage")
         of_period = labels.get("basis") == PERIOD
-        yield particulars.conversion(since, to) if of_period else f"{since} → {to}"
+        yield special_cases.conversion(since, to) if of_period else f"{since} → {to}"
     for name, value in labels.items():
         if name in LABELS_APART:
             continue

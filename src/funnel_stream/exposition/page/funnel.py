@@ -13,13 +13,13 @@ from funnel_stream.exposition.page.figures import Figure
 from funnel_stream.exposition.page.links import DealLinks
 from funnel_stream.exposition.page.view import COHORT, PERIOD, View
 from funnel_stream.kpis.catalogue import BY_ID
+from funnel_stream.kpis.label_values import value_in_words
 from funnel_stream.kpis.scope import OTHER
-from funnel_stream.kpis.words import value_in_words
 
 _REASONS: Final = 2
 _PIPELINE_STAGES: Final = STAGES[:LOST]
 
-Ends = Mapping[str, Mapping[str, int]]
+FateCounts = Mapping[str, Mapping[str, int]]
 """Of the leads of a window: how many got as far as each stage and no further, by fate."""
 
 ByKpi = Mapping[str, list[Figure]]
@@ -44,12 +44,12 @@ class Share(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Stage:
+class FunnelStage:
     """One stage. ``count``: deals of the view that got there, ``None`` if that is not known;
     ``of_leads`` and ``of_before``: against those. ``stopped``: those of them that got no further,
-    ``None`` for the last stage; ``ends``: what became of these, where that is known. In the window,
-    whoever it happened to: ``lost`` from here, with the reasons, and ``back``, moves to earlier
-    stages."""
+    ``None`` for the last stage; ``fates``: what became of these, where that is known. In the
+    window, of any deals: ``lost`` from here, with the reasons, and ``back``, moves to
+    earlier stages."""
 
     name: str
     title: str
@@ -60,7 +60,7 @@ class Stage:
     slice: drawing.Slice
     stopped: str | None
     stopped_width: float
-    ends: str
+    fates: str
     lost: Flow
     lost_width: float
     reasons: list[Flow]
@@ -75,23 +75,23 @@ class Stage:
 @dataclass(frozen=True)
 class Funnel:
     """All stages in order; ``reopened``: losses that were taken back. ``of_period``: the counts,
-    too, are of whoever it happened to in the window, so that losses and moves stand beside them;
+    too, are of all deals in the window, so that losses and moves stand beside them;
     else they are of the same deals. ``empty``: why there is nothing to draw."""
 
-    stages: list[Stage]
+    stages: list[FunnelStage]
     reopened: list[Flow]
     of_period: bool
     of_cohort: bool
     empty: str
 
     @property
-    def losses(self) -> list[Stage]:
+    def losses(self) -> list[FunnelStage]:
         """The stages from which deals were lost or moved back."""
         return [stage for stage in self.stages if stage.lost.deals or stage.back]
 
 
-def funnel(by_kpi: ByKpi, view: View, links: DealLinks, *, ever: int, ends: Ends) -> Funnel:
-    """The funnel of a view; ``ever``: leads of the pipeline in the longest window; ``ends``: what
+def funnel(by_kpi: ByKpi, view: View, links: DealLinks, *, ever: int, fates: FateCounts) -> Funnel:
+    """The funnel of a view; ``ever``: leads of the pipeline in the longest window; ``fates``: what
     became of the leads of the view's window."""
     reached = _reached(by_kpi, view)
     counts = [0.0 if figure is None else _count(figure, stage) for stage, figure in reached]
@@ -110,7 +110,7 @@ def funnel(by_kpi: ByKpi, view: View, links: DealLinks, *, ever: int, ends: Ends
         part = "numerator" if stage else "denominator"
         stopped = counts[stage] - counts[stage + 1] if stage < WON else None
         stages.append(
-            Stage(
+            FunnelStage(
                 name=name,
                 title=titles.get(name, name.capitalize()),
                 count=None if figure is None else counts[stage],
@@ -120,7 +120,7 @@ def funnel(by_kpi: ByKpi, view: View, links: DealLinks, *, ever: int, ends: Ends
                 slice=slices[stage],
                 stopped=None if stopped is None or figure is None else human.count(stopped),
                 stopped_width=round(100 * max(0.0, stopped or 0.0) / most, 1),
-                ends=_in_words(ends[name]) if view.basis == COHORT and stage < WON else "",
+                fates=_in_words(fates[name]) if view.basis == COHORT and stage < WON else "",
                 lost=flow,
                 lost_width=round(min(100.0, 100 * total / most_lost), 1),
                 reasons=reasons,
@@ -136,11 +136,11 @@ def funnel(by_kpi: ByKpi, view: View, links: DealLinks, *, ever: int, ends: Ends
 def _reached(by_kpi: ByKpi, view: View) -> list[tuple[int, Figure | None]]:
     """For each stage the conversion from lead to it, on the view's basis; for lead itself the
     first one, whose denominator it is."""
-    wanted = {"from_stage": STAGES[LEAD], **view.basis_labels}
+    selected = {"from_stage": STAGES[LEAD], **view.basis_labels}
     found = {
         figure.labels["to_stage"]: figure
         for figure in by_kpi["conversion_ratio"]
-        if wanted.items() <= figure.labels.items()
+        if selected.items() <= figure.labels.items()
     }
     return [(stage, found.get(STAGES[max(stage, 1)])) for stage in range(WON + 1)]
 
@@ -169,14 +169,14 @@ def _share(part: float, whole: float, sign: str) -> Share:
 def _why_empty(by_kpi: ByKpi, view: View, ever: int) -> str:
     if not ever:
         return (
-            "No lead has come yet. Publish events to Kafka (funnel-stream emit sends a file, "
-            "funnel-stream simulate invents one), or choose another pipeline."
+            "No leads yet. Publish events to Kafka (funnel-stream emit sends a file, "
+            "funnel-stream simulate generates events), or choose another pipeline."
         )
     if not any(view.basis_labels.items() <= f.labels.items() for f in by_kpi["conversion_ratio"]):
-        return "Matured conversions are not known in a window this short: choose 24 h or more."
+        return "Matured conversions need a longer window: choose 24 h or more."
     if ":" in view.basis:
-        return "No lead of this window is old enough to be judged yet: choose another basis."
-    return "No lead came in this window: choose a longer one."
+        return "No lead in this window is old enough yet: choose another basis."
+    return "No leads came in during this window: choose a longer one."
 
 
 def _lost(
@@ -200,8 +200,8 @@ def _lost(
         )
         for reason in most
     ]
-    if rest := total - sum(reasons[reason] for reason in most):
-        flows.append(Flow("others", human.count(rest), ""))
+    if remaining := total - sum(reasons[reason] for reason in most):
+        flows.append(Flow("others", human.count(remaining), ""))
     link = links.of(kpi, {"lost_from": stage}, view) if total else ""
     return total, flows, Flow("lost", human.count(total), link)
 
@@ -214,7 +214,7 @@ def _moves(
     view: View,
     links: DealLinks,
 ) -> list[Flow]:
-    wanted = set(to)
+    selected = set(to)
     return [
         Flow(
             titles.get(figure.labels["to_stage"], figure.labels["to_stage"]),
@@ -222,7 +222,7 @@ def _moves(
             links.of(figure.kpi, figure.labels, view),
         )
         for figure in by_kpi["transitions"]
-        if figure.labels["from_stage"] == stage and figure.labels["to_stage"] in wanted
+        if figure.labels["from_stage"] == stage and figure.labels["to_stage"] in selected
         if figure.value
     ]
 

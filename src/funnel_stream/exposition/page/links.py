@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlencode
 
-from funnel_stream.answers.question import question
+from funnel_stream.answers.question import parse_question
 from funnel_stream.definition import Definition
 from funnel_stream.errors import UsageError
 from funnel_stream.exposition.page.view import View
 from funnel_stream.kpis.kpi import Kpi
 
-_MOST: Final = 20_000
+_MAX_CACHED: Final = 20_000
 
 
 class DealLinks:
@@ -42,7 +42,7 @@ class DealLinks:
         )
         known = self._known.get(key)
         if known is None:
-            if len(self._known) >= _MOST:
+            if len(self._known) >= _MAX_CACHED:
                 self._known.clear()
             known = self._known[key] = self._address(kpi, labels, view, value, part)
         return known
@@ -50,17 +50,17 @@ class DealLinks:
     def _address(
         self, kpi: Kpi, labels: Mapping[str, str], view: View, value: str, part: str
     ) -> str:
-        asked = {"kpi": kpi.id, **labels, "pipeline": view.pipeline}
+        parameters = {"kpi": kpi.id, **labels, "pipeline": view.pipeline}
         if not kpi.of_now:
-            asked["window"] = view.window.name
+            parameters["window"] = view.window.name
         if value:
-            asked |= {"dimension": view.dimension, "value": value}
+            parameters |= {"dimension": view.dimension, "value": value}
         if part:
-            asked["part"] = part
+            parameters["part"] = part
         elif "_sum" in kpi.form.suffixes:
-            asked["part"] = "sum"  # what each deal has, not that it is one
+            parameters["part"] = "sum"  # what each deal has, not that it is one
         try:
-            question(asked, self.definition)
+            parse_question(parameters, self.definition)
         except UsageError:
             return ""
-        return f"/deals?{urlencode(asked)}"
+        return f"/deals?{urlencode(parameters)}"

@@ -13,28 +13,28 @@ import msgspec
 
 from funnel_stream.errors import UsageError
 from funnel_stream.exposition.page.pages import Parts
-from funnel_stream.exposition.sending import Piece
+from funnel_stream.exposition.sending import BodyChunk
 from funnel_stream.reporting import Reporter
 from funnel_stream.windows.tables import Snapshot
 
-_LOOK_SECONDS: Final = 0.1
-"""So often a stream looks for news."""
+_POLL_SECONDS: Final = 0.1
+"""How often streams check for changes."""
 _CLOCK_SECONDS: Final = 1.0
-"""After so long a page is told the time and the state of the service."""
-_STILL_SECONDS: Final = 5.0
-"""After so long all is rendered anew, even if nothing has come: ages grow, trends arrive."""
-_SAME_SECONDS: Final = 2.0
-"""So long views that queue up are rendered from the same snapshot."""
-_QUIET_SECONDS: Final = 5.0
-"""After so long without a word a reader is told that the stream is alive."""
-_REST: Final = 4
-"""After rendering for a second there is a rest of so many, shared by all views …"""
-_REST_BEHIND: Final = 99
-"""… and of so many while the stream works off a backlog,"""
+"""How often a page gets the time and the state of the service."""
+_IDLE_REFRESH_SECONDS: Final = 5.0
+"""After this time everything is rendered anew, even without events: ages grow, trends arrive."""
+_SHARED_SECONDS: Final = 2.0
+"""For this long, views that queue up are rendered from the same snapshot."""
+_KEEPALIVE_SECONDS: Final = 5.0
+"""After this time without an event a reader gets a sign that the stream is alive."""
+_COOLDOWN: Final = 4
+"""Seconds of pause per second of rendering, shared by all views …"""
+_COOLDOWN_BEHIND: Final = 99
+"""… and while the stream works off a backlog,"""
 _BACKLOG: Final = 5_000
-"""which is more than so many records."""
-_SOON_SECONDS: Final = 0.5
-"""A view is rendered anew after so long at the earliest: nobody reads faster."""
+"""which is more than this many records."""
+_MIN_REFRESH_SECONDS: Final = 0.5
+"""A view is rendered anew after this time at the earliest: nobody reads faster."""
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -48,20 +48,20 @@ class LivePage(Protocol):
         """What changes by itself, and costs nothing."""
 
 
-class _Shared:
+class _LiveView:
     """A view that somebody looks at, as it was rendered last."""
 
     def __init__(self, page: LivePage) -> None:
         self.page = page
         self.parts: Parts = {}
         self._former: Parts = {}
-        self._event: Piece | None = None
+        self._event: BodyChunk | None = None
         self.version = -1
-        self.rendered_at = self.told_at = self.joined_at = 0.0
+        self.rendered_at = self.clock_sent_at = self.joined_at = 0.0
         self.readers = 0
         self.rendering: asyncio.Task[None] | None = None
         self.error: BaseException | None = None
-        self.news = asyncio.Event()
+        self.changed = asyncio.Event()
 
     def replace(self, parts: Parts) -> None:
         """Let the view be these parts."""
@@ -71,11 +71,11 @@ class _Shared:
 
     def wake(self) -> None:
         """Have all readers look."""
-        self.news.set()
-        self.news = asyncio.Event()
+        self.changed.set()
+        self.changed = asyncio.Event()
 
-    def event_after(self, sent: Parts) -> Piece | None:
-        """What a reader has to be told to whom these parts were sent last, if anything."""
+    def event_after(self, sent: Parts) -> BodyChunk | None:
+        """The event for a reader to whom these parts were sent last, if any."""
         if sent is self.parts:
             return None
         # Encoded once for all readers that keep up.
@@ -87,113 +87,119 @@ class Live:
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
-        self._views: dict[str, _Shared] = {}
+        self._views: dict[str, _LiveView] = {}
         self._turn = asyncio.Lock()
-        self._rest_until = 0.0
-        self._same: Snapshot | None = None
-        self._same_since = 0.0
+        self._cooldown_until = 0.0
+        self._shared_snapshot: Snapshot | None = None
+        self._shared_since = 0.0
         self._watching: asyncio.Task[None] | None = None
 
     async def events(
         self, address: str, page: LivePage, is_elsewhere: Callable[[], bool]
-    ) -> AsyncGenerator[Piece, None]:
+    ) -> AsyncGenerator[BodyChunk, None]:
         """The stream of the page at an address; ends when another worker has become the one to
         ask, or the address makes no sense any more. Raises what else rendering raises."""
-        shared = self._views.setdefault(address, _Shared(page))
-        shared.readers += 1
+        live_view = self._views.setdefault(address, _LiveView(page))
+        live_view.readers += 1
         # What was rendered before may be older than the page that the reader has.
-        joined = shared.joined_at = time.monotonic()
+        joined = live_view.joined_at = time.monotonic()
         sent: Parts = {}
         waiting_for = ""
         if self._watching is None or self._watching.done():
             self._watching = asyncio.create_task(self._watch())
         try:
-            yield Piece(b"retry: 1000\n\n")
-            spoke = time.monotonic()
+            yield BodyChunk(b"retry: 1000\n\n")
+            sent_at = time.monotonic()
             while True:
-                news, event = shared.news, None
-                if isinstance(shared.error, UsageError):
+                changed, event = live_view.changed, None
+                if isinstance(live_view.error, UsageError):
                     return
-                if shared.error is not None:
-                    raise shared.error
+                if live_view.error is not None:
+                    raise live_view.error
                 if self._reporter.snapshot() is not None:
                     waiting_for = ""
-                    if shared.rendered_at >= joined:
-                        event, sent = shared.event_after(sent), shared.parts
+                    if live_view.rendered_at >= joined:
+                        event, sent = live_view.event_after(sent), live_view.parts
                 elif is_elsewhere():
                     return
-                elif (reason := waited_for(self._reporter)) != waiting_for:
+                elif (reason := waiting_reason(self._reporter)) != waiting_for:
                     waiting_for, sent = reason, {}
-                    joined = shared.joined_at = time.monotonic()
+                    joined = live_view.joined_at = time.monotonic()
                     event = _event("waiting", {"reason": reason})
-                if not event and time.monotonic() - spoke > _QUIET_SECONDS:
+                if not event and time.monotonic() - sent_at > _KEEPALIVE_SECONDS:
                     event = _event("tick", {})
                 if event:
                     yield event
-                    spoke = time.monotonic()
-                await news.wait()
+                    sent_at = time.monotonic()
+                await changed.wait()
         finally:
-            shared.readers -= 1
-            if not shared.readers:
+            live_view.readers -= 1
+            if not live_view.readers:
                 self._views.pop(address, None)
-                if shared.rendering is not None:
-                    shared.rendering.cancel()
+                if live_view.rendering is not None:
+                    live_view.rendering.cancel()
 
     async def _watch(self) -> None:
-        """Look for news on behalf of all readers: each of them looking would take the stream's time
-        away, little by little."""
+        """Check for changes on behalf of all readers: if each of them checked, that would slow the
+        stream, little by little."""
         while self._views:
             snapshot = self._reporter.snapshot()
-            for shared in self._views.values():
+            for live_view in self._views.values():
                 if snapshot is None:
-                    shared.wake()
+                    live_view.wake()
                 else:
-                    self._refresh(shared, snapshot)
+                    self._refresh(live_view, snapshot)
             if snapshot is None:
-                self._same = None
-            await asyncio.sleep(_LOOK_SECONDS)
+                self._shared_snapshot = None
+            await asyncio.sleep(_POLL_SECONDS)
         # Not to hold an old snapshot when nobody looks any more.
-        self._same, self._watching = None, None
+        self._shared_snapshot, self._watching = None, None
 
-    def _refresh(self, shared: _Shared, snapshot: Snapshot) -> None:
-        """Have the view rendered if there is news; readers see the former parts meanwhile."""
-        rendering = shared.rendering
+    def _refresh(self, live_view: _LiveView, snapshot: Snapshot) -> None:
+        """Have the view rendered if something changed; readers keep the former parts meanwhile."""
+        rendering = live_view.rendering
         if rendering is not None and rendering.done():
-            shared.rendering, shared.error = None, rendering.exception()
-            shared.wake()
+            live_view.rendering, live_view.error = None, rendering.exception()
+            live_view.wake()
         now = time.monotonic()
-        age = now - shared.rendered_at
-        is_due = age > (_STILL_SECONDS if shared.version == snapshot.version else _SOON_SECONDS)
-        if shared.rendering is None and (is_due or shared.rendered_at < shared.joined_at):
-            shared.rendering = asyncio.create_task(self._render(shared, snapshot))
-        elif now - shared.told_at > _CLOCK_SECONDS:
-            shared.told_at = now
-            if shared.parts:
-                shared.replace({**shared.parts, **shared.page.passing(snapshot)})
+        age = now - live_view.rendered_at
+        is_due = age > (
+            _IDLE_REFRESH_SECONDS if live_view.version == snapshot.version else _MIN_REFRESH_SECONDS
+        )
+        if live_view.rendering is None and (is_due or live_view.rendered_at < live_view.joined_at):
+            live_view.rendering = asyncio.create_task(self._render(live_view, snapshot))
+        elif now - live_view.clock_sent_at > _CLOCK_SECONDS:
+            live_view.clock_sent_at = now
+            if live_view.parts:
+                live_view.replace({**live_view.parts, **live_view.page.passing(snapshot)})
             else:
-                shared.wake()
+                live_view.wake()
 
-    async def _render(self, shared: _Shared, snapshot: Snapshot) -> None:
+    async def _render(self, live_view: _LiveView, snapshot: Snapshot) -> None:
         async with self._turn:
-            await asyncio.sleep(max(0.0, self._rest_until - time.monotonic()))
+            await asyncio.sleep(max(0.0, self._cooldown_until - time.monotonic()))
             begun, worked = time.monotonic(), time.thread_time()
             snapshot = self._newest(snapshot, begun)
-            shared.replace(await shared.page.parts(snapshot))
+            live_view.replace(await live_view.page.parts(snapshot))
             # Work, not the time that the stream took meanwhile; nothing is waited for in between.
             took = time.thread_time() - worked
-            rest = _REST_BEHIND if is_behind(self._reporter) else _REST
-            self._rest_until = time.monotonic() + took * rest
-        shared.version = snapshot.version
-        shared.rendered_at = shared.told_at = begun
+            ratio = _COOLDOWN_BEHIND if is_behind(self._reporter) else _COOLDOWN
+            self._cooldown_until = time.monotonic() + took * ratio
+        live_view.version = snapshot.version
+        live_view.rendered_at = live_view.clock_sent_at = begun
 
     def _newest(self, snapshot: Snapshot, now: float) -> Snapshot:
         """What to render: the newest snapshot; where views queue up, the same one for some of them,
-        so that its figures are reckoned once."""
+        so that its figures are computed once."""
         queue = sum(view.rendering is not None for view in self._views.values())
-        if self._same is not None and queue > 1 and now - self._same_since < _SAME_SECONDS:
-            return self._same
-        self._same, self._same_since = self._reporter.snapshot() or snapshot, now
-        return self._same
+        if (
+            self._shared_snapshot is not None
+            and queue > 1
+            and now - self._shared_since < _SHARED_SECONDS
+        ):
+            return self._shared_snapshot
+        self._shared_snapshot, self._shared_since = self._reporter.snapshot() or snapshot, now
+        return self._shared_snapshot
 
 
 def is_behind(reporter: Reporter) -> bool:
@@ -201,16 +207,16 @@ def is_behind(reporter: Reporter) -> bool:
     return sum(reporter.operations().lag.values()) > _BACKLOG
 
 
-def waited_for(reporter: Reporter) -> str:
+def waiting_reason(reporter: Reporter) -> str:
     """Why this worker shows no figures."""
     ready, reason = reporter.ready()
-    return "another worker shows the figures, and its address is not known" if ready else reason
+    return "another worker reports the figures, but its address is not known" if ready else reason
 
 
-def _changes(former: Parts, parts: Parts) -> Piece | None:
+def _changes(former: Parts, parts: Parts) -> BodyChunk | None:
     changed = {name: part for name, part in parts.items() if former.get(name) != part}
     return _event("parts", changed) if changed else None
 
 
-def _event(name: str, data: dict[str, str]) -> Piece:
-    return Piece(b"event: %s\ndata: %s\n\n" % (name.encode(), _encode(data)))
+def _event(name: str, data: dict[str, str]) -> BodyChunk:
+    return BodyChunk(b"event: %s\ndata: %s\n\n" % (name.encode(), _encode(data)))

@@ -20,12 +20,12 @@ from funnel_stream.exposition.page.service import service
 from funnel_stream.exposition.page.site import part, render
 from funnel_stream.exposition.page.tiles import Reading, tile
 from funnel_stream.exposition.page.trends import ShownTrend, Trends
-from funnel_stream.exposition.page.view import Choices, View, basis_in_words, choices, view
-from funnel_stream.kpis.accounting import ends_of_leads
+from funnel_stream.exposition.page.view import Choices, View, basis_in_words, choices, parse_view
+from funnel_stream.kpis.accounting import fates_of_leads
 from funnel_stream.kpis.catalogue import BY_ID, KPIS, broken_down
 from funnel_stream.kpis.kpi import Kpi
 from funnel_stream.kpis.reference import STAGE_TITLES
-from funnel_stream.kpis.samples import Places, place_labels
+from funnel_stream.kpis.samples import Scopes, scope_label_set
 from funnel_stream.kpis.scope import label_text
 from funnel_stream.reporting import Reporter
 from funnel_stream.windows.tables import Snapshot
@@ -34,23 +34,24 @@ Parts = dict[str, str]
 """HTML by the id of its element: what is replaced on a live page when it changes."""
 
 FIRST_WAIT_SECONDS: Final = 0.15
-"""So long a page waits for trends that nobody has reckoned yet; afterwards they come live."""
+"""How long a page waits for trends not computed yet; after that they arrive live."""
 _HELD_SECONDS: Final = 5.0
 _PASSING_SECONDS: Final = 0.3
 
 BASES: Final = {
-    "period": "What happened in the window, whoever it happened to.",
-    "cohort": "Of the leads that came in the window: how far they have got so far.",
-    "matured": "Of the leads that turned {horizon} old in the window: how far they were by then.",
+    "period": "What happened in the window, no matter to which deals.",
+    "cohort": "Of the leads that came in during the window: how far they have got.",
+    "matured": "Of the leads that turned {horizon} old in the window: how far they had got by "
+    "then.",
 }
 
 
 @dataclass(frozen=True)
-class Look:
+class PageData:
     """What a reader looks at, and all figures of it. ``won``: how long it takes to win a deal."""
 
     snapshot: Snapshot
-    places: Places
+    scopes: Scopes
     view: View
     possible: Choices
     by_kpi: ByKpi
@@ -59,11 +60,13 @@ class Look:
 
     def series(self, figure: Figure, value: str = "") -> str:
         """A figure's series, named as on ``/metrics``; ``value``: of the dimension."""
-        seen, kpi = self.view, figure.kpi
-        window = None if kpi.of_now else seen.window.name
-        place = place_labels(seen.pipeline, window, seen.dimension if value else "", value)
+        view, kpi = self.view, figure.kpi
+        window = None if kpi.of_now else view.window.name
+        scope_labels = scope_label_set(
+            view.pipeline, window, view.dimension if value else "", value
+        )
         name = kpi.metric + ("_breakdown" if value else "")
-        return f"{name}{{{label_text({**place.labels, **figure.labels})}}}"
+        return f"{name}{{{label_text({**scope_labels.labels, **figure.labels})}}}"
 
 
 class Page(ABC):
@@ -78,16 +81,16 @@ class Page(ABC):
 
     async def html(self, snapshot: Snapshot) -> str:
         """The whole page. Raises ``UsageError`` for a query that makes no sense."""
-        look = await self._pages.look(snapshot, self._query, wait=FIRST_WAIT_SECONDS)
-        context = {**self._pages.context(look, self.path), **self._own_context()}
-        return render(self.template, **context, parts=self._parts(look))
+        data = await self._pages.data(snapshot, self._query, wait=FIRST_WAIT_SECONDS)
+        context = {**self._pages.context(data, self.path), **self._own_context()}
+        return render(self.template, **context, parts=self._parts(data))
 
     def check(self, snapshot: Snapshot) -> None:
         """Raises ``UsageError`` for a query that makes no sense."""
         self._pages.check(snapshot, self._query)
 
     async def parts(self, snapshot: Snapshot) -> Parts:
-        return self._parts(await self._pages.look(snapshot, self._query, wait=0.0))
+        return self._parts(await self._pages.data(snapshot, self._query, wait=0.0))
 
     @abstractmethod
     def passing(self, snapshot: Snapshot) -> Parts:
@@ -98,12 +101,12 @@ class Page(ABC):
         """What its template needs beside what all pages have."""
 
     @abstractmethod
-    def _parts(self, look: Look) -> Parts: ...
+    def _parts(self, data: PageData) -> Parts: ...
 
-    def _notes(self, look: Look, kpis: Iterable[Kpi]) -> list[Note]:
-        seen = look.view
-        for_nothing = look.places.won_for_nothing(seen.pipeline, seen.window)
-        return notes(seen, look.by_kpi, look.won, for_nothing, self._pages.definition, kpis)
+    def _notes(self, data: PageData, kpis: Iterable[Kpi]) -> list[Note]:
+        view = data.view
+        zero_amounts = data.scopes.won_with_zero_amount(view.pipeline, view.window)
+        return notes(view, data.by_kpi, data.won, zero_amounts, self._pages.definition, kpis)
 
 
 class HomePage(Page):
@@ -122,33 +125,33 @@ class HomePage(Page):
         ]
         return {"stages": stages}
 
-    def _parts(self, look: Look) -> Parts:
-        links, seen = self._pages.links, look.view
-        of = breakdowns.one_each(broken_down(links.definition), look.by_kpi, seen)
-        table = breakdowns.breakdown(look.places, of, seen, links)
+    def _parts(self, data: PageData) -> Parts:
+        links, view = self._pages.links, data.view
+        of = breakdowns.one_each(broken_down(links.definition), data.by_kpi, view)
+        table = breakdowns.breakdown(data.scopes, of, view, links)
         drawn = funnel(
-            look.by_kpi,
-            seen,
+            data.by_kpi,
+            view,
             links,
-            ever=look.places.leads(seen.pipeline),
-            ends=ends_of_leads(look.places.total(seen.pipeline, seen.window)),
+            ever=data.scopes.leads(view.pipeline),
+            fates=fates_of_leads(data.scopes.total(view.pipeline, view.window)),
         )
-        tiles = [tile(kpi, look.by_kpi[kpi.id], seen, look.trend, links) for kpi in KPIS]
+        tiles = [tile(kpi, data.by_kpi[kpi.id], view, data.trend, links) for kpi in KPIS]
         return {
-            **self.passing(look.snapshot),
+            **self.passing(data.snapshot),
             "notes": part(
                 "parts.html",
                 "notes",
-                self._notes(look, KPIS),
+                self._notes(data, KPIS),
             ),
             "funnel": part(
-                "parts.html", "funnel", drawn, basis_in_words(seen.basis), _explained(seen)
+                "parts.html", "funnel", drawn, basis_in_words(view.basis), _explained(view)
             ),
             **{
-                f"kpi-{each.kpi.id}": part("parts.html", "tile", each, look.series)
+                f"kpi-{each.kpi.id}": part("parts.html", "tile", each, data.series)
                 for each in tiles
             },
-            "breakdown": part("parts.html", "breakdown", table, look.series),
+            "breakdown": part("parts.html", "breakdown", table, data.series),
         }
 
 
@@ -168,22 +171,22 @@ class KpiPage(Page):
     def _own_context(self) -> dict[str, Any]:
         return {"kpi": self._kpi}
 
-    def _parts(self, look: Look) -> Parts:
-        links, seen, kpi = self._pages.links, look.view, self._kpi
-        shown = tile(kpi, look.by_kpi[kpi.id], seen, look.trend, links)
+    def _parts(self, data: PageData) -> Parts:
+        links, view, kpi = self._pages.links, data.view, self._kpi
+        shown = tile(kpi, data.by_kpi[kpi.id], view, data.trend, links)
         readings = [*shown.readings, *shown.further]
-        trend = _trend_table(kpi, readings, look.trend)
-        of = breakdowns.all_of(kpi, look.by_kpi, seen)
-        table = breakdowns.breakdown(look.places, of, seen, links, self.path)
+        trend = _trend_table(kpi, readings, data.trend)
+        of = breakdowns.all_of(kpi, data.by_kpi, view)
+        table = breakdowns.breakdown(data.scopes, of, view, links, self.path)
         return {
-            **self.passing(look.snapshot),
+            **self.passing(data.snapshot),
             "notes": part(
                 "parts.html",
                 "notes",
-                self._notes(look, [kpi]),
+                self._notes(data, [kpi]),
             ),
-            "series": part("kpi_parts.html", "series_table", shown, look.series),
-            "breakdown": part("parts.html", "breakdown", table, look.series),
+            "series": part("kpi_parts.html", "series_table", shown, data.series),
+            "breakdown": part("parts.html", "breakdown", table, data.series),
             "trend": part("kpi_parts.html", "trend_table", trend),
         }
 
@@ -196,55 +199,59 @@ class Pages:
         self.links = DealLinks(definition)
         self._reporter = reporter
         self._trends = Trends()
-        self._last: _Board | None = None
+        self._last: _SnapshotCache | None = None
         self._passing: Parts = {}
         self._passed_at = -_PASSING_SECONDS
 
-    async def look(self, snapshot: Snapshot, query: Mapping[str, str], *, wait: float) -> Look:
+    async def data(self, snapshot: Snapshot, query: Mapping[str, str], *, wait: float) -> PageData:
         """The view that a query asks for, with its figures; waits so many seconds for its trend."""
-        board = self._board(snapshot)
-        asked = self._seen(board, query)
-        by_kpi = board.figures(asked)
+        cache = self._cached(snapshot)
+        selected = self._selected_view(cache, query)
+        by_kpi = cache.figures(selected)
         currencies = _currencies(by_kpi)
-        if not asked.currency:
-            asked = replace(asked, currency=next(iter(currencies), ""))
-        possible = choices(self.definition, board.pipelines, currencies, asked.pipeline)
-        places = board.places
-        trend = await self._trends.of(snapshot, places, asked.pipeline, asked.window, wait=wait)
-        won = board.time_to_win(asked.pipeline)
-        return Look(snapshot, places, asked, possible, by_kpi, won, trend)
+        if not selected.currency:
+            selected = replace(selected, currency=next(iter(currencies), ""))
+        possible = choices(self.definition, cache.pipelines, currencies, selected.pipeline)
+        scopes = cache.scopes
+        trend = await self._trends.of(
+            snapshot, scopes, selected.pipeline, selected.window, wait=wait
+        )
+        won = cache.time_to_win(selected.pipeline)
+        return PageData(snapshot, scopes, selected, possible, by_kpi, won, trend)
 
     def check(self, snapshot: Snapshot, query: Mapping[str, str]) -> None:
         """Raises ``UsageError`` for a query that makes no sense."""
-        self._seen(self._board(snapshot), query)
+        self._selected_view(self._cached(snapshot), query)
 
-    def _seen(self, board: "_Board", query: Mapping[str, str]) -> View:
+    def _selected_view(self, cache: "_SnapshotCache", query: Mapping[str, str]) -> View:
         """The view that a query asks for; without a currency if it names none."""
-        wanted = query.get("pipeline") or next(iter(board.pipelines), "")
-        return view(query, choices(self.definition, board.pipelines, (), wanted), self.definition)
+        requested = query.get("pipeline") or next(iter(cache.pipelines), "")
+        return parse_view(
+            query, choices(self.definition, cache.pipelines, (), requested), self.definition
+        )
 
-    def _board(self, snapshot: Snapshot) -> "_Board":
+    def _cached(self, snapshot: Snapshot) -> "_SnapshotCache":
         if self._last is None or self._last.snapshot is not snapshot:
-            self._last = _Board(snapshot)
+            self._last = _SnapshotCache(snapshot)
             # When nobody looks any more, an old snapshot must not be held.
             loop = asyncio.get_running_loop()
             loop.call_later(_HELD_SECONDS, self._drop, self._last)
         return self._last
 
-    def _drop(self, board: "_Board") -> None:
-        if self._last is board:
+    def _drop(self, cache: "_SnapshotCache") -> None:
+        if self._last is cache:
             self._last = None
 
-    def context(self, look: Look, path: str) -> dict[str, Any]:
+    def context(self, data: PageData, path: str) -> dict[str, Any]:
         """What every page of the view at that path needs."""
         pipelines = self.definition.pipelines
         titles = {name: pipeline.title for name, pipeline in pipelines.items()}
         return {
-            "view": look.view,
-            "possible": look.possible,
+            "view": data.view,
+            "possible": data.possible,
             "path": path,
-            "pipeline_title": titles.get(look.view.pipeline) or look.view.pipeline,
-            "said": {
+            "pipeline_title": titles.get(data.view.pipeline) or data.view.pipeline,
+            "display": {
                 "pipeline": lambda name: titles.get(name) or name,
                 "basis": basis_in_words,
                 "plain": lambda value: value,
@@ -264,14 +271,14 @@ class Pages:
         return self._passing
 
 
-class _Board:
+class _SnapshotCache:
     """A snapshot with what views of it have in common. ``pipelines``: all that there are, the one
     with most leads first."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        self.places = places = Places(snapshot)
-        self.pipelines = sorted(places.pipelines, key=lambda name: (-places.leads(name), name))
+        self.scopes = scopes = Scopes(snapshot)
+        self.pipelines = sorted(scopes.pipelines, key=lambda name: (-scopes.leads(name), name))
         self._figures: dict[tuple[str, str], dict[str, list[Figure]]] = {}
         self._won: dict[str, Figure] = {}
 
@@ -279,15 +286,15 @@ class _Board:
         """Of the longest window."""
         if pipeline not in self._won:
             longest = self.snapshot.definition.longest_window()
-            self._won[pipeline] = time_to_win(self.places, pipeline, longest)
+            self._won[pipeline] = time_to_win(self.scopes, pipeline, longest)
         return self._won[pipeline]
 
-    def figures(self, seen: View) -> dict[str, list[Figure]]:
+    def figures(self, view: View) -> dict[str, list[Figure]]:
         """All figures of a pipeline, in the view's window and now, by KPI."""
-        key = seen.pipeline, seen.window.name
+        key = view.pipeline, view.window.name
         if key not in self._figures:
-            [(in_window, _)] = self.places.of(seen.pipeline, "", seen.window)
-            [(now, _)] = self.places.of(seen.pipeline, "", None)
+            [(in_window, _)] = self.scopes.of(view.pipeline, "", view.window)
+            [(now, _)] = self.scopes.of(view.pipeline, "", None)
             self._figures[key] = {
                 kpi.id: figures(kpi, now if kpi.of_now else in_window) for kpi in KPIS
             }
@@ -305,8 +312,8 @@ def _currencies(by_kpi: ByKpi) -> list[str]:
     return sorted(amounts, key=lambda currency: (-amounts[currency], currency))
 
 
-def _explained(seen: View) -> str:
-    name, _, horizon = seen.basis.partition(":")
+def _explained(view: View) -> str:
+    name, _, horizon = view.basis.partition(":")
     return BASES[name].format(horizon=horizon)
 
 
@@ -335,12 +342,18 @@ def _trend_table(kpi: Kpi, readings: list[Reading], trend: ShownTrend | None) ->
     """The figures of every bucket, newest first."""
     first = [reading.figure for reading in readings[: breakdowns.MOST_COLUMNS]]
     if trend is None:
-        return TrendTable([], [], "", "", "The trend is being reckoned; it appears in a moment.")
+        return TrendTable(
+            [], [], "", "", "The trend is being calculated and will appear in a moment."
+        )
     columns = [trend.values(figure) for figure in first]
     if not any(columns):
-        why = "It is of the present, and has no trend." if kpi.of_now else "It has no trend."
-        if any(figure.ripens for figure in first):
-            why = "What is young has had less time than the rest: a trend would mislead."
+        why = (
+            "This KPI describes the present, so it has no trend."
+            if kpi.of_now
+            else "This KPI has no trend."
+        )
+        if any(figure.is_maturing for figure in first):
+            why = "Recent figures have had less time to mature: a trend would be misleading."
         return TrendTable([], [], "", "", why)
     rows = [
         TrendRow(
@@ -357,7 +370,7 @@ def _trend_table(kpi: Kpi, readings: list[Reading], trend: ShownTrend | None) ->
         columns=[figure.name or kpi.title for figure in first],
         rows=rows,
         format="%Y-%m-%d" if of_days else "%Y-%m-%d %H:%M",
-        explained=f"Each line is the figure of {_long(trend.minutes)} alone.",
+        explained=f"Each row is the figure for {_long(trend.minutes)} alone.",
         empty="",
     )
 

@@ -10,8 +10,8 @@ from funnel_stream.definition import Definition
 from funnel_stream.errors import UsageError
 from funnel_stream.exposition.deals_api import DealsApi
 from funnel_stream.exposition.forward import Forwarder, PeerUnreachableError
-from funnel_stream.exposition.page.deal_pages import Answer, DealPages
-from funnel_stream.exposition.page.live import Live, waited_for
+from funnel_stream.exposition.page.deal_pages import DealPages, HtmlResponse
+from funnel_stream.exposition.page.live import Live, waiting_reason
 from funnel_stream.exposition.page.pages import HomePage, KpiPage, Page, Pages
 from funnel_stream.exposition.page.site import HEADERS, STATIC, render
 from funnel_stream.exposition.sending import send, stream
@@ -113,17 +113,17 @@ class _Routes:
         ready, reason = self._reporter.ready()
         if not ready:
             title, advice = (
-                "The figures are coming",
+                "The figures are on their way",
                 (
-                    "The worker reads its state back; this takes from seconds to a few minutes. "
-                    "This page shows the figures by itself as soon as they are there."
+                    "The worker is restoring its state, which takes seconds to a few minutes. "
+                    "This page shows the figures as soon as they are ready."
                 ),
             )
         else:
-            title, reason = "Another worker shows the figures", waited_for(self._reporter)
+            title, reason = "Another worker reports the figures", waiting_reason(self._reporter)
             advice = (
-                "Look at the other workers' pages, or have each of them told the address at which "
-                "the others reach it (FUNNEL_ADVERTISED_URL)."
+                "Open the pages of the other workers, or set FUNNEL_ADVERTISED_URL on each worker "
+                "to the address at which the others can reach it."
             )
         return _message(request, HTTPStatus.SERVICE_UNAVAILABLE, title, reason, advice, live=True)
 
@@ -131,10 +131,10 @@ class _Routes:
         return _message(
             request,
             HTTPStatus.SERVICE_UNAVAILABLE,
-            "Another worker shows the figures",
-            f"It is the one at {peer}, which does not answer this one.",
-            "Open that address yourself. If that works, see that workers reach each other there "
-            "(FUNNEL_ADVERTISED_URL, and the network policy).",
+            "Another worker reports the figures",
+            f"It is the worker at {peer}, which does not respond to this one.",
+            "Open that address yourself. If that works, check that the workers can reach each "
+            "other there (FUNNEL_ADVERTISED_URL and the network policy).",
             live=True,
             links={f"{peer}{request.raw_path}": "Open it there"},
         )
@@ -179,7 +179,7 @@ def _query(request: web.Request) -> Mapping[str, str]:
     return {name: request.query[name] for name in request.query}
 
 
-def _deal_page(request: web.Request, answer: Answer) -> web.Response:
+def _deal_page(request: web.Request, answer: HtmlResponse) -> web.Response:
     status, text = answer
     return _html(request, text, status)
 
@@ -194,7 +194,7 @@ def _message(
     links: Mapping[str, str] | None = None,
 ) -> web.Response:
     """A page that says what is the matter and what to do."""
-    again = {request.raw_path: "Try again"} if live else {"/": "To the funnel"}
+    again = {request.raw_path: "Try again"} if live else {"/": "Go to the funnel"}
     text = render(
         "message.html",
         title=title,

@@ -44,29 +44,33 @@ def _facts(snapshot: Snapshot, reporter: Reporter, operations: Operations) -> It
     else:
         yield Fact("Last event", "none yet")
     lag = sum(operations.lag.values())
-    yield Fact("Lag", f"{human.count(lag)} events", "" if lag else "all events are in the figures")
+    yield Fact("Lag", f"{human.count(lag)} events", "" if lag else "the figures include all events")
     latency = operations.latency
     if latency.count:
         mean = human.seconds(latency.sum / latency.count)
         yield Fact("From event to figure", mean, "on average")
     refused = sum(operations.rejected.values())
-    more = "kept in the dead letters with the reason" if refused else "nothing was refused"
+    more = "kept in the dead-letter topic with the reason" if refused else "nothing was rejected"
     yield Fact("Dead letters", human.count(refused), more)
     if amended := sum(operations.amended.values()):
-        yield Fact("Amended", human.count(amended), "an amount was rounded, left out or the like")
+        yield Fact(
+            "Amended", human.count(amended), "an amount was rounded or left out, for example"
+        )
     yield Fact("Events consumed", human.count(operations.events), "since this worker started")
-    yield Fact("Duplicates", human.count(operations.duplicates), "known already, changed nothing")
+    yield Fact("Duplicates", human.count(operations.duplicates), "already known, changed nothing")
     if held := reporter.held():
         numbers = ", ".join(map(str, sorted(held.deals))) or "none"
         every = len(held.deals) == held.partitions
-        part = "all of them" if every else "others are with other workers"
+        part = "all of them" if every else "other workers hold the others"
         of = f"{len(held.deals)} of {held.partitions}"
         yield Fact("Partitions held here", of, part if every else f"{numbers}; {part}")
         yield Fact("Deals held here", human.count(sum(operations.state_rows.values())))
         untouched = sum(operations.untouched.values())
-        more = "open, and without any event for closed_retention_days" if untouched else ""
+        more = "open, without an event for closed_retention_days" if untouched else ""
         yield Fact("Untouched deals held here", human.count(untouched), more)
     wrong = operations.invariant_violations
     yield Fact(
-        "Figures that do not add up", human.count(wrong), "" if wrong else "every deal has one fate"
+        "Figures that do not add up",
+        human.count(wrong),
+        "" if wrong else "every deal is accounted for once",
     )

@@ -17,8 +17,8 @@ from funnel_stream.exposition.page.figures import (
     written,
 )
 from funnel_stream.exposition.page.links import DealLinks
-from funnel_stream.exposition.page.particulars import CONVERSIONS
-from funnel_stream.exposition.page.trends import NO_COURSE, Course, ShownTrend
+from funnel_stream.exposition.page.special_cases import CONVERSIONS
+from funnel_stream.exposition.page.trends import EMPTY_TREND, ShownTrend, TrendSummary
 from funnel_stream.exposition.page.view import COHORT, View
 from funnel_stream.kpis.kpi import Kpi
 from funnel_stream.kpis.samples import attained
@@ -29,7 +29,7 @@ _FIRST: Final = 5
 
 @dataclass(frozen=True)
 class Goal:
-    """A target: what is wanted, and the share of it that is attained (``None``: unknown)."""
+    """A target: its value, and the share of it that is attained (``None``: unknown)."""
 
     text: str
     share: float | None
@@ -55,13 +55,13 @@ class Reading:
     name says it."""
 
     figure: Figure
-    course: Course
+    trend: TrendSummary
     goals: list[Goal]
     deals: str
     basis: str
 
 
-class Young(NamedTuple):
+class NoTrend(NamedTuple):
     """Why a figure has neither trend nor change; ``link``: to what can be compared, if it can."""
 
     text: str
@@ -71,8 +71,8 @@ class Young(NamedTuple):
 @dataclass(frozen=True)
 class Tile:
     """A KPI with its readings; ``further`` are shown when asked for. ``span``: ``now``, ``in the
-    window``, or empty where that goes without saying. ``apart``: what is said of the currencies
-    that are left out."""
+    window``, or empty where that goes without saying. ``currency_note``: what is said of the
+    currencies that are left out."""
 
     kpi: Kpi
     link: str
@@ -80,8 +80,8 @@ class Tile:
     span: str
     readings: list[Reading]
     further: list[Reading]
-    young: Young | None
-    apart: str
+    no_trend: NoTrend | None
+    currency_note: str
     empty: str
 
     @property
@@ -105,27 +105,27 @@ def tile(
         span=span_of(kpi, view),
         readings=readings[:_FIRST],
         further=readings[_FIRST:],
-        young=_young(kpi, view)
-        if any(figure.ripens and figure.value is not None for figure in found)
+        no_trend=_no_trend(kpi, view)
+        if any(figure.is_maturing and figure.value is not None for figure in found)
         else None,
-        apart=_apart(every, view),
+        currency_note=_currency_note(every, view),
         empty=_why_empty(kpi, every, view),
     )
 
 
-def _young(kpi: Kpi, view: View) -> Young:
+def _no_trend(kpi: Kpi, view: View) -> NoTrend:
     if "basis" not in kpi.form.labels:
-        return Young("No trend: what is young has had less time than the rest.", "")
-    text = "No trend: young deals are still on their way."
-    if view.usual_basis == COHORT:
-        return Young(text, "")
+        return NoTrend("No trend: recent figures have had less time to mature.", "")
+    text = "No trend: recent deals are still in progress."
+    if view.default_basis == COHORT:
+        return NoTrend(text, "")
     # Matured figures are conversions, whichever KPI shows the same ones on another basis.
-    return Young(text, view.link(f"/kpi/{CONVERSIONS.id}", basis=view.usual_basis))
+    return NoTrend(text, view.link(f"/kpi/{CONVERSIONS.id}", basis=view.default_basis))
 
 
-def _apart(every: list[Figure], view: View) -> str:
+def _currency_note(every: list[Figure], view: View) -> str:
     others = other_currencies(every, view)
-    return f"Only {view.currency}; there is also {', '.join(others)}." if others else ""
+    return f"Only {view.currency} is shown; there is also {', '.join(others)}." if others else ""
 
 
 def _why_empty(kpi: Kpi, every: list[Figure], view: View) -> str:
@@ -147,7 +147,7 @@ def _reading(
     basis = figure.labels.get("basis", "")
     return Reading(
         figure=figure,
-        course=trend.course(figure) if trend else NO_COURSE,
+        trend=trend.summary(figure) if trend else EMPTY_TREND,
         goals=[_goal(figure, target) for target in targets if _is_for(target, figure)],
         deals=links.of(figure.kpi, figure.labels, view),
         basis=figure.per if basis == view.basis_labels["basis"] else basis,
@@ -178,8 +178,8 @@ def _goal(figure: Figure, target: Target) -> Goal:
     quantile = target.labels.get("quantile")
     value = figure.value if quantile is None else figure.quantiles.get(quantile)
     sign = "≥" if target.at == "least" else "≤"
-    wanted = written(figure.kpi, float(target.value))
-    text = f"{sign} {wanted}" + (f" {figure.unit}" if figure.unit else "")
+    goal = written(figure.kpi, float(target.value))
+    text = f"{sign} {goal}" + (f" {figure.unit}" if figure.unit else "")
     if quantile is not None:
         text = f"{_QUANTILES[quantile]} {text}"
     return Goal(text, None if value is None else attained(target, value))

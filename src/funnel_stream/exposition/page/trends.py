@@ -1,4 +1,4 @@
-"""Trends of the figures on the page: reckoned beside the stream, when somebody looks, and not more
+"""Trends of the figures on the page: computed beside the stream, when somebody looks, and not more
 often than their cost allows."""
 
 import asyncio
@@ -10,30 +10,30 @@ from typing import Final, NamedTuple
 from funnel_stream.definition.time import Window, minutes_of
 from funnel_stream.exposition.page import drawing
 from funnel_stream.exposition.page.figures import Figure, figures, time_to_win, written
-from funnel_stream.exposition.page.particulars import begins_at_once, counted_by, is_sample
+from funnel_stream.exposition.page.special_cases import begins_at_once, counted_by, is_sample
 from funnel_stream.kpis.catalogue import KPIS
 from funnel_stream.kpis.kpi import Kpi
-from funnel_stream.kpis.samples import Places
+from funnel_stream.kpis.samples import Scopes
 from funnel_stream.windows.tables import Cells, Snapshot
 from funnel_stream.windows.trends import Trend
 
-_REST: Final = 40
-"""After reckoning for a second there is a rest of so many, shared by all trends."""
-_FIRST_REST: Final = 4
-"""So many before one that nobody has seen yet."""
-_LEAST_REST_SECONDS: Final = 2.0
+_COOLDOWN: Final = 40
+"""Seconds of pause per second of computing, shared by all trends."""
+_FIRST_COOLDOWN: Final = 4
+"""The same before a trend that nobody has seen yet."""
+_MIN_COOLDOWN_SECONDS: Final = 2.0
 _LOOKING_SECONDS: Final = 60.0
 _KEPT_SECONDS: Final = 300.0
 """A trend that nobody looked at for so long is forgotten."""
 
-_Key = tuple[str, tuple[str, ...]]
-_Values = dict[_Key, float | None]
+_SeriesId = tuple[str, tuple[str, ...]]
+_BucketValues = dict[_SeriesId, float | None]
 
 
 _TIMES_FROM: Final = 10
-"""From here on a change is told in times, not in per cent."""
+"""From here on a change is a multiple, not a percentage."""
 _LEAST_NUMBER: Final = 10
-"""Of fewer things than that, in either window, a change says nothing."""
+"""With fewer than this in either window a change says nothing."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,15 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Course:
+class TrendSummary:
     """How a figure went: the line of its trend, the same in words, and its change."""
 
-    line: drawing.Line
+    curve: drawing.Curve
     text: str
     change: Change | None
 
 
-NO_COURSE: Final = Course(drawing.line(()), "", None)
+EMPTY_TREND: Final = TrendSummary(drawing.curve(()), "", None)
 
 
 class _Sized(NamedTuple):
@@ -64,7 +64,7 @@ class _Sized(NamedTuple):
     number: float | None
 
 
-_Whole = dict[_Key, _Sized]
+_Whole = dict[_SeriesId, _Sized]
 
 
 @dataclass(frozen=True)
@@ -78,22 +78,22 @@ class ShownTrend:
 
     starts: tuple[int, ...]
     minutes: int
-    _buckets: list[_Values]
+    _buckets: list[_BucketValues]
     _whole: _Whole
     _before: _Whole | None
     _before_from: int
     _began: int | None
     _cycle: float
-    _courses: dict[_Key, Course] = field(default_factory=dict)
+    _summaries: dict[_SeriesId, TrendSummary] = field(default_factory=dict)
 
-    def course(self, figure: Figure) -> Course:
-        """How a figure went. Reckoned once, for all who look at it until there is another trend."""
+    def summary(self, figure: Figure) -> TrendSummary:
+        """How a figure went. Computed once for all readers, until there is another trend."""
         key = figure.kpi.id, figure.key
-        known = self._courses.get(key)
+        known = self._summaries.get(key)
         if known is None:
             values = self.values(figure)
-            known = self._courses[key] = Course(
-                line=drawing.line(values),
+            known = self._summaries[key] = TrendSummary(
+                curve=drawing.curve(values),
                 text=_in_words(figure.kpi, values),
                 change=self._change(figure),
             )
@@ -102,7 +102,7 @@ class ShownTrend:
     def values(self, figure: Figure) -> Sequence[float | None]:
         """A figure bucket by bucket, oldest first; empty for what has no past, or none that could
         be compared bucket by bucket. There is no figure, not even 0, until the facts had begun."""
-        if not _has_past(figure.kpi) or figure.ripens:
+        if not _has_past(figure.kpi) or figure.is_maturing:
             return ()
         key, nothing = (figure.kpi.id, figure.key), _nothing(figure)
         began = self.starts[-1] if self._began is None else self._began
@@ -125,7 +125,7 @@ class ShownTrend:
 
     def _change(self, figure: Figure) -> Change | None:
         """Between like and like only: windows of a funnel that was going, and enough in both."""
-        if self._before is None or figure.ripens or not self._was_going(figure):
+        if self._before is None or figure.is_maturing or not self._was_running(figure):
             return None
         now = self._sized(self._whole, figure)
         before = self._sized(self._before, figure)
@@ -133,7 +133,7 @@ class ShownTrend:
             return None
         return _change(figure.kpi, now.value, before.value)
 
-    def _was_going(self, figure: Figure) -> bool:
+    def _was_running(self, figure: Figure) -> bool:
         """Whether a figure was what it always is when the window before began: a funnel whose facts
         begin has leads at once, but for a sales cycle too few that got any further, and none that
         is of an age."""
@@ -157,7 +157,7 @@ def _in_words(kpi: Kpi, values: Sequence[float | None]) -> str:
 def _change(kpi: Kpi, now: float | None, before: float | None) -> Change | None:
     if now is None or before is None:
         return None
-    title = f"{written(kpi, now)} after {written(kpi, before)} in the window before"
+    title = f"{written(kpi, now)} after {written(kpi, before)} in the previous window"
     if kpi.unit == "ratio":
         text = f"{100 * (now - before):+,.1f} pp"
     elif before and now / before >= _TIMES_FROM:
@@ -200,14 +200,14 @@ def _with_numbers(found: Sequence[Figure]) -> _Whole:
     return sized
 
 
-def shown(
-    trend: Trend, places: Places, pipeline: str, window: Window, *, cycle: float = 0.0
+def shown_trend(
+    trend: Trend, scopes: Scopes, pipeline: str, window: Window, *, cycle: float = 0.0
 ) -> ShownTrend:
     """The KPIs of each bucket of a trend. ``cycle``: seconds of a sales cycle."""
 
     def found(cells: Cells) -> list[Figure]:
-        place = places.holding(cells, pipeline, window)
-        return [figure for kpi in KPIS if _has_past(kpi) for figure in figures(kpi, place)]
+        scope = scopes.holding(cells, pipeline, window)
+        return [figure for kpi in KPIS if _has_past(kpi) for figure in figures(kpi, scope)]
 
     return ShownTrend(
         starts=trend.starts,
@@ -224,71 +224,76 @@ def shown(
     )
 
 
-class _Kept:
+class _CachedTrend:
     """A trend that somebody looks at."""
 
     def __init__(self) -> None:
         self.shown: ShownTrend | None = None
         self.version = -1
-        self.reckoned_at = self.looked_at = 0.0
+        self.computed_at = self.looked_at = 0.0
         self.task: asyncio.Task[None] | None = None
 
 
 class Trends:
-    """The trends of all views, reckoned one at a time by a thread beside the stream."""
+    """The trends of all views, computed one at a time by a thread beside the stream."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, str], _Kept] = {}
+        self._cached: dict[tuple[str, str], _CachedTrend] = {}
         self._turn = asyncio.Lock()
-        self._rest_until = self._first_at = 0.0
+        self._cooldown_until = self._first_at = 0.0
 
     async def of(
-        self, snapshot: Snapshot, places: Places, pipeline: str, window: Window, *, wait: float
+        self, snapshot: Snapshot, scopes: Scopes, pipeline: str, window: Window, *, wait: float
     ) -> ShownTrend | None:
-        """The last one that was reckoned; if there is none, what can be had in ``wait`` seconds."""
+        """The last one computed; if there is none, what can be had in ``wait`` seconds."""
         now = time.monotonic()
-        kept = self._kept.setdefault((pipeline, window.name), _Kept())
-        kept.looked_at = now
+        cached = self._cached.setdefault((pipeline, window.name), _CachedTrend())
+        cached.looked_at = now
         # What nobody has seen yet is kept waiting less; of the others the oldest one has its turn.
-        due = (kept.shown is None and now >= self._first_at) or (
-            kept.version != snapshot.version
-            and now >= self._rest_until
+        due = (cached.shown is None and now >= self._first_at) or (
+            cached.version != snapshot.version
+            and now >= self._cooldown_until
             and not self._turn.locked()
-            and kept is self._oldest(now)
+            and cached is self._oldest(now)
         )
-        if due and (kept.task is None or kept.task.done()):
-            work = self._reckon(kept, snapshot, places, pipeline, window)
-            kept.task = asyncio.create_task(work)
-        if kept.shown is None and kept.task is not None and wait:
-            await asyncio.wait([kept.task], timeout=wait)
-        return kept.shown
+        if due and (cached.task is None or cached.task.done()):
+            work = self._compute(cached, snapshot, scopes, pipeline, window)
+            cached.task = asyncio.create_task(work)
+        if cached.shown is None and cached.task is not None and wait:
+            await asyncio.wait([cached.task], timeout=wait)
+        return cached.shown
 
-    def _oldest(self, now: float) -> _Kept:
+    def _oldest(self, now: float) -> _CachedTrend:
         """Of the trends that somebody looks at."""
         looked_at = [
-            kept for kept in self._kept.values() if now - kept.looked_at < _LOOKING_SECONDS
+            cached for cached in self._cached.values() if now - cached.looked_at < _LOOKING_SECONDS
         ]
-        return min(looked_at, key=lambda kept: kept.reckoned_at)
+        return min(looked_at, key=lambda cached: cached.computed_at)
 
-    async def _reckon(
-        self, kept: _Kept, snapshot: Snapshot, places: Places, pipeline: str, window: Window
+    async def _compute(
+        self,
+        cached: _CachedTrend,
+        snapshot: Snapshot,
+        scopes: Scopes,
+        pipeline: str,
+        window: Window,
     ) -> None:
         async with self._turn:
             begun = time.monotonic()
-            kept.shown = await asyncio.to_thread(_reckoned, snapshot, places, pipeline, window)
-            kept.version, kept.reckoned_at = snapshot.version, begun
+            cached.shown = await asyncio.to_thread(_computed, snapshot, scopes, pipeline, window)
+            cached.version, cached.computed_at = snapshot.version, begun
             took = time.monotonic() - begun
-            self._rest_until = begun + took + max(_LEAST_REST_SECONDS, _REST * took)
-            self._first_at = begun + took + _FIRST_REST * took
-        for key in [key for key, kept in self._kept.items() if _is_forgotten(kept, begun)]:
-            del self._kept[key]
+            self._cooldown_until = begun + took + max(_MIN_COOLDOWN_SECONDS, _COOLDOWN * took)
+            self._first_at = begun + took + _FIRST_COOLDOWN * took
+        for key in [key for key, cached in self._cached.items() if _is_forgotten(cached, begun)]:
+            del self._cached[key]
 
 
-def _reckoned(snapshot: Snapshot, places: Places, pipeline: str, window: Window) -> ShownTrend:
-    won = time_to_win(places, pipeline, snapshot.definition.longest_window())
+def _computed(snapshot: Snapshot, scopes: Scopes, pipeline: str, window: Window) -> ShownTrend:
+    won = time_to_win(scopes, pipeline, snapshot.definition.longest_window())
     trend = snapshot.past.trend(pipeline, window)
-    return shown(trend, places, pipeline, window, cycle=won.quantiles.get("0.9", 0.0))
+    return shown_trend(trend, scopes, pipeline, window, cycle=won.quantiles.get("0.9", 0.0))
 
 
-def _is_forgotten(kept: _Kept, now: float) -> bool:
-    return now - kept.looked_at > _KEPT_SECONDS
+def _is_forgotten(cached: _CachedTrend, now: float) -> bool:
+    return now - cached.looked_at > _KEPT_SECONDS

@@ -31,13 +31,13 @@ class Choices:
 @dataclass(frozen=True)
 class View:
     """A reader's choice. ``basis``: ``period``, ``cohort`` or ``matured:7d`` with its horizon;
-    ``usual_basis``: that of the window by default. ``sort``: the column of the breakdown that
+    ``default_basis``: that of the window by default. ``sort``: the column of the breakdown that
     orders it, empty for the first one."""
 
     pipeline: str
     window: Window
     basis: str
-    usual_basis: str
+    default_basis: str
     dimension: str
     currency: str
     sort: str = ""
@@ -52,11 +52,11 @@ class View:
     def link(self, path: str = "/", fragment: str = "", **changed: str) -> str:
         """The address of the same view but for what is ``changed``. Another window has its own
         usual basis: who looks at the usual one goes on with that."""
-        usual = "window" in changed and self.basis == self.usual_basis
+        default = "window" in changed and self.basis == self.default_basis
         query = {
             "pipeline": self.pipeline,
             "window": self.window.name,
-            "basis": "" if usual else self.basis,
+            "basis": "" if default else self.basis,
             "dimension": self.dimension,
             "currency": self.currency,
             "sort": self.sort,
@@ -95,29 +95,29 @@ def choices(
     )
 
 
-def view(query: Mapping[str, str], possible: Choices, definition: Definition) -> View:
+def parse_view(query: Mapping[str, str], possible: Choices, definition: Definition) -> View:
     """The view that a query asks for; what it leaves out is as by default.
 
     Raises ``UsageError`` that names the parameter and what is allowed.
     """
     windows = {window.name: window for window in possible.windows}
-    usual = definition.export_windows() or definition.windows
-    longest = max(usual, key=lambda name: windows[name].minutes)
+    default = definition.export_windows() or definition.windows
+    longest = max(default, key=lambda name: windows[name].minutes)
     currency = query.get("currency", "")
     if currency and currency not in DECIMALS:
         hint = "Write a code of ISO 4217 like EUR."
         raise UsageError(f"there is no currency {currency!r}", hint=hint)
-    if query.get("basis") in _of_others(possible, definition):
+    if query.get("basis") in _bases_of_other_pipelines(possible, definition):
         query = {**query, "basis": ""}
-    pipeline = _chosen("pipeline", query, possible.pipelines)
-    window = windows[_chosen("window", query, (longest, *windows))]
-    basis = usual_basis(definition, pipeline, window)
+    pipeline = _choice("pipeline", query, possible.pipelines)
+    window = windows[_choice("window", query, (longest, *windows))]
+    basis = default_basis(definition, pipeline, window)
     return View(
         pipeline=pipeline,
         window=window,
-        basis=_chosen("basis", query, possible.bases, usual=basis),
-        usual_basis=basis,
-        dimension=_chosen("dimension", query, possible.dimensions),
+        basis=_choice("basis", query, possible.bases, default=basis),
+        default_basis=basis,
+        dimension=_choice("dimension", query, possible.dimensions),
         # One that no deal has any more is no mistake: an old link may name it.
         currency=currency or next(iter(possible.currencies), ""),
         sort=query.get("sort", ""),
@@ -125,7 +125,7 @@ def view(query: Mapping[str, str], possible: Choices, definition: Definition) ->
     )
 
 
-def usual_basis(definition: Definition, pipeline: str, window: Window) -> str:
+def default_basis(definition: Definition, pipeline: str, window: Window) -> str:
     """The basis of a window by default: matured at the longest horizon that it can judge, if it can
     judge any: young deals do not pull that down."""
     horizons = [
@@ -136,7 +136,7 @@ def usual_basis(definition: Definition, pipeline: str, window: Window) -> str:
     return f"{MATURED}:{max(horizons, key=minutes_of)}"
 
 
-def _of_others(possible: Choices, definition: Definition) -> set[str]:
+def _bases_of_other_pipelines(possible: Choices, definition: Definition) -> set[str]:
     """Bases that only other pipelines have: whoever changes the pipeline asks for them unawares."""
     names = {*definition.horizons}
     for pipeline in definition.pipelines:
@@ -144,13 +144,13 @@ def _of_others(possible: Choices, definition: Definition) -> set[str]:
     return {f"{MATURED}:{horizon}" for horizon in names} - {*possible.bases}
 
 
-def _chosen(
-    name: str, query: Mapping[str, str], allowed: tuple[str, ...], *, usual: str = ""
+def _choice(
+    name: str, query: Mapping[str, str], allowed: tuple[str, ...], *, default: str = ""
 ) -> str:
-    wanted = query.get(name)
-    if not wanted:
-        return usual or next(iter(allowed), "")
-    if wanted not in allowed:
+    requested = query.get(name)
+    if not requested:
+        return default or next(iter(allowed), "")
+    if requested not in allowed:
         listed = ", ".join(dict.fromkeys(allowed)) or "none"
-        raise UsageError(f"there is no {name} {wanted!r}", hint=f"There are: {listed}.")
-    return wanted
+        raise UsageError(f"there is no {name} {requested!r}", hint=f"Allowed: {listed}.")
+    return requested

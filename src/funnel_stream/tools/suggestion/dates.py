@@ -1,4 +1,4 @@
-"""Which formats read the dates of a column, and which of them cannot be told apart."""
+"""Which formats read the dates of a column, and which of them cannot be distinguished."""
 
 import re
 import unicodedata
@@ -12,7 +12,7 @@ from funnel_stream.tools.date_columns import TimesOfDay
 from funnel_stream.tools.date_formats import EPOCH, LOCALES, DateError, DateFormat, Written
 
 
-class Form(NamedTuple):
+class DateForm(NamedTuple):
     """A format, and the language of its names; empty where it has none."""
 
     name: str
@@ -36,14 +36,18 @@ _NAMED_MONTHS: Final = ("%b %Y", "%b-%Y", "%b-%y", "%b %y", "%b. %Y", "%Y %b")
 _COUNTS: Final = ("excel", "epoch", "epoch_ms")
 
 _NUMERIC: Final = (
-    Form("iso", ""),
+    DateForm("iso", ""),
     # What ISO 8601 does not write but many programs do.
-    *(Form(f"%Y-%m-%d{time}", "") for time in _TIMES if "%I" in time or "Z" in time),
-    *(Form("%Y-%m-%d %H:%M:%S %z", ""), Form("%Y-%m-%d, %H:%M", "")),
-    *(Form(day + time, "") for day in _DAYS for time in _TIMES),
-    *(Form(month, "") for month in _MONTHS),
+    *(DateForm(f"%Y-%m-%d{time}", "") for time in _TIMES if "%I" in time or "Z" in time),
+    *(DateForm("%Y-%m-%d %H:%M:%S %z", ""), DateForm("%Y-%m-%d, %H:%M", "")),
+    *(DateForm(day + time, "") for day in _DAYS for time in _TIMES),
+    *(DateForm(month, "") for month in _MONTHS),
 )
-_FROM_NUMBERS: Final = (Form("iso", ""), Form("%Y%m", ""), *(Form(one, "") for one in _COUNTS))
+_FROM_NUMBERS: Final = (
+    DateForm("iso", ""),
+    DateForm("%Y%m", ""),
+    *(DateForm(one, "") for one in _COUNTS),
+)
 _WITH_NAMES: Final = (
     *((day + time) for day in _NAMED_DAYS for time in _TIMES[:9]),
     *_NAMED_MONTHS,
@@ -58,11 +62,11 @@ _LAST_YEAR: Final = 9998
 
 
 @lru_cache(maxsize=4096)
-def _format(form: Form) -> DateFormat:
+def _format(form: DateForm) -> DateFormat:
     return DateFormat(form.name, form.locale or "en")
 
 
-def _read(form: Form, text: str) -> Written | None:
+def _read(form: DateForm, text: str) -> Written | None:
     try:
         written = _format(form).written(text)
     except DateError:
@@ -70,17 +74,17 @@ def _read(form: Form, text: str) -> Written | None:
     return written if EPOCH.year < written.at.year <= _LAST_YEAR else None
 
 
-def _candidates(text: str, numbers: bool) -> Iterator[Form]:
+def _candidates(text: str, numbers: bool) -> Iterator[DateForm]:
     if _PLAIN.fullmatch(text) and (text.isdecimal() or not numbers):
         yield from _FROM_NUMBERS if numbers else ()
         return
     yield from _NUMERIC
     if numbers:
-        yield Form("excel", "")
-        yield Form("epoch", "")
+        yield DateForm("excel", "")
+        yield DateForm("epoch", "")
     if _LETTERS.search(text):
         for locale in LOCALES:
-            yield from (Form(name, locale) for name in _WITH_NAMES)
+            yield from (DateForm(name, locale) for name in _WITH_NAMES)
 
 
 @dataclass
@@ -119,12 +123,12 @@ class DateEvidence:
     def __init__(self, numbers: bool) -> None:
         self._numbers = numbers
         self._tried = 0
-        self._live: dict[Form, None] = {}
+        self._live: dict[DateForm, None] = {}
         self._dead = False
-        self._fits: Counter[tuple[Form, ...]] = Counter()
-        self._texts: dict[tuple[Form, ...], str] = {}
-        self._differ: dict[tuple[Form, ...], str] = {}
-        self._days: dict[Form, _Days] = {}
+        self._fits: Counter[tuple[DateForm, ...]] = Counter()
+        self._texts: dict[tuple[DateForm, ...], str] = {}
+        self._differ: dict[tuple[DateForm, ...], str] = {}
+        self._days: dict[DateForm, _Days] = {}
 
     def count(self, text: str, number: int) -> None:
         """Take a text that so many rows have."""
@@ -143,7 +147,7 @@ class DateEvidence:
             days.times.add(written)
             days.local = days.local or (written.precise and written.at.tzinfo is None)
 
-    def _readings(self, text: str) -> Iterator[tuple[Form, Written]]:
+    def _readings(self, text: str) -> Iterator[tuple[DateForm, Written]]:
         if len(text) > _LONGEST or not _DIGIT.search(text):
             self._look_on({})
             return
@@ -154,7 +158,7 @@ class DateEvidence:
         self._look_on(dict.fromkeys(found))
         yield from found.items()
 
-    def _look_on(self, found: dict[Form, None]) -> None:
+    def _look_on(self, found: dict[DateForm, None]) -> None:
         if self._tried < _TRIED:
             self._tried += 1
             self._live |= found
@@ -167,20 +171,20 @@ class DateEvidence:
         unread = self._fits[()]
         if self._dead or total == 0 or (total - unread) * 5 < total * 4:
             return None
-        chosen: list[Form] = []
-        rest = {forms: number for forms, number in self._fits.items() if forms}
-        while rest and len(chosen) < 4:
-            best = self._best(rest, chosen, day_first)
+        chosen: list[DateForm] = []
+        remaining = {forms: number for forms, number in self._fits.items() if forms}
+        while remaining and len(chosen) < 4:
+            best = self._best(remaining, chosen, day_first)
             if best is None:
                 break
             chosen.append(best)
-            rest = {forms: number for forms, number in rest.items() if best not in forms}
-        unread += sum(rest.values())
+            remaining = {forms: number for forms, number in remaining.items() if best not in forms}
+        unread += sum(remaining.values())
         first = chosen[0]
         rival = self._rival(chosen)
         days = self._days[first]
         period, certain = _period(first, days)
-        text = self._texts.get(next(iter(rest), ()), "")
+        text = self._texts.get(next(iter(remaining), ()), "")
         return DateChoice(
             forms=tuple(dict.fromkeys(form.name for form in chosen)),
             locale=next((form.locale for form in chosen if form.locale), ""),
@@ -196,11 +200,14 @@ class DateEvidence:
         )
 
     def _best(
-        self, rest: dict[tuple[Form, ...], int], chosen: Sequence[Form], day_first: bool | None
-    ) -> Form | None:
+        self,
+        remaining: dict[tuple[DateForm, ...], int],
+        chosen: Sequence[DateForm],
+        day_first: bool | None,
+    ) -> DateForm | None:
         """The format that reads most; of several the usual one."""
-        reads: Counter[Form] = Counter()
-        for forms, number in rest.items():
+        reads: Counter[DateForm] = Counter()
+        for forms, number in remaining.items():
             reads.update(dict.fromkeys(forms, number))
         twins = {_twin(form) for form in chosen}
         locales = {form.locale for form in chosen} - {""}
@@ -210,14 +217,14 @@ class DateEvidence:
             if form not in twins and (not form.locale or not locales or form.locale in locales)
         ]
 
-        def worth(form: Form) -> tuple[int, bool, bool, int]:
+        def worth(form: DateForm) -> tuple[int, bool, bool, int]:
             agrees = day_first is not None and _day_first(form) is day_first
             names_day = not _format(form).names_month
             return reads[form], agrees, names_day, -LOCALES.index(form.locale or "en")
 
         return max(able, key=worth, default=None)
 
-    def _rival(self, chosen: Sequence[Form]) -> Form | None:
+    def _rival(self, chosen: Sequence[DateForm]) -> DateForm | None:
         """Another format that reads all that a chosen one does, and some of it differently."""
         for form in chosen:
             sets = [set(forms) for forms in self._fits if form in forms]
@@ -226,7 +233,9 @@ class DateEvidence:
                     return other
         return None
 
-    def _doubt(self, chosen: Sequence[Form], rival: Form | None) -> tuple[str, str, str] | None:
+    def _doubt(
+        self, chosen: Sequence[DateForm], rival: DateForm | None
+    ) -> tuple[str, str, str] | None:
         if rival is None:
             return None
         for forms, text in self._differ.items():
@@ -239,19 +248,19 @@ class DateEvidence:
         return None
 
 
-def _twin(form: Form) -> Form | None:
+def _twin(form: DateForm) -> DateForm | None:
     """The format with day and month the other way round."""
     name = form.name
     if "%d" not in name or "%m" not in name or name.startswith("%Y"):
         return None
-    return Form(name.replace("%d", "%\0").replace("%m", "%d").replace("%\0", "%m"), form.locale)
+    return DateForm(name.replace("%d", "%\0").replace("%m", "%d").replace("%\0", "%m"), form.locale)
 
 
-def _day_first(form: Form) -> bool | None:
+def _day_first(form: DateForm) -> bool | None:
     return form.name.index("%d") < form.name.index("%m") if _twin(form) else None
 
 
-def _period(form: Form, days: _Days) -> tuple[str, bool]:
+def _period(form: DateForm, days: _Days) -> tuple[str, bool]:
     if _format(form).names_month:
         return "month", True
     if days.of_month == {1}:

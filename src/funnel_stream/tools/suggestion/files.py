@@ -8,7 +8,7 @@ from typing import Final
 
 from funnel_stream.errors import UsageError, printable
 from funnel_stream.tools.suggestion.columns import GAPS
-from funnel_stream.tools.suggestion.rules import Plan
+from funnel_stream.tools.suggestion.rules import TablePlan
 from funnel_stream.tools.suggestion.tables import Survey
 
 _DATE_OF_EXPORT: Final = re.compile(r"[\s_.()-]*[0-9][0-9\s_.()T-]*$")
@@ -29,7 +29,9 @@ def name_of(table: Survey, default: str) -> str:
     return name if name[:1].isalpha() and name not in GAPS | _WORDS else default
 
 
-def places(plans: Sequence[Plan], others: Sequence[Plan]) -> Iterator[tuple[str, str | None]]:
+def source_files(
+    plans: Sequence[TablePlan], others: Sequence[TablePlan]
+) -> Iterator[tuple[str, str | None]]:
     """Name and file pattern of each source; ``others`` have files, too, but are none. Raises
     ``UsageError`` where files of two sources are called the same."""
     tables = [plan.table for plan in (*plans, *others)]
@@ -39,13 +41,13 @@ def places(plans: Sequence[Plan], others: Sequence[Plan]) -> Iterator[tuple[str,
     for plan, pattern in zip(plans, patterns, strict=True):
         if pattern is not None and _meets(pattern, plan.table, [one.table for one in plans]):
             raise UsageError(
-                "files of different tables are called alike, so that no pattern tells them apart",
-                hint="Rename them, or ask for one mapping each.",
+                "the files of different tables have names that no pattern can distinguish",
+                hint="Rename them, or suggest a mapping for each table.",
             )
     taken: set[str] = set()
-    for place, (plan, pattern) in enumerate(zip(plans, patterns, strict=True), start=1):
+    for index, (plan, pattern) in enumerate(zip(plans, patterns, strict=True), start=1):
         name = name_of(plan.table, "rows")
-        name = f"{name}_{place}" if name in taken else name
+        name = f"{name}_{index}" if name in taken else name
         taken.add(name)
         yield name, pattern
 
@@ -74,7 +76,7 @@ def _pattern(table: Survey) -> str:
         return _escaped(stem) + "*"
     names = [_bare(path.name) for path in table.paths]
     common = next(
-        (place for place, chars in enumerate(zip(*names, strict=False)) if len(set(chars)) > 1),
+        (index for index, chars in enumerate(zip(*names, strict=False)) if len(set(chars)) > 1),
         min(map(len, names)),
     )
     return _escaped(names[0][:common]) + "*"

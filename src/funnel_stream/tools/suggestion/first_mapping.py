@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from funnel_stream.errors import InputError, printable
-from funnel_stream.tools.suggestion.files import files_of, name_of, places
+from funnel_stream.tools.suggestion.files import files_of, name_of, source_files
 from funnel_stream.tools.suggestion.joins import lookups, settle
 from funnel_stream.tools.suggestion.plan import planned
-from funnel_stream.tools.suggestion.rules import Plan
+from funnel_stream.tools.suggestion.rules import TablePlan
 from funnel_stream.tools.suggestion.tables import survey
 from funnel_stream.tools.suggestion.texts import quoted
 from funnel_stream.tools.suggestion.yaml import source, unused
@@ -21,7 +21,7 @@ class Suggestion:
 
     text: str
     files: list[Path]
-    said: list[str]
+    notes: list[str]
 
 
 def suggested(
@@ -37,23 +37,23 @@ def suggested(
     left = settle(plans)
     used = [plan for plan in plans if plan.events]
     others = [plan for plan in plans if not plan.events]
-    said = [f"{files_of(plan.table)}: {printable(plan.reason)}" for plan in others]
+    notes = [f"{files_of(plan.table)}: {printable(plan.reason)}" for plan in others]
     if not used:
         raise InputError(
-            "no mapping can be suggested\n" + "\n".join(said),
+            "no mapping can be suggested\n" + "\n".join(notes),
             hint="docs/importing.md shows how to write one.",
         )
     joined = {id(plan): list(lookups(plan, plans, left)) for plan in used}
     text = "\n".join(_lines(used, others, joined)) + "\n"
-    return Suggestion(text, [path for plan in used for path in plan.table.paths], said)
+    return Suggestion(text, [path for plan in used for path in plan.table.paths], notes)
 
 
 def _lines(
-    used: Sequence[Plan], others: Sequence[Plan], joined: Mapping[int, Sequence[str]]
+    used: Sequence[TablePlan], others: Sequence[TablePlan], joined: Mapping[int, Sequence[str]]
 ) -> Iterator[str]:
-    yield "# A first mapping, suggested by what the files hold: UNSURE marks what may be otherwise."
-    yield "# It is yours to correct; docs/importing.md explains every key,"
-    yield "# docs/import_recipes.md the exports of well-known CRMs."
+    yield "# A first mapping, suggested from the contents of the files. UNSURE marks what may be"
+    yield "# wrong: please check it. docs/importing.md explains every key, docs/import_recipes.md"
+    yield "# the exports of well-known CRMs."
     yield ""
     yield f"name: {name_of(used[0].table, 'crm')} # part of every event's id: keep it"
     yield from _timezone(used)
@@ -61,9 +61,9 @@ def _lines(
     yield from _missing(used)
     yield ""
     yield "sources:"
-    named = places(used, others)
-    for place, ((name, pattern), plan) in enumerate(zip(named, used, strict=True)):
-        yield from [""] if place else []
+    named = source_files(used, others)
+    for index, ((name, pattern), plan) in enumerate(zip(named, used, strict=True)):
+        yield from [""] if index else []
         yield from source(name, pattern, plan, joined[id(plan)])
     for plan in others:
         yield ""
@@ -71,24 +71,24 @@ def _lines(
         yield from (line.removeprefix("    ") for line in unused(plan))
 
 
-def _timezone(plans: Sequence[Plan]) -> Iterator[str]:
+def _timezone(plans: Sequence[TablePlan]) -> Iterator[str]:
     if any(choice.local for plan in plans for choice in plan.dates.values()):
-        yield "timezone: UTC # UNSURE: of dates without an offset; write yours, like Europe/Warsaw"
+        yield "timezone: UTC # UNSURE: for dates without an offset; set yours, like Europe/Warsaw"
 
 
-def _currency(plans: Sequence[Plan]) -> Iterator[str]:
+def _currency(plans: Sequence[TablePlan]) -> Iterator[str]:
     hints = {hint for plan in plans for hint in plan.hints}
     if any(plan.money for plan in plans) or len(hints) > 1:
         named_too = f" (columns name {', '.join(sorted(hints))})" if hints else ""
         yield (
-            f"# currency: EUR # nothing tells that of the amounts{named_too}: until you write it "
-            "they are left out"
+            f"# currency: EUR # no column gives the currency of the amounts{named_too}; until you "
+            "set it, they are left out"
         )
     elif hints:
         yield f"currency: {hints.pop()} # as a column's name says"
 
 
-def _missing(plans: Sequence[Plan]) -> Iterator[str]:
+def _missing(plans: Sequence[TablePlan]) -> Iterator[str]:
     found: Counter[str] = Counter()
     for plan in plans:
         used = plan.used()

@@ -8,7 +8,7 @@ from funnel_stream.tools.suggestion.columns import Profile
 from funnel_stream.tools.suggestion.files import files_of, pattern_of
 from funnel_stream.tools.suggestion.names import named, rank, words
 from funnel_stream.tools.suggestion.roles import CLOSED
-from funnel_stream.tools.suggestion.rules import Plan
+from funnel_stream.tools.suggestion.rules import TablePlan
 from funnel_stream.tools.suggestion.tables import Survey
 from funnel_stream.tools.suggestion.texts import quoted
 
@@ -23,12 +23,12 @@ _LEADS: Final = frozenset({"lead", "leads", "mql"})
 class Left(NamedTuple):
     """A table that tells the same deals as another, whose events are used."""
 
-    plan: Plan
+    plan: TablePlan
     deal_id: str
     attributes: dict[str, str]
 
 
-def settle(plans: Sequence[Plan]) -> list[Left]:
+def settle(plans: Sequence[TablePlan]) -> list[Left]:
     """Take the events from tables that are not of deals, or of deals that another table tells.
 
     Of two tables that close the same deals a history counts, else the one with more stages; every
@@ -36,39 +36,39 @@ def settle(plans: Sequence[Plan]) -> list[Left]:
     """
     _leave_guesses(plans)
     for plan in plans:
-        if plan.events and plan.told() == {"lead"}:
+        if plan.events and plan.stages_told() == {"lead"}:
             _leave_referred(plan, plans)
     left: list[Left] = []
     by_worth = sorted(
         (plan for plan in plans if plan.deal_id is not None),
-        key=lambda plan: (not plan.is_history(), -len(plan.told())),
+        key=lambda plan: (not plan.is_history(), -len(plan.stages_told())),
     )
-    for place, plan in enumerate(by_worth):
-        for other in by_worth[place + 1 :]:
+    for index, plan in enumerate(by_worth):
+        for other in by_worth[index + 1 :]:
             if plan.events and other.events:
                 left += _settle_two(plan, other)
     return left
 
 
-def _leave_guesses(plans: Sequence[Plan]) -> None:
+def _leave_guesses(plans: Sequence[TablePlan]) -> None:
     if any(plan.events and plan.deal_id and not plan.guessed for plan in plans):
         for plan in plans:
             if plan.events and plan.guessed:
-                _leave(plan, f"{plan.deal_id!r} may be an id of something else than deals")
+                _leave(plan, f"{plan.deal_id!r} may be the id of something other than deals")
 
 
-def _leave_referred(plan: Plan, plans: Sequence[Plan]) -> None:
+def _leave_referred(plan: TablePlan, plans: Sequence[TablePlan]) -> None:
     """Take the events from a table whose rows are what deals only refer to, like users."""
     key = _column(plan, plan.deal_id)
     if key is None or rank(key.name, "deal_id") is not None or _is_of_leads(plan, key):
         return
     for other in plans:
-        if other is plan or not other.told() & {*CLOSED}:
+        if other is plan or not other.stages_told() & {*CLOSED}:
             continue
         for one in other.table.usable():
             if one.name != other.deal_id and _refers(one, key) and _joins(one, key):
                 refers = f"{one.name!r} of {files_of(other.table)}"
-                _leave(plan, f"its rows are what {refers} refers to, no deals")
+                _leave(plan, f"its rows are not deals, but what {refers} refers to")
                 return
 
 
@@ -80,12 +80,12 @@ def _refers(one: Profile, key: Profile) -> bool:
     return not _LEADS & found and (called or not all(text.isdecimal() for text in key.kept))
 
 
-def _is_of_leads(plan: Plan, key: Profile) -> bool:
+def _is_of_leads(plan: TablePlan, key: Profile) -> bool:
     about = {word for path in plan.table.paths for word in words(path.stem)}
     return bool(_LEADS & (about | set(words(key.name))))
 
 
-def _settle_two(plan: Plan, other: Plan) -> Iterator[Left]:
+def _settle_two(plan: TablePlan, other: TablePlan) -> Iterator[Left]:
     one, two = _column(plan, plan.deal_id), _column(other, other.deal_id)
     if one is None or two is None:
         return
@@ -98,13 +98,13 @@ def _settle_two(plan: Plan, other: Plan) -> Iterator[Left]:
         shared, total = _shared(one, two)
     about = "about " if one.sampled or two.sampled else ""
     count = f"{about}{shared:,} of {total:,} ids"
-    both = plan.told() & other.told()
+    both = plan.stages_told() & other.stages_told()
     if both & {*CLOSED} and shared * 2 >= total:
         yield Left(other, two.name, other.attributes())
         by_history = plan.is_history() and not other.is_history()
         reason = (
-            f"{count} of its deals stand in {files_of(plan.table)}, too"
-            f"{', with their history' if by_history else ''}: told by both, deals would count twice"
+            f"{count} of its deals are also in {files_of(plan.table)}"
+            f"{', with their history' if by_history else ''}: with both, deals would count twice"
         )
         if shared < total:
             reason += "; the others are left out"
@@ -112,21 +112,21 @@ def _settle_two(plan: Plan, other: Plan) -> Iterator[Left]:
         _leave(other, reason if sure else f"UNSURE: {reason}")
     elif both:
         plan.notes.append(
-            f"UNSURE: {count} of {files_of(other.table)} stand here, too; both tell "
-            f"{' and '.join(sorted(both))} of them: take it away from one"
+            f"UNSURE: {count} of {files_of(other.table)} are also here, and both have events "
+            f"for {' and '.join(sorted(both))}: remove these from one"
         )
     else:
         plan.notes.append(
-            f"{count} of {files_of(other.table)} stand here, too: both tell of the same deals"
+            f"{count} of {files_of(other.table)} are also here: both describe the same deals"
         )
 
 
-def _leave(plan: Plan, reason: str) -> None:
+def _leave(plan: TablePlan, reason: str) -> None:
     plan.reason = reason
     plan.events, plan.deal_id = [], None
 
 
-def _column(plan: Plan, name: str | None) -> Profile | None:
+def _column(plan: TablePlan, name: str | None) -> Profile | None:
     return next((one for one in plan.table.usable() if one.name == name), None)
 
 
@@ -140,7 +140,7 @@ def _shared(one: Profile, other: Profile) -> tuple[int, int]:
 # --- lookups -------------------------------------------------------------------------------------
 
 
-def lookups(plan: Plan, plans: Sequence[Plan], left: Sequence[Left]) -> Iterator[str]:
+def lookups(plan: TablePlan, plans: Sequence[TablePlan], left: Sequence[Left]) -> Iterator[str]:
     """Hints, as comments, at those of ``plans`` that make no events, but of which a column looks
     like the key of a row's text."""
     hints = list(_hints(plan, plans, left))[:_HINTS]
@@ -151,12 +151,12 @@ def lookups(plan: Plan, plans: Sequence[Plan], left: Sequence[Left]) -> Iterator
     attributes = {name: one for hint in hints for name, one in hint.attributes.items()}
     if attributes:
         listed = ", ".join(f"{name}: {quoted(one)}" for name, one in attributes.items())
-        yield f"    # and to the attributes of an event: {{{listed}}}"
+        yield f"    # and then in the attributes of an event: {{{listed}}}"
     owner = plan.attributes().get("owner")
     if owner is not None and "owner" not in attributes and words(owner)[-1:] == ("id",):
         yield (
-            f"    # {printable(repr(owner))} holds ids of owners; given a file of users, too, a "
-            "lookup would tell their names"
+            f"    # {printable(repr(owner))} holds ids of owners; with a file of users, a "
+            "lookup could add their names"
         )
 
 
@@ -166,22 +166,22 @@ class _Hint(NamedTuple):
     attributes: dict[str, str]
 
 
-def _hints(plan: Plan, plans: Sequence[Plan], left: Sequence[Left]) -> Iterator[_Hint]:
+def _hints(plan: TablePlan, plans: Sequence[TablePlan], left: Sequence[Left]) -> Iterator[_Hint]:
     tables = [one.table for one in plans]
     owner = _column(plan, plan.attributes().get("owner"))
-    told = plan.attributes()
+    stages_told = plan.attributes()
     deal_id = _column(plan, plan.deal_id)
     for one in left:
         key = _column(one.plan, one.deal_id)
         if deal_id is None or key is None or not _is_key(key) or not _shared(deal_id, key)[0]:
             continue
-        more = {name: column for name, column in one.attributes.items() if name not in told}
+        more = {name: column for name, column in one.attributes.items() if name not in stages_told}
         more = {name: column for name, column in more.items() if not _column(plan, column)}
         owner = owner or _column(one.plan, more.get("owner"))
         if more:
             taken = list(dict.fromkeys(more.values()))
             yield _hint(one.plan.table, tables, deal_id.name, key.name, taken, more)
-            told |= more
+            stages_told |= more
     for other in plans:
         if other.events or any(one.plan is other for one in left):
             continue
@@ -195,18 +195,18 @@ def _hints(plan: Plan, plans: Sequence[Plan], left: Sequence[Left]) -> Iterator[
         pair = next((pair for pair in pairs if _is_key(pair[1]) and _joins(*pair)), None)
         if pair is not None:
             column, key = pair
-            rest = [one.name for one in other.table.usable() if one is not key][:_TAKEN]
-            yield _hint(other.table, tables, column.name, key.name, rest, {})
+            columns = [one.name for one in other.table.usable() if one is not key][:_TAKEN]
+            yield _hint(other.table, tables, column.name, key.name, columns, {})
 
 
-def _names_owners(owner: Profile, other: Plan) -> tuple[Profile, str] | None:
+def _names_owners(owner: Profile, other: TablePlan) -> tuple[Profile, str] | None:
     """The key of a table of those whom a column refers to, and the column with their names."""
     columns = other.table.usable()
     key = next((one for one in columns if _is_key(one) and _joins(owner, one)), None)
     ranked = [
-        (place, one.name)
+        (index, one.name)
         for one in columns
-        if one is not key and one.filled and (place := rank(one.name, "person")) is not None
+        if one is not key and one.filled and (index := rank(one.name, "person")) is not None
     ]
     return None if key is None or not ranked else (key, min(ranked)[1])
 

@@ -9,8 +9,8 @@ from funnel_stream.tools.numbers import currency_of
 from funnel_stream.tools.suggestion.columns import Profile
 from funnel_stream.tools.suggestion.names import currency_in, may_be_amount, words
 from funnel_stream.tools.suggestion.numbers import NumberChoice
-from funnel_stream.tools.suggestion.roles import FALSE, LONGEST, MANY_STAGES, TRUE, Columns
-from funnel_stream.tools.suggestion.texts import told
+from funnel_stream.tools.suggestion.roles import FALSE, LONGEST, MANY_STAGES, TRUE, ColumnRoles
+from funnel_stream.tools.suggestion.texts import example_of
 
 _COUNTS: Final = frozenset(
     words(
@@ -24,7 +24,7 @@ _NAMED: Final = 5
 
 
 @dataclass
-class Money:
+class MoneyColumns:
     """Columns of an amount and its currency; empty where there is none."""
 
     columns: dict[str, str] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Money:
     notes: list[str] = field(default_factory=list)
 
 
-def money_of(columns: Columns, role: str, taken: Set[str], *, guessing: bool) -> Money:
+def money_of(columns: ColumnRoles, role: str, taken: Set[str], *, guessing: bool) -> MoneyColumns:
     """The amount or cost with the best name, and its currency; none of ``taken``. ``guessing``:
     a name may also only end like one."""
     named = columns.ranked(role)
@@ -48,15 +48,15 @@ def money_of(columns: Columns, role: str, taken: Set[str], *, guessing: bool) ->
         number = columns.number(one)
         if number is None or one.name in taken or one.name in columns.dates:
             continue
-        found = Money({"amount": one.name}, number)
+        found = MoneyColumns({"amount": one.name}, number)
         if one not in named:
             found.notes.append(f"UNSURE: whether {one.name!r} is the amount of a deal")
         _tell_currency(found, one, _currency(columns, taken))
         return found
-    return Money(notes=list(_missing(columns, taken)) if guessing else [])
+    return MoneyColumns(notes=list(_missing(columns, taken)) if guessing else [])
 
 
-def _tell_currency(found: Money, one: Profile, currency: Profile | None) -> None:
+def _tell_currency(found: MoneyColumns, one: Profile, currency: Profile | None) -> None:
     """Add the column of the currency, unless the amount's own name says it."""
     found.hint = currency_in(one.name)
     if found.hint is None and currency is not None:
@@ -70,12 +70,13 @@ def _tell_currency(found: Money, one: Profile, currency: Profile | None) -> None
         others = [text for text, _ in currency.common(MANY_STAGES) if _code(text) != found.hint]
         if others:
             found.notes.append(
-                f"UNSURE: that {one.name!r} is in {found.hint}, as its name says; {currency.name!r}"
-                f" ({', '.join(map(told, others[:3]))}) is taken for that of another amount"
+                f"UNSURE: whether {one.name!r} is in {found.hint}, as its name says; "
+                f"{currency.name!r} ({', '.join(map(example_of, others[:3]))}) is taken to "
+                "belong to another amount"
             )
 
 
-def _missing(columns: Columns, taken: Set[str]) -> list[str]:
+def _missing(columns: ColumnRoles, taken: Set[str]) -> list[str]:
     numbers = [
         one.name
         for one in columns.all
@@ -91,7 +92,7 @@ def _missing(columns: Columns, taken: Set[str]) -> list[str]:
     return [f"UNSURE: no column of amounts was found; columns with numbers: {named}"]
 
 
-def _currency(columns: Columns, taken: Set[str]) -> Profile | None:
+def _currency(columns: ColumnRoles, taken: Set[str]) -> Profile | None:
     for one in columns.ranked("currency", lambda one: one.distinct <= MANY_STAGES):
         if one.name not in taken and any(map(_code, one.kept)):
             return one

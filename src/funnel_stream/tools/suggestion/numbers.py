@@ -37,9 +37,9 @@ def _short(digits: re.Match[str]) -> str:
 def _shape(text: str) -> _Shape:
     readings: dict[int, Decimal] = {}
     mark = ""
-    for place, form in enumerate(USUAL):
+    for index, form in enumerate(USUAL):
         try:
-            readings[place], mark = read_amount(text, form)
+            readings[index], mark = read_amount(text, form)
         except NumberError:
             continue
     values = set(readings.values())
@@ -100,10 +100,10 @@ class NumberEvidence:
         if self._dead or not reads or max(reads.values()) * 5 < total * 4:
             return None
 
-        def worth(place: int) -> tuple[int, bool, bool, int]:
-            form = USUAL[place]
+        def worth(index: int) -> tuple[int, bool, bool, int]:
+            form = USUAL[index]
             agrees = comma is not None and (form.decimal == ",") is comma
-            return reads[place], agrees, not self._odd(place), -place
+            return reads[index], agrees, not self._odd(index), -index
 
         best = max(reads, key=worth)
         sets = [set(forms) for forms in self._fits if best in forms]
@@ -124,10 +124,10 @@ class NumberEvidence:
             whole=len(rivals) == len(USUAL) - 1,
         )
 
-    def _odd(self, place: int) -> bool:
+    def _odd(self, index: int) -> bool:
         """Whether the format would read decimals in threes, which money hardly has."""
-        decimals = re.compile(rf"[{USUAL[place].decimal}][0-9]{{3}}\D*$")
-        return any(place in forms and decimals.search(text) for forms, text in self._differ.items())
+        decimals = re.compile(rf"[{USUAL[index].decimal}][0-9]{{3}}\D*$")
+        return any(index in forms and decimals.search(text) for forms, text in self._differ.items())
 
     def _doubt(self, one: int, other: int) -> tuple[str, str, str] | None:
         for forms, text in self._differ.items():

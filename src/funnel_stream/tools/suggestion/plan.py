@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from funnel_stream.contract.event import STAGES
+from funnel_stream.human import number_of
 from funnel_stream.tools.suggestion.columns import Profile
 from funnel_stream.tools.suggestion.doubts import doubts
 from funnel_stream.tools.suggestion.money import money_of
@@ -13,11 +14,11 @@ from funnel_stream.tools.suggestion.roles import (
     FALSE,
     HISTORY,
     TRUE,
-    Columns,
+    ColumnRoles,
     is_text,
     texts,
 )
-from funnel_stream.tools.suggestion.rules import Condition, Event, Plan
+from funnel_stream.tools.suggestion.rules import ConditionTexts, SuggestedEvent, TablePlan
 from funnel_stream.tools.suggestion.stages import OPEN, Guess, stage_of_date
 from funnel_stream.tools.suggestion.tables import Survey
 
@@ -32,21 +33,21 @@ _PEOPLE: Final = frozenset(
 """Words in the name of a file whose rows are those who sell."""
 
 
-def planned(table: Survey) -> Plan:
+def planned(table: Survey) -> TablePlan:
     """What the table can be read as."""
-    return _Planner(table).plan()
+    return _TablePlanner(table).plan()
 
 
-class _Planner:
+class _TablePlanner:
     def __init__(self, table: Survey) -> None:
         self._table = table
-        self._columns = Columns(table)
-        self._plan = Plan(table)
+        self._columns = ColumnRoles(table)
+        self._plan = TablePlan(table)
 
-    def plan(self) -> Plan:
+    def plan(self) -> TablePlan:
         plan, columns = self._plan, self._columns
         if not self._table.rows or not columns.all:
-            plan.reason = "it has no rows" if columns.all else "no column has a name of its own"
+            plan.reason = "it has no rows" if columns.all else "no column has a unique name"
             return plan
         stage = next(
             iter(columns.stage_columns(lambda guess: guess.stage not in (*CLOSED, OPEN))), None
@@ -54,39 +55,44 @@ class _Planner:
         outcome = next(iter(columns.outcomes()), None)
         if self._spend(stage or outcome):
             return plan
-        told = stage or outcome
-        if told is None and self._people():
+        stage_column = stage or outcome
+        if stage_column is None and self._people():
             return plan
-        history = columns.history_id(told)
+        history = columns.history_id(stage_column)
         key, sure = (history, True) if history is not None else columns.snapshot_id()
         if key is None:
             plan.reason = (
-                "no column looks like the id of a deal: it would be called like Record ID, Deal ID "
-                "or Opportunity ID, or have another text in every row; without any, add a column "
-                "that numbers the rows, and keep the numbers"
+                "no column looks like the id of a deal: it should have a name like Record ID, "
+                "Deal ID or Opportunity ID, or a different text in every row; if there is none, "
+                "add a column that numbers the rows, and keep the numbers"
             )
             return plan
         plan.deal_id = key.name
         if not sure:
             plan.guessed = True
             plan.id_note = "UNSURE: its name does not say so, but its texts are all different"
-        if history is not None and told is not None:
-            self._history(history, told)
+        if history is not None and stage_column is not None:
+            self._history(history, stage_column)
         elif key.repeats >= HISTORY:
             plan.reason = (
-                f"rows of one {key.name!r} repeat, {key.repeats:.1f} on average, and no column of "
-                "stages with a date makes a history of them"
+                f"there are {key.repeats:.1f} rows per {key.name!r} on average, but no column of "
+                "stages with a date that would make them a history"
             )
-        elif (own := columns.own_id(key)) is not None and rank(own.name, "id") is None:
-            plan.reason = f"its rows are those of {own.name!r}; {key.name!r} only refers to a deal"
+        elif (own_column := columns.own_id(key)) is not None and rank(
+            own_column.name, "id"
+        ) is None:
+            plan.reason = (
+                f"its rows are identified by {own_column.name!r}; {key.name!r} only refers to a "
+                "deal"
+            )
         else:
-            if own is not None and rank(key.name, "id") is None:
-                plan.id_note = f"UNSURE: this, or {own.name!r}"
+            if own_column is not None and rank(key.name, "id") is None:
+                plan.id_note = f"UNSURE: this column, or {own_column.name!r}"
             self._snapshot(stage, outcome)
         if not plan.events and not plan.reason:
             seen = ", ".join(repr(name) for name in self._columns.dates) or "none"
             plan.reason = (
-                "no date was found at which a deal entered a stage: it would be called like "
+                "no column says when a deal entered a stage: it should have a name like "
                 f"Create Date, Close Date or Date entered …; columns with dates: {seen}"
             )
             plan.reason = "; ".join([plan.reason, *plan.notes])
@@ -138,7 +144,7 @@ class _Planner:
         if not money:
             return False
         choice = self._columns.dates[dated[0]]
-        event = Event(
+        event = SuggestedEvent(
             self._use_date(dated[0]),
             type="spend_recorded",
             attributes={"channel": channel.name, **money},
@@ -161,8 +167,8 @@ class _Planner:
             return False
         if columns.dated("closed") or any(map(columns.number, columns.ranked("amount"))):
             return False
-        named = f"columns like {', '.join(map(repr, signs[:3]))}" if signs else "its name"
-        self._plan.reason = f"its rows are people, not deals, as {named} and no stages tell"
+        sign = f"columns like {', '.join(map(repr, signs[:3]))}" if signs else "such a name"
+        self._plan.reason = f"its rows are people, not deals: it has {sign}, and no stages"
         return True
 
     def _history(self, key: Profile, stage: Profile) -> None:
@@ -177,7 +183,7 @@ class _Planner:
         if not names:
             return
         taken = {key.name, stage.name, *self._columns.dates}
-        event = Event(
+        event = SuggestedEvent(
             self._use_date(names[0]),
             stage_column=self._use_stages(stage),
             only_changes=True,
@@ -185,10 +191,10 @@ class _Planner:
             | self._amount("amount", taken, guessing=True)
             | self._columns.lost_reason(taken),
         )
-        rest = [name for name in dict.fromkeys(names) if name != event.at]
-        if rest and rank(event.at, "moved") is None:
-            others = ", ".join(rest[:3])
-            event.notes.append(f"UNSURE: this date, or {others}")
+        other_dates = [name for name in dict.fromkeys(names) if name != event.at]
+        if other_dates and rank(event.at, "moved") is None:
+            others = ", ".join(other_dates[:3])
+            event.notes.append(f"UNSURE: this date column, or {others}")
         self._plan.events = [event]
 
     def _snapshot(self, stage: Profile | None, outcome: Profile | None) -> None:
@@ -201,15 +207,15 @@ class _Planner:
                 guess = stage_of_date(name)
                 if guess is not None:
                     dated[guess.stage].append((name, guess))
-        events: list[Event] = []
+        events: list[SuggestedEvent] = []
         if created is not None:
-            events.append(Event(self._use_date(created), stage="lead"))
+            events.append(SuggestedEvent(self._use_date(created), stage="lead"))
         elif dated["lead"]:
             name, guess = dated["lead"][0]
             events.append(self._at_its_date("lead", name, guess, 1))
         for entered in STAGES[1:5]:
-            for place, (name, guess) in enumerate(dated[entered], start=1):
-                events.append(self._at_its_date(entered, name, guess, place))
+            for number, (name, guess) in enumerate(dated[entered], start=1):
+                events.append(self._at_its_date(entered, name, guess, number))
         lead = events[0] if events and events[0].stage == "lead" else None
         if stage is not None and len(events) <= 1:
             events += self._present_stage(stage, outcome, lead)
@@ -218,45 +224,46 @@ class _Planner:
             event.not_before = lead.at if lead is not None and lead.at != event.at else ""
         events += closings
         if not events and (only := self._columns.dated("history")) is not None:
-            events.append(Event(self._use_date(only), stage="lead"))
-            events[0].notes.append("UNSURE: that its date is when a deal began")
+            events.append(SuggestedEvent(self._use_date(only), stage="lead"))
+            events[0].notes.append("UNSURE: whether this date is when the deal began")
         plan.events = events
         if events:
             self._tell_attributes(events)
             self._tell_of_gaps(events)
             plan.notes += doubts(plan, self._columns, outcome)
 
-    def _at_its_date(self, stage: str, name: str, guess: Guess, place: int) -> Event:
-        event = Event(self._use_date(name), stage=stage, optional=True)
-        if place > 1:
-            event.name = f"{stage}_{place}"
+    def _at_its_date(self, stage: str, name: str, guess: Guess, number: int) -> SuggestedEvent:
+        event = SuggestedEvent(self._use_date(name), stage=stage, optional=True)
+        if number > 1:
+            event.name = f"{stage}_{number}"
         if not guess.sure:
             event.notes.append(f"UNSURE: whether {name!r} is the stage {stage}")
         return event
 
     def _present_stage(
-        self, stage: Profile, outcome: Profile | None, lead: Event | None
-    ) -> list[Event]:
+        self, stage: Profile, outcome: Profile | None, lead: SuggestedEvent | None
+    ) -> list[SuggestedEvent]:
         """The stage in which open deals are now, where a date tells since when; that of deals which
         never left their first, since they began."""
         moved = self._columns.dated("moved")
         guesses = [guess.stage if guess else "" for *_, guess in self._columns.texts[stage.name]]
         began = lead is not None and lead.at != moved
-        told = ["lead"] if began else []
-        open_stages = [one for one in STAGES[:5] if one in guesses and one not in told]
+        begun = ["lead"] if began else []
+        open_stages = [one for one in STAGES[:5] if one in guesses and one not in begun]
         if not open_stages:
             return []
         if moved is None:
             if set(open_stages) - {"lead"}:
                 self._plan.notes.append(
-                    f"{stage.name!r} tells the present stage of open deals, but no column since "
-                    "when; a history of stages, or dates of entering them, would make events of it"
+                    f"{stage.name!r} gives the current stage of open deals, but no column says "
+                    "since when; a history of stages, or dates of entering them, would make "
+                    "events of them"
                 )
             return []
         if "" in guesses:
             # What the user says of the other texts has to be among these.
-            open_stages = [one for one in STAGES[:5] if one not in told]
-        event = Event(
+            open_stages = [one for one in STAGES[:5] if one not in begun]
+        event = SuggestedEvent(
             self._use_date(moved),
             name="present_stage",
             stage_column=self._use_stages(stage),
@@ -267,8 +274,8 @@ class _Planner:
         missing = self._columns.named(moved).missing
         if missing and not event.fallback:
             event.notes.append(
-                f"UNSURE: {missing:,} of all rows, closed ones included, have no such date: the "
-                "stage of open deals among them is not told"
+                f"UNSURE: {number_of(missing, 'row')}, including closed ones, without this "
+                "date: open deals among them get no event for their stage"
             )
         if outcome is not None and outcome.name != stage.name:
             still_open = [
@@ -285,32 +292,32 @@ class _Planner:
         outcome: Profile | None,
         closed: str | None,
         dated: dict[str, list[tuple[str, Guess]]],
-    ) -> list[Event]:
+    ) -> list[SuggestedEvent]:
         events = []
         for stage in CLOSED:
-            own = next(iter(dated[stage]), None)
-            name = own[0] if own else closed
+            dated_column = next(iter(dated[stage]), None)
+            name = dated_column[0] if dated_column else closed
             when = self._when(stage, outcome)
-            if name is None or (own is None and not when):
+            if name is None or (dated_column is None and not when):
                 continue
-            event = Event(self._use_date(name), stage=stage, when=when, optional=not when)
-            if own is not None and not own[1].sure:
+            event = SuggestedEvent(self._use_date(name), stage=stage, when=when, optional=not when)
+            if dated_column is not None and not dated_column[1].sure:
                 event.notes.append(f"UNSURE: whether {name!r} is the stage {stage}")
             events.append(event)
-        told = {event.stage for event in events}
-        if outcome is not None and not told:
+        closings = {event.stage for event in events}
+        if outcome is not None and not closings:
             self._plan.notes.append(
-                f"UNSURE: {outcome.name!r} tells which deals are closed, but no column when: it "
-                "would be called like Close Date"
+                f"UNSURE: {outcome.name!r} says which deals are closed, but no column says when: "
+                "it should have a name like Close Date"
             )
-        elif closed is not None and not told:
+        elif closed is not None and not closings:
             self._plan.notes.append(
-                f"UNSURE: {closed!r} tells when a deal is closed, but no column whether it was "
-                "won or lost"
+                f"UNSURE: {closed!r} says when a deal was closed, but no column says whether it "
+                "was won or lost"
             )
         return events
 
-    def _when(self, stage: str, outcome: Profile | None) -> Condition:
+    def _when(self, stage: str, outcome: Profile | None) -> ConditionTexts:
         if outcome is not None:
             return {self._use_stages(outcome): [stage]}
         won, lost, closed = (
@@ -324,7 +331,7 @@ class _Planner:
             return {won.name: texts(won, FALSE), closed.name: texts(closed, TRUE)}
         return {}
 
-    def _tell_attributes(self, events: list[Event]) -> None:
+    def _tell_attributes(self, events: list[SuggestedEvent]) -> None:
         plan = self._plan
         taken = {plan.deal_id or "", *plan.stages, *self._columns.dates}
         lost = self._columns.lost_reason(taken)
@@ -345,15 +352,15 @@ class _Planner:
                 event.attributes |= lost
         if offers and money:
             plan.notes.append(
-                "the amount is told of closed deals only: as the amount of an offer it would be "
-                "that of the end, not the one offered then"
+                "only closings take the amount: for an offer it would be the final amount, not the "
+                "one offered then"
             )
 
-    def _tell_of_gaps(self, events: Sequence[Event]) -> None:
+    def _tell_of_gaps(self, events: Sequence[SuggestedEvent]) -> None:
         for event in events:
             one = self._columns.named(event.at)
             if one.missing and not event.optional and not event.when:
                 event.notes.append(
                     f"{one.missing:,} of {one.rows:,} rows have no date and are left out; "
-                    "optional: true passes over them"
+                    "with optional: true they are only counted"
                 )

@@ -43,7 +43,7 @@ StageTexts = list[tuple[str, int, Guess | None]]
 """Every text of a column, its rows, and what it stands for."""
 
 
-class Columns:
+class ColumnRoles:
     """The columns of one table, by what they may be for."""
 
     def __init__(self, table: Survey) -> None:
@@ -86,9 +86,9 @@ class Columns:
     def ranked(self, role: str, fits: Callable[[Profile], bool] = bool) -> list[Profile]:
         """The columns of a role, the best first; the name of a column decides."""
         found = [
-            (place, one)
+            (index, one)
             for one in self.all
-            if (place := rank(one.name, role)) is not None and one.filled and fits(one)
+            if (index := rank(one.name, role)) is not None and one.filled and fits(one)
         ]
         return [one for _, one in sorted(found, key=lambda pair: pair[0])]
 
@@ -136,22 +136,22 @@ class Columns:
         yield from called
         yield from (one for one in self.ranked("title", self._is_id) if one in unique)
 
-    def stage_columns(self, wanted: Callable[[Guess], bool]) -> list[Profile]:
-        """The columns with texts of the wanted kind, the best first."""
+    def stage_columns(self, accepts: Callable[[Guess], bool]) -> list[Profile]:
+        """The columns with texts of such a kind, the best first."""
         found = []
-        for place, one in enumerate(self.all):
+        for index, one in enumerate(self.all):
             guesses = self.texts.get(one.name, [])
-            told = [(number, guess) for _, number, guess in guesses if guess is not None]
-            if not any(wanted(guess) for _, guess in told) or is_foreign(one.name):
+            guesses_of = [(number, guess) for _, number, guess in guesses if guess is not None]
+            if not any(accepts(guess) for _, guess in guesses_of) or is_foreign(one.name):
                 continue
-            known = sum(number for number, _ in told)
+            known = sum(number for number, _ in guesses_of)
             called = rank(one.name, "stage")
-            sure = {guess.stage for _, guess in told if guess.sure}
+            sure = {guess.stage for _, guess in guesses_of if guess.sure}
             if called is None and (known * 5 < one.filled * 4 or len(sure) < 2):
                 continue
             if called is not None and not sure and known * 2 < one.filled:
                 continue
-            found.append((called is None, 0 if called is None else called, place, one))
+            found.append((called is None, 0 if called is None else called, index, one))
         return [each[3] for each in sorted(found, key=lambda each: each[:3])]
 
     def outcomes(self) -> list[Profile]:
@@ -161,9 +161,9 @@ class Columns:
         return sorted(found, key=lambda one: not self._tells_only_the_outcome(one))
 
     def _tells_only_the_outcome(self, one: Profile) -> bool:
-        told = [(rows, guess) for _, rows, guess in self.texts[one.name] if guess is not None]
-        closed = sum(rows for rows, guess in told if guess.stage in (*CLOSED, OPEN))
-        sure = {guess.stage for _, guess in told if guess.sure}
+        guesses_of = [(rows, guess) for _, rows, guess in self.texts[one.name] if guess is not None]
+        closed = sum(rows for rows, guess in guesses_of if guess.stage in (*CLOSED, OPEN))
+        sure = {guess.stage for _, guess in guesses_of if guess.sure}
         return bool(sure & {*CLOSED}) and sure <= {*CLOSED, OPEN} and closed * 5 >= one.filled * 4
 
     def closings(self, one: Profile) -> tuple[int, int]:
@@ -238,6 +238,6 @@ def _is_code(one: Profile) -> bool:
     return whole and digits * 2 > len(texts) and one.longest <= 40 and len(texts) > 1
 
 
-def texts(one: Profile, wanted: frozenset[str]) -> list[str]:
+def texts(one: Profile, among: frozenset[str]) -> list[str]:
     """The texts of a column that mean one of those."""
-    return sorted(text for text in one.kept if text.casefold() in wanted)
+    return sorted(text for text in one.kept if text.casefold() in among)

@@ -8,11 +8,11 @@ from funnel_stream.tools.suggestion.numbers import NumberChoice
 from funnel_stream.tools.suggestion.roles import StageTexts
 from funnel_stream.tools.suggestion.tables import Survey
 
-Condition = dict[str, list[str]]
+ConditionTexts = dict[str, list[str]]
 
 
 @dataclass
-class Event:
+class SuggestedEvent:
     """One event rule to be written, and what there is to say of it."""
 
     at: str
@@ -20,7 +20,7 @@ class Event:
     stage: str = ""
     stage_column: str = ""
     name: str = ""
-    when: Condition = field(default_factory=dict)
+    when: ConditionTexts = field(default_factory=dict)
     not_before: str = ""
     """A column whose date counts where that of ``at`` is earlier."""
     fallback: str = ""
@@ -33,7 +33,7 @@ class Event:
 
 
 @dataclass
-class Plan:
+class TablePlan:
     """What a table can be read as. Without events ``reason`` says what is missing."""
 
     table: Survey
@@ -47,7 +47,7 @@ class Plan:
     """Of stage columns: every text, its rows, and what it stands for."""
     currencies: dict[str, list[tuple[str, int, str | None]]] = field(default_factory=dict)
     """Of currency columns: texts that are no codes, and the code."""
-    events: list[Event] = field(default_factory=list)
+    events: list[SuggestedEvent] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     reason: str = ""
     money: bool = False
@@ -67,7 +67,7 @@ class Plan:
         """All attributes that its events tell, with their columns."""
         return {name: one for event in self.events for name, one in event.attributes.items()}
 
-    def told(self) -> set[str]:
+    def stages_told(self) -> set[str]:
         """The stages that rows of the table tell."""
         found: set[str] = set()
         for event in self.events:

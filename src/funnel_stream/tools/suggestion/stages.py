@@ -159,16 +159,16 @@ def stage_of_date(name: str) -> Guess | None:
         found = words(re.sub(r"s?datum$", "", found[0])) or found
     entered = bool({"entered", "became"} & set(found))
     for candidate in dict.fromkeys((found, bare(found))):
-        rest = words(_OF_DATES.sub(" ", " ".join(candidate)))
-        if not rest or (rest == candidate and not entered and len(rest) > 1):
+        remaining = words(_OF_DATES.sub(" ", " ".join(candidate)))
+        if not remaining or (remaining == candidate and not entered and len(remaining) > 1):
             continue
-        for tried in (candidate, rest, (*("closed",), *rest)):
+        for tried in (candidate, remaining, (*("closed",), *remaining)):
             stage = _PHRASES.get(tried)
             if stage in STAGES:
                 return Guess(stage, tried not in _DOUBTFUL)
-        if entered and (guess := stage_of(" ".join(rest))) and guess.stage in STAGES:
+        if entered and (guess := stage_of(" ".join(remaining))) and guess.stage in STAGES:
             return guess
-        doubtful = _DOUBTFUL.get(rest)
+        doubtful = _DOUBTFUL.get(remaining)
         if doubtful is not None:
             return Guess(doubtful, False)
     return None

@@ -44,7 +44,7 @@ class Survey:
     rows: int = 0
     misfits: int = 0
     """Rows with another number of columns than the header."""
-    said: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def usable(self) -> list[Profile]:
         """The columns that a mapping can name."""
@@ -73,7 +73,7 @@ def survey(
         table = found.setdefault(key, one)
         if table is not one:
             table.paths.append(path)
-            table.said += one.said
+            table.notes += one.notes
         else:
             table.profiles = [Profile(name) for name in table.header]
         for read in _read(path, table):
@@ -87,7 +87,7 @@ def _begun(path: Path) -> Survey:
     encoding = None if _is_unicode(path) else _OTHER_ENCODING
     with open_file(path) as raw:
         records = _opened(raw, path, encoding, 0)
-        first = [records.header, *islice(records.rest, _ABOVE)]
+        first = [records.header, *islice(records.remaining, _ABOVE)]
         skip = 0
         if _is_title(first):
             skip = _below_titles(path, encoding, first, records)
@@ -98,7 +98,7 @@ def _begun(path: Path) -> Survey:
     header = [name.strip() for name in header]
     if not any(header):
         raise InputError(f"{path} has no usable header: row {skip + 1} is empty")
-    return Survey([path], header, encoding, skip_rows=skip, said=list(records.said))
+    return Survey([path], header, encoding, skip_rows=skip, notes=list(records.notes))
 
 
 def _opened(raw: object, path: Path, encoding: str | None, skip: int) -> Records:
@@ -132,7 +132,7 @@ def _below_titles(
                 except InputError:
                     widths.append(0)
     enough = max(2, (max(widths) + 1) // 2)
-    return next((place for place, width in enumerate(widths) if width >= enough), 0)
+    return next((index for index, width in enumerate(widths) if width >= enough), 0)
 
 
 def _read(path: Path, table: Survey) -> Iterator[int]:
@@ -140,15 +140,15 @@ def _read(path: Path, table: Survey) -> Iterator[int]:
     size = max(1, _BATCH_CELLS // len(table.header))
     with open_file(path) as raw:
         records = _opened(raw, path, table.encoding, table.skip_rows)
-        table.said += [note for note in records.said if note not in table.said]
+        table.notes += [note for note in records.notes if note not in table.notes]
         held: deque[list[str]] = deque()
-        rest = _data(records, held)
-        while batch := list(islice(rest, size)):
+        remaining = _data(records, held)
+        while batch := list(islice(remaining, size)):
             _count(table, batch)
             if not raw.closed:  # by the reader, which has met its end
                 yield raw.tell()
     footers = [FOOTER.match(next(filter(None, map(str.strip, row)), "")) for row in held]
-    footer_rows = next((len(held) - place for place, found in enumerate(footers) if found), 0)
+    footer_rows = next((len(held) - index for index, found in enumerate(footers) if found), 0)
     # What one file has below its data another may not have: then it is left to be told of.
     first = path == table.paths[0]
     table.footer_rows = footer_rows if first or footer_rows == table.footer_rows else 0
@@ -157,7 +157,7 @@ def _read(path: Path, table: Survey) -> Iterator[int]:
 
 def _data(records: Records, held: deque[list[str]]) -> Iterator[list[str]]:
     """All rows but blank ones and the last, which stay in ``held``."""
-    for record in records.rest:
+    for record in records.remaining:
         if not any(map(str.strip, record)):
             continue
         held.append(record)

@@ -27,7 +27,7 @@ def quoted(text: str) -> str:
     return '"' + "".join(map(_escaped, text)) + '"'
 
 
-def told(text: str) -> str:
+def example_of(text: str) -> str:
     """The text for a comment or the terminal: in quotes, and shortened."""
     short = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
     return '"' + "".join(map(_escaped, short)) + '"'

@@ -5,7 +5,7 @@ from typing import Final, Generic, TypeVar
 
 import numpy as np
 
-from funnel_stream.windows.columns.sums import Column, Ids, Indices, Ints, Mask
+from funnel_stream.arrays import Array, Ids, Indices, Ints, Mask
 
 Item = TypeVar("Item")
 
@@ -21,7 +21,7 @@ class Interner:
 
     def __init__(self, width: int) -> None:
         """``width``: how many numbers a tuple has."""
-        self._tuples: Column = np.zeros((256, width), dtype=np.uint16)
+        self._tuples: Array = np.zeros((256, width), dtype=np.uint16)
         self._count = 0
         self._slots = np.zeros(512, dtype=np.uint32)  # 0 for none, else an id + 1
         odd = np.random.default_rng(1).integers(1 << 62, size=width, dtype=np.uint64)
@@ -30,11 +30,11 @@ class Interner:
     def __len__(self) -> int:
         return self._count
 
-    def tuples(self, ids: Ids) -> Column:
+    def tuples(self, ids: Ids) -> Array:
         """The tuples with some ids: (n,) → (n, width). O(n)."""
         return self._tuples[ids]
 
-    def column(self, number: int) -> Column:
+    def column(self, number: int) -> Array:
         """One number of every tuple, by id: (count,). What comes or goes later does not touch it.
         O(1)."""
         return self._tuples[: self._count, number]
@@ -93,7 +93,7 @@ class Interner:
         self._rehash(len(self._slots))
         return (np.cumsum(used) - 1).astype(np.uint32)
 
-    def _hashes(self, tuples: Column) -> Ints:
+    def _hashes(self, tuples: Array) -> Ints:
         mixed = (tuples * self._factors).sum(axis=1, dtype=np.uint64) >> np.uint64(24)
         hashes: Ints = mixed.astype(np.int64)
         return hashes
@@ -133,7 +133,7 @@ class Flags(Generic[Item]):
         self._holds = holds
         self._flags: Mask = np.zeros(0, dtype=np.bool_)
 
-    def __call__(self, indices: Column) -> Mask:
+    def __call__(self, indices: Array) -> Mask:
         """(n,) indices → (n,) bool."""
         flags = self._flags
         if len(flags) < len(self._items):

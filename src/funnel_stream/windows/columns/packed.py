@@ -7,12 +7,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from funnel_stream.arrays import Array, Ids, Indices, Ints, Mask
 from funnel_stream.windows.columns.sums import (
-    Column,
-    Ids,
-    Indices,
-    Ints,
-    Mask,
     changes,
     ends_of,
     grouped,
@@ -151,7 +147,7 @@ class PackedRun:
         """How many facts it has."""
         return len(self._cell)
 
-    def _keep_combinations(self, of_groups: Column) -> None:
+    def _keep_combinations(self, of_groups: Array) -> None:
         of_groups = of_groups.astype(np.uint32, copy=False)
         steps = np.diff(of_groups, prepend=of_groups[:1])
         begins = self._group_ends - lengths_of(self._group_ends)

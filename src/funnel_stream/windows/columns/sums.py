@@ -5,17 +5,11 @@ Sums are exact, however large: where 64 bits do not hold one, it is made of two 
 
 from collections.abc import Iterator
 from threading import Lock
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-Column = npt.NDArray[Any]
-"""Integers of any type; where no shape is given, of one dimension."""
-Ints = npt.NDArray[np.int64]
-Ids = npt.NDArray[np.uint32]
-Mask = npt.NDArray[np.bool_]
-Indices = npt.NDArray[np.intp]
+from funnel_stream.arrays import Array, Indices, Ints, Mask
 
 RowSum = tuple[int, list[int], list[int]]
 """A row's id, ids of some of its cells, and their sums, none of them 0."""
@@ -35,7 +29,7 @@ _growing: Final = Lock()
 # --- order ----------------------------------------------------------------------------------------
 
 
-def changes(column: Column) -> Mask:
+def changes(column: Array) -> Mask:
     """Where a value differs from the one before it; the first one always does.
 
     ``column``: (n,), in any order. Gives (n,) bool. O(n).
@@ -56,7 +50,7 @@ def ends_of(starts: Indices, length: int) -> Indices:
     return ends
 
 
-def lengths_of(ends: Column, start: int = 0) -> Column:
+def lengths_of(ends: Array, start: int = 0) -> Array:
     """How long adjoining segments are that end there; ``start``: where the first one starts.
 
     ``ends``: (n,), ascending. Gives (n,) of the same type. O(n); a third of what ``np.diff`` takes.
@@ -67,7 +61,7 @@ def lengths_of(ends: Column, start: int = 0) -> Column:
     return lengths
 
 
-def grouped(first: Column, *others: Column) -> tuple[Indices, Indices]:
+def grouped(first: Array, *others: Array) -> tuple[Indices, Indices]:
     """In which order lines of several columns ascend, and where in it a group of equal ones starts.
 
     Columns: (n,) integers, n > 0, the most significant first; ``others`` are not negative. Gives
@@ -89,14 +83,14 @@ def grouped(first: Column, *others: Column) -> tuple[Indices, Indices]:
     return order, np.flatnonzero(new)
 
 
-def narrowed(numbers: Column) -> Column:
+def narrowed(numbers: Array) -> Array:
     """The same integers in the smallest type that holds them and 0; a new array. O(n)."""
     least, most = int(numbers.min(initial=0)), int(numbers.max(initial=0))
     # ~most is as far from 0 as a type must reach that holds both: −128 for 127.
     return numbers.astype(np.min_scalar_type(min(least, ~most) if least else most))
 
 
-def distinct(ids: Column) -> tuple[Column, Indices]:
+def distinct(ids: Array) -> tuple[Array, Indices]:
     """The distinct ids, ascending, and the index of each id among them.
 
     ``ids``: of any shape, not empty, not negative. Gives (distinct,) and indices of the shape of
@@ -167,7 +161,7 @@ def _parts(total: int) -> Iterator[int]:
 # --- sums of what is not --------------------------------------------------------------------------
 
 
-def sum_by_row(rows: Column, cell: Column, weight: Ints) -> Iterator[RowSum]:
+def sum_by_row(rows: Array, cell: Array, weight: Ints) -> Iterator[RowSum]:
     """Per row: the cells whose weights do not cancel out, and their sums of any size.
 
     ``rows``: (n, k) ids, the k rows that each weight counts in; ``cell``: (n,) ids; ``weight``:
@@ -225,7 +219,7 @@ def _magnitude(values: Ints) -> int:
     return int(np.abs(values).view(np.uint64).max())
 
 
-def _as_shared(numbers: Column) -> list[int]:
+def _as_shared(numbers: Array) -> list[int]:
     """As a list in which equal numbers are one object."""
     largest = int(numbers.max(initial=0))
     if largest >= len(_shared):

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 from funnel_stream.definition import Definition
 from funnel_stream.exposition.page.figures import Figure
 from funnel_stream.exposition.page.links import DealLinks
-from funnel_stream.exposition.page.pages import Look, Pages
+from funnel_stream.exposition.page.pages import PageData, Pages
 from funnel_stream.exposition.page.tiles import Reading, Tile, tile
 from funnel_stream.kpis.catalogue import BY_ID
 from funnel_stream.reporting import Reporter
@@ -62,28 +62,28 @@ def defined(**parts: Any) -> Definition:
 
 def look(
     events: Events, definition: Definition | None = None, as_of: int = NOW, **query: str
-) -> Look:
+) -> PageData:
     """What a query shows, its trend included."""
     return look_at(computed(events, as_of, definition).snapshot, **query)
 
 
-def look_at(snapshot: Snapshot, **query: str) -> Look:
+def look_at(snapshot: Snapshot, **query: str) -> PageData:
     shown = Pages(Reporter(), snapshot.definition)
-    return asyncio.run(shown.look(snapshot, query, wait=10.0))
+    return asyncio.run(shown.data(snapshot, query, wait=10.0))
 
 
-def tile_of(seen: Look, kpi: str) -> Tile:
+def tile_of(seen: PageData, kpi: str) -> Tile:
     definition = seen.snapshot.definition
     return tile(BY_ID[kpi], seen.by_kpi[kpi], seen.view, seen.trend, DealLinks(definition))
 
 
-def readings(seen: Look, kpi: str) -> dict[str, Reading]:
+def readings(seen: PageData, kpi: str) -> dict[str, Reading]:
     """All that a tile shows, by its name."""
     shown = tile_of(seen, kpi)
     return {each.figure.name: each for each in [*shown.readings, *shown.further]}
 
 
-def figures_of(seen: Look, kpi: str) -> dict[tuple[str, ...], Figure]:
+def figures_of(seen: PageData, kpi: str) -> dict[tuple[str, ...], Figure]:
     return {figure.key: figure for figure in seen.by_kpi[kpi]}
 
 

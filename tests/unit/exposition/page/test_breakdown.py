@@ -11,7 +11,7 @@ from funnel_stream.kpis.samples import samples
 from tests.funnels import at, event, stage
 from tests.unit.exposition.page.looks import (
     Events,
-    Look,
+    PageData,
     defined,
     funnel_of_six,
     look,
@@ -30,23 +30,23 @@ CHANNELS = [
 """Four leads of the web (one is won), three of a fair (one won, one lost), one of nowhere."""
 
 
-def table(seen: Look, *kpis: str) -> Breakdown:
+def table(seen: PageData, *kpis: str) -> Breakdown:
     definition = seen.snapshot.definition
     of = one_each(kpis or broken_down(definition), seen.by_kpi, seen.view)
-    return breakdown(seen.places, of, seen.view, DealLinks(definition))
+    return breakdown(seen.scopes, of, seen.view, DealLinks(definition))
 
 
-def of_kpi(seen: Look, kpi: str) -> Breakdown:
+def of_kpi(seen: PageData, kpi: str) -> Breakdown:
     of = all_of(BY_ID[kpi], seen.by_kpi, seen.view)
-    return breakdown(seen.places, of, seen.view, DealLinks(seen.snapshot.definition), f"/kpi/{kpi}")
+    return breakdown(seen.scopes, of, seen.view, DealLinks(seen.snapshot.definition), f"/kpi/{kpi}")
 
 
 def values(shown: Breakdown) -> list[str]:
-    return [line.value for line in shown.lines]
+    return [line.value for line in shown.rows]
 
 
 def texts(shown: Breakdown) -> dict[str, list[str]]:
-    return {line.name: [cell.text for cell in line.cells] for line in shown.lines}
+    return {line.name: [cell.text for cell in line.cells] for line in shown.rows}
 
 
 def titles(shown: Breakdown) -> list[str]:
@@ -64,10 +64,10 @@ def test_the_values_with_their_figures_most_of_it_first() -> None:
         "fair": ["3", "50.0 %"],
         "not given": ["1", "–"],
     }
-    assert [line.width for line in shown.lines] == [100.0, 75.0, 25.0]
+    assert [line.width for line in shown.rows] == [100.0, 75.0, 25.0]
     assert shown.ordered_by == "Leads"
-    assert [cell.made_of for cell in shown.lines[1].cells] == ["", "1 of 2"]
-    assert shown.lines[1].cells[1].beneath == "1 of 2 · 95 % interval 9.5–90.5 %"
+    assert [cell.made_of for cell in shown.rows[1].cells] == ["", "1 of 2"]
+    assert shown.rows[1].cells[1].beneath == "1 of 2 · 95 % interval 9.5–90.5 %"
 
 
 def test_figures_are_those_of_the_metrics() -> None:
@@ -80,7 +80,7 @@ def test_figures_are_those_of_the_metrics() -> None:
     found = table(seen, "leads", "win_ratio")
     shown = {
         (f"funnel_{column.series.kpi.id}_breakdown", line.value): cell.value
-        for line in found.lines
+        for line in found.rows
         for column, cell in zip(found.columns, line.cells, strict=True)
         if cell.value is not None
     }
@@ -119,14 +119,14 @@ def test_the_rest_comes_last_and_leads_to_no_deals(order: str) -> None:
     seen = look([*CHANNELS, *more], defined(top_n_of={"channel": 1}), order=order)
     shown = table(seen, "leads")
     assert values(shown) == [*(["__none__", "web"] if order else ["web", "__none__"]), "__other__"]
-    rest = shown.lines[-1]
+    rest = shown.rows[-1]
     assert (rest.name, rest.cells[0].text, rest.cells[0].deals) == ("all others", "5", "")
     assert rest.width == 100.0
 
 
 def test_bars_are_of_the_column_that_orders() -> None:
     shown = table(look(CHANNELS, sort="win_ratio"), "leads", "win_ratio")
-    assert [line.width for line in shown.lines] == [100.0, 50.0, 0.0]
+    assert [line.width for line in shown.rows] == [100.0, 50.0, 0.0]
     assert shown.ordered_by == "Win ratio"
 
 
@@ -143,7 +143,7 @@ def test_other_dimensions() -> None:
     events = [stage("a", "lead", at(days=30), channel="web", owner="ann <b>")]
     shown = table(look(events, dimension="owner"), "leads")
     assert (shown.dimension, values(shown)) == ("owner", ["ann <b>"])
-    assert query_of(shown.lines[0].cells[0].deals) == {
+    assert query_of(shown.rows[0].cells[0].deals) == {
         "kpi": "leads", "pipeline": "default", "dimension": "owner", "value": "ann <b>",
         "window": "30d",
     }  # fmt: skip
@@ -153,7 +153,7 @@ def test_other_dimensions() -> None:
 
 def test_a_cell_without_a_figure_has_no_deals() -> None:
     shown = table(look(CHANNELS), "leads", "win_ratio")
-    [none] = [line for line in shown.lines if line.value == "__none__"]
+    [none] = [line for line in shown.rows if line.value == "__none__"]
     assert none.cells[0].deals
     assert (none.cells[1].value, none.cells[1].deals, none.cells[1].beneath) == (None, "", "")
 
@@ -203,7 +203,7 @@ def test_what_is_counted_is_summed_over_the_stages() -> None:
         stage("c", "offer", at(days=30), channel="web"),
     ]
     shown = table(look(events), "open_deals", "open_value")
-    [line] = shown.lines
+    [line] = shown.rows
     assert [cell.text for cell in line.cells] == ["3", "12.00"]
     assert [cell.figure for cell in line.cells] == [None, None]
     assert query_of(line.cells[0].deals) == {
@@ -219,7 +219,7 @@ def test_means_are_not_summed() -> None:
         stage("b", "offer", at(days=35), channel="web"),
     ]
     shown = table(look(events), "open_age_seconds")
-    assert titles(shown) == ["Age of open deals in their stage, lead"]
+    assert titles(shown) == ["Age of open deals in stage, lead"]
     assert texts(shown) == {"web": ["10.0 d"]}
 
 
@@ -234,7 +234,7 @@ def test_a_kpi_that_the_dimension_cannot_break_down_has_no_column() -> None:
     by_owner = look([*CHANNELS, spent], dimension="owner")
     assert titles(table(by_owner, "spend", "cost_per_lead", "leads")) == ["Leads"]
     nothing = table(by_owner, "spend")
-    assert nothing.empty == "It cannot be broken down by this dimension."
+    assert nothing.empty == "This KPI cannot be broken down by this dimension."
     assert of_kpi(by_owner, "cost_per_lead").empty == nothing.empty
 
 
@@ -269,8 +269,8 @@ def test_a_kpi_has_a_column_for_each_of_its_series() -> None:
     assert texts(shown) == {"fair": ["1", "1"], "web": ["1", "–"]}
     assert path_of(shown.columns[0].link) == "/kpi/deals_closed"
     assert titles(of_kpi(look(CHANNELS), "win_ratio")) == ["Win ratio"]
-    assert shown.lines[0].cells[0].figure is not None
-    assert shown.lines[0].cells[0].figure.labels == {"outcome": "won"}
+    assert shown.rows[0].cells[0].figure is not None
+    assert shown.rows[0].cells[0].figure.labels == {"outcome": "won"}
 
 
 def test_no_more_than_eight_columns() -> None:
@@ -295,13 +295,13 @@ def test_columns_of_labels_that_anybody_invents_are_the_largest() -> None:
 
 def test_no_dimension() -> None:
     shown = table(look(CHANNELS, defined(dimensions=[])), "leads")
-    assert (shown.dimension, shown.lines) == ("", [])
+    assert (shown.dimension, shown.rows) == ("", [])
     assert shown.empty == "No dimension is configured in funnel.yaml."
 
 
 def test_nothing_in_the_window() -> None:
     shown = table(look([]), "leads")
-    assert (shown.lines, shown.empty) == ([], "Nothing in this window.")
+    assert (shown.rows, shown.empty) == ([], "Nothing in this window.")
     assert table(look(CHANNELS), "leads").empty == ""
 
 

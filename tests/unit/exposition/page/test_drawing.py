@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from funnel_stream.exposition.page.drawing import FUNNEL_HEIGHT, FUNNEL_WIDTH, funnel, line
+from funnel_stream.exposition.page.drawing import FUNNEL_HEIGHT, FUNNEL_WIDTH, curve, funnel
 
 Points = list[tuple[float, float]]
 LOW, HIGH = 37.0, 3.0
@@ -21,7 +21,7 @@ def strokes(path: str) -> list[Points]:
 
 
 def test_a_line_goes_from_the_oldest_to_the_newest() -> None:
-    drawn = line([0, 5, 10, 2, None])
+    drawn = curve([0, 5, 10, 2, None])
     assert drawn.complete == "M0 37L60 20L120 3L180 30.2"
     assert drawn.area == "M0 37L60 20L120 3L180 30.2L180 40L0 40Z"
     assert drawn.end == ("180", "30.2")
@@ -29,53 +29,53 @@ def test_a_line_goes_from_the_oldest_to_the_newest() -> None:
 
 
 def test_what_has_not_ended_is_drawn_apart() -> None:
-    drawn = line([0, 5, 10, 2])
+    drawn = curve([0, 5, 10, 2])
     assert strokes(drawn.complete) == [[(0, LOW), (80, 20), (160, HIGH)]]
     assert strokes(drawn.going_on) == [[(160, HIGH), (240, 30.2)]]
     assert drawn.end == ("160", "3")
 
 
 def test_what_has_not_ended_does_not_set_the_scale_and_stays_in_the_box() -> None:
-    assert strokes(line([0, 10, 1000]).complete) == [[(0, LOW), (120, HIGH)]]
-    assert strokes(line([0, 10, 1000]).going_on)[0][-1] == (240, HIGH)
-    assert strokes(line([0, 10, -5]).going_on)[0][-1] == (240, LOW)
+    assert strokes(curve([0, 10, 1000]).complete) == [[(0, LOW), (120, HIGH)]]
+    assert strokes(curve([0, 10, 1000]).going_on)[0][-1] == (240, HIGH)
+    assert strokes(curve([0, 10, -5]).going_on)[0][-1] == (240, LOW)
 
 
 def test_a_gap_is_no_zero() -> None:
-    drawn = line([4, 4, None, 2, 4, None, 4, None, None])
+    drawn = curve([4, 4, None, 2, 4, None, 4, None, None])
     assert strokes(drawn.complete) == [[(0, 3), (30, 3)], [(90, 20), (120, 3)], [(180, 3)]]
     assert drawn.area.count("Z") == 2, "there is nothing below a single point"
     assert drawn.end == ("180", "3")
 
 
 def test_a_gap_at_the_end_is_bridged_by_what_goes_on_and_one_there_ends_the_line() -> None:
-    drawn = line([4, 2, None, 4])
+    drawn = curve([4, 2, None, 4])
     assert strokes(drawn.going_on) == [[(80, 20), (240, 3)]]
     assert drawn.end == ("80", "20")
-    assert line([4, 2, None]).going_on == ""
-    assert line([4, 2, None]).end == ("120", "20")
+    assert curve([4, 2, None]).going_on == ""
+    assert curve([4, 2, None]).end == ("120", "20")
 
 
 def test_zero_is_always_at_the_bottom_unless_something_is_below_it() -> None:
-    assert strokes(line([90, 100, None]).complete) == [[(0, 6.4), (120, 3)]]
-    below = strokes(line([-10, 0, 10, None]).complete)
+    assert strokes(curve([90, 100, None]).complete) == [[(0, 6.4), (120, 3)]]
+    below = strokes(curve([-10, 0, 10, None]).complete)
     assert below == [[(0, LOW), (80, 20), (160, HIGH)]]
-    assert strokes(line([-10, -5, None]).complete)[0][0] == (0, LOW)
+    assert strokes(curve([-10, -5, None]).complete)[0][0] == (0, LOW)
 
 
 def test_nothing_but_zeros_is_a_line_at_the_bottom() -> None:
-    assert strokes(line([0, 0, 0]).complete) == [[(0, LOW), (120, LOW)]]
+    assert strokes(curve([0, 0, 0]).complete) == [[(0, LOW), (120, LOW)]]
 
 
 @pytest.mark.parametrize(
     "values", [[], [3], [3, 4], [None, None, None], [3, None, 9], [None, 3, None, 4]]
 )
 def test_fewer_than_two_ended_values_are_no_trend(values: list[float | None]) -> None:
-    assert line(values) == ("", "", "", None)
+    assert curve(values) == ("", "", "", None)
 
 
 def test_sixty_values_fill_the_width() -> None:
-    shown = line([float(n) for n in range(60)])
+    shown = curve([float(n) for n in range(60)])
     [drawn], [last] = strokes(shown.complete), strokes(shown.going_on)
     assert (len(drawn), drawn[0][0], last[-1][0]) == (59, 0, 240)
     steps = [after[0] - before[0] for before, after in pairwise(drawn)]

@@ -13,16 +13,16 @@ from funnel_stream.exposition.page.figures import (
     written,
 )
 from funnel_stream.kpis.catalogue import BY_ID
-from funnel_stream.kpis.words import value_in_words
+from funnel_stream.kpis.label_values import value_in_words
 from tests.funnels import at, event, stage
-from tests.unit.exposition.page.looks import Look, defined, funnel_of_six, look
+from tests.unit.exposition.page.looks import PageData, defined, funnel_of_six, look
 
 
-def shown(seen: Look, kpi: str) -> list[dict[str, str]]:
+def shown(seen: PageData, kpi: str) -> list[dict[str, str]]:
     return [dict(figure.labels) for figure in chosen(seen.by_kpi[kpi], seen.view)]
 
 
-def only(seen: Look, kpi: str) -> Figure:
+def only(seen: PageData, kpi: str) -> Figure:
     [found] = chosen(seen.by_kpi[kpi], seen.view)
     return found
 

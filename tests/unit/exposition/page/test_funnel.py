@@ -4,12 +4,19 @@ from typing import Any
 
 import pytest
 
-from funnel_stream.exposition.page.funnel import Flow, Funnel, Stage, funnel
+from funnel_stream.exposition.page.funnel import Flow, Funnel, FunnelStage, funnel
 from funnel_stream.exposition.page.links import DealLinks
-from funnel_stream.kpis.accounting import ends_of_leads
+from funnel_stream.kpis.accounting import fates_of_leads
 from funnel_stream.kpis.samples import samples
 from tests.funnels import at, stage
-from tests.unit.exposition.page.looks import Events, Look, defined, funnel_of_six, look, query_of
+from tests.unit.exposition.page.looks import (
+    Events,
+    PageData,
+    defined,
+    funnel_of_six,
+    look,
+    query_of,
+)
 
 NAMES = ["lead", "qualified", "potential", "offer", "negotiation", "won"]
 
@@ -18,14 +25,14 @@ def drawn(events: Events, definition: Any = None, **query: str) -> Funnel:
     return of(look(events, definition, **query))
 
 
-def of(seen: Look) -> Funnel:
-    ever = seen.places.leads(seen.view.pipeline)
-    ends = ends_of_leads(seen.places.total(seen.view.pipeline, seen.view.window))
+def of(seen: PageData) -> Funnel:
+    ever = seen.scopes.leads(seen.view.pipeline)
+    fates = fates_of_leads(seen.scopes.total(seen.view.pipeline, seen.view.window))
     links = DealLinks(seen.snapshot.definition)
-    return funnel(seen.by_kpi, seen.view, links, ever=ever, ends=ends)
+    return funnel(seen.by_kpi, seen.view, links, ever=ever, fates=fates)
 
 
-def by_name(shown: Funnel) -> dict[str, Stage]:
+def by_name(shown: Funnel) -> dict[str, FunnelStage]:
     return {each.name: each for each in shown.stages}
 
 
@@ -244,12 +251,12 @@ def test_stages_are_called_as_the_pipeline_calls_them() -> None:
 @pytest.mark.parametrize(
     ("query", "why"),
     [
-        ({"basis": "cohort"}, "No lead came in this window: choose a longer one."),
-        ({"basis": "period"}, "No lead came in this window: choose a longer one."),
+        ({"basis": "cohort"}, "No leads came in during this window: choose a longer one."),
+        ({"basis": "period"}, "No leads came in during this window: choose a longer one."),
         ({"basis": "matured:7d"},
-         "No lead of this window is old enough to be judged yet: choose another basis."),
+         "No lead in this window is old enough yet: choose another basis."),
         ({"basis": "matured:7d", "window": "1h"},
-         "Matured conversions are not known in a window this short: choose 24 h or more."),
+         "Matured conversions need a longer window: choose 24 h or more."),
     ],
 )  # fmt: skip
 def test_an_empty_funnel_says_why(query: dict[str, str], why: str) -> None:
@@ -271,7 +278,7 @@ def test_a_pipeline_without_a_lead_says_what_to_do() -> None:
 
 def test_leads_that_are_too_young_to_be_judged() -> None:
     young = [stage("a", "lead", at(days=39))]
-    assert drawn(young, basis="matured:7d").empty.startswith("No lead of this window is old")
+    assert drawn(young, basis="matured:7d").empty.startswith("No lead in this window is old")
     assert drawn(young, basis="cohort").empty == ""
 
 
@@ -302,20 +309,20 @@ def test_a_cohort_ends_as_its_own_deals_did() -> None:
         stage("won", "won", at(days=39)),
     ]
     found = by_name(drawn(events, window="30d", basis="cohort"))
-    assert {name: each.ends for name, each in found.items() if each.ends} == {
+    assert {name: each.fates for name, each in found.items() if each.fates} == {
         "lead": "1 lost",
         "offer": "1 lost, 1 moved back, 1 still there",
     }
     assert [found[name].stopped for name in NAMES] == ["1", "0", "0", "3", "0", None]
     for basis in ("period", "matured:7d"):
-        assert not any(each.ends for each in drawn(events, window="30d", basis=basis).stages)
+        assert not any(each.fates for each in drawn(events, window="30d", basis=basis).stages)
 
 
 @pytest.mark.parametrize("window", ["24h", "30d", "365d"])
 def test_the_ends_of_a_cohort_add_up(window: str) -> None:
     seen = look(funnel_of_six(), basis="cohort", window=window)
-    ends = ends_of_leads(seen.places.total(seen.view.pipeline, seen.view.window))
+    fates = fates_of_leads(seen.scopes.total(seen.view.pipeline, seen.view.window))
     counts = [each.count or 0 for each in of(seen).stages]
     for place, name in enumerate(NAMES):
         further = counts[place + 1] if place < len(NAMES) - 1 else 0
-        assert sum(ends[name].values()) == counts[place] - further
+        assert sum(fates[name].values()) == counts[place] - further

@@ -369,7 +369,7 @@ async def test_who_shows_nothing_and_knows_nobody_says_that(world: World) -> Non
         await world.pass_by(1)
         [(name, data)] = reader.told
         assert name == "waiting"
-        assert data["reason"].startswith("another worker shows the figures")
+        assert data["reason"].startswith("another worker reports the figures")
 
 
 async def test_after_a_pause_all_parts_are_told_and_none_from_before(world: World) -> None:

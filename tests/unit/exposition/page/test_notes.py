@@ -6,18 +6,18 @@ from funnel_stream.definition import Definition
 from funnel_stream.exposition.page.notes import Note, notes
 from funnel_stream.kpis.catalogue import BY_ID, KPIS
 from tests.funnels import at, stage
-from tests.unit.exposition.page.looks import Events, Look, defined, look
+from tests.unit.exposition.page.looks import Events, PageData, defined, look
 
 TOO_LONG = (
-    "It takes 34.7 d (median) to win a deal, longer than the largest horizon (30d): most are won "
-    "too late to be seen in matured conversions. Add a longer horizon:"
+    "Winning a deal takes 34.7 d (median), longer than the longest horizon (30d): most deals are "
+    "won too late to show in matured conversions. Add a longer horizon under"
 )
 
 
-def noted(seen: Look, *kpis: str) -> list[Note]:
+def noted(seen: PageData, *kpis: str) -> list[Note]:
     of = [BY_ID[kpi] for kpi in kpis] if kpis else KPIS
-    for_nothing = seen.places.won_for_nothing(seen.view.pipeline, seen.view.window)
-    return notes(seen.view, seen.by_kpi, seen.won, for_nothing, seen.snapshot.definition, of)
+    zero_amounts = seen.scopes.won_with_zero_amount(seen.view.pipeline, seen.view.window)
+    return notes(seen.view, seen.by_kpi, seen.won, zero_amounts, seen.snapshot.definition, of)
 
 
 def won_after(days: float) -> Events:
@@ -35,7 +35,7 @@ def test_nothing_to_be_said() -> None:
 @pytest.mark.parametrize("query", [{"window": "1h"}, {"window": "1h", "basis": "cohort"}])
 def test_a_short_window_has_no_matured_figures(query: dict[str, str]) -> None:
     [note] = noted(look(won_after(5), **query))
-    assert note == Note("Shown on basis cohort: matured figures need a window of 24 h or more.")
+    assert note == Note("Shown on the cohort basis: matured figures need a window of 24 h or more.")
     assert noted(look(won_after(5), **query), "leads") == [], "it has no basis"
 
 
@@ -47,7 +47,7 @@ def test_who_chose_the_cohort_knows_it() -> None:
 def test_no_horizon_is_short_enough() -> None:
     seen = look(won_after(5), defined(horizons=["30d"]), window="7d")
     assert noted(seen) == [
-        Note("Shown on basis cohort: no horizon is as short as 7d. Add one:", "horizons")
+        Note("Shown on the cohort basis: no horizon is as short as 7d. Add one under", "horizons")
     ]
 
 
@@ -67,8 +67,8 @@ def test_deals_that_are_won_after_the_largest_horizon(
     for window in ("30d", "365d"):
         [note] = noted(look(won_after(35), definition, window=window), "conversion_ratio")
         assert note.setting == setting
-        assert note.text.startswith("It takes 3")
-        assert note.text[16:] == TOO_LONG[16:]
+        assert note.text.startswith("Winning a deal takes 3")
+        assert note.text[28:] == TOO_LONG[28:]
     assert noted(look(won_after(35), definition, basis="period")) == []
     assert noted(look(won_after(29), definition)) == []
     longer = Definition.model_validate({"horizons": ["60d"]})
@@ -85,8 +85,8 @@ MIXED = [
 
 
 def test_money_in_several_currencies() -> None:
-    text = "Money is shown in EUR only; there is also some in PLN, USD. To add all of it up, set "
-    both = Note(text + "one currency and its rates:", "base_currency, rates")
+    text = "Money is shown in EUR only; there is also money in PLN, USD. To add it all up, set a "
+    both = Note(text + "base currency and its rates:", "base_currency, rates")
     assert noted(look(MIXED)) == [both]
     assert noted(look(MIXED), "deal_value") == [both]
     assert noted(look(MIXED), "leads") == []
@@ -96,10 +96,10 @@ def test_money_in_several_currencies() -> None:
 def test_money_of_which_no_rate_is_known() -> None:
     rated = defined(base_currency="EUR", rates={"USD": {"2020-01-01": "0.9"}})
     [note] = noted(look(MIXED, rated))
-    assert note.text.endswith("No rate to EUR is known for PLN. Add it:")
+    assert note.text.endswith("There is no rate to EUR for PLN. Add it under")
     assert note.setting == "rates"
     [note] = noted(look(MIXED, rated, currency="PLN"))
-    assert note.text.endswith("No rate to EUR is known for PLN. Add it:")
+    assert note.text.endswith("There is no rate to EUR for PLN. Add it under")
     all_rated = defined(
         base_currency="EUR", rates={code: {"2020-01-01": "0.9"} for code in ("USD", "PLN")}
     )

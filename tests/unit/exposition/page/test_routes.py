@@ -344,7 +344,7 @@ def test_only_the_drawing_and_one_table_name_kpis() -> None:
     }
     drawn = named.pop("funnel.py")
     assert drawn == ["conversion_ratio", "lost_deals", "open_deals", "transitions"]
-    assert [name for name, kpis in named.items() if kpis] == ["particulars.py"]
+    assert [name for name, kpis in named.items() if kpis] == ["special_cases.py"]
     long = [kpi for kpi in BY_ID if "_" in kpi]
     for folder in ("templates", "static"):
         for file in (files(page_room) / folder).iterdir():
@@ -402,17 +402,17 @@ def test_names_that_mean_harm_are_text(name: str) -> None:
 def test_a_query_that_makes_no_sense_is_told_what_does(six: str) -> None:
     page = read(get(f"{six}/?pipeline=ABC"), 400)
     assert page.one("h1").text == "There is no pipeline 'ABC'"
-    assert element(page, "reason").text == "There are: default."
-    assert page.links()["To the funnel"] == "/"
+    assert element(page, "reason").text == "Allowed: default."
+    assert page.links()["Go to the funnel"] == "/"
     kpi = read(get(f"{six}/kpi/leads?window=2h"), 400)
-    assert element(kpi, "reason").text == "There are: 30d, 1h, 24h, 7d, 365d."
+    assert element(kpi, "reason").text == "Allowed: 30d, 1h, 24h, 7d, 365d."
     assert not [each for each in page.every() if "data-live" in each.attributes]
 
 
 def test_a_kpi_that_there_is_not(six: str) -> None:
     page = read(get(f"{six}/kpi/Leads"), 404)
     assert page.one("h1").text == "There is no KPI 'Leads'"
-    assert page.links()["To the funnel"] == "/"
+    assert page.links()["Go to the funnel"] == "/"
 
 
 @pytest.mark.parametrize("path", ["/?sort=%ff%fe", "/?pipeline=%ff", "/kpi/%ff", "/?%ff=%ff"])
@@ -432,15 +432,15 @@ def test_a_worker_that_starts_says_what_it_waits_for() -> None:
     reporter = starting()
     reporter.assigning("recovering 3 partitions")
     page = asked(reporter, "/?window=7d", 503)
-    assert waiting(page) == ("The figures are coming", "recovering 3 partitions")
+    assert waiting(page) == ("The figures are on their way", "recovering 3 partitions")
     assert page.links()["Try again"] == "/?window=7d"
-    assert waiting(asked(reporter, "/kpi/leads", 503))[0] == "The figures are coming"
+    assert waiting(asked(reporter, "/kpi/leads", 503))[0] == "The figures are on their way"
 
 
 def test_a_worker_that_does_not_report_and_knows_nobody_says_so() -> None:
     title, reason = waiting(page := asked(idle(), "/", 503))
-    assert title == "Another worker shows the figures"
-    assert reason == "another worker shows the figures, and its address is not known"
+    assert title == "Another worker reports the figures"
+    assert reason == "another worker reports the figures, but its address is not known"
     assert "FUNNEL_ADVERTISED_URL" in page.one("main").text
 
 
@@ -451,8 +451,8 @@ def test_a_worker_that_cannot_reach_the_one_that_reports_names_it() -> None:
     reporter.introduce(Peers("http://me:6066", peer, {}))
     page = asked(reporter, "/?window=7d", 503)
     title, reason = waiting(page)
-    assert title == "Another worker shows the figures"
-    assert reason == f"It is the one at {peer}, which does not answer this one."
+    assert title == "Another worker reports the figures"
+    assert reason == f"It is the worker at {peer}, which does not respond to this one."
     assert page.links()["Open it there"] == f"{peer}/?window=7d"
     assert page.links()["Try again"] == "/?window=7d"
 
@@ -475,7 +475,7 @@ def test_a_worker_that_is_in_doubt_shows_nothing() -> None:
 @pytest.mark.parametrize("path", ["/", "/kpi/leads"])
 def test_who_was_paused_while_rendering_shows_no_figures(path: str) -> None:
     page = asked(PausedWhileAnswering(), path, 503)
-    assert waiting(page)[0] == "The figures are coming"
+    assert waiting(page)[0] == "The figures are on their way"
 
 
 # --- streams --------------------------------------------------------------------------------------

@@ -16,11 +16,11 @@ def facts(reporter: Reporter) -> dict[str, tuple[str, str]]:
 def test_a_worker_that_has_done_nothing_yet() -> None:
     assert facts(idle()) == {
         "Last event": ("none yet", ""),
-        "Lag": ("0 events", "all events are in the figures"),
-        "Dead letters": ("0", "nothing was refused"),
+        "Lag": ("0 events", "the figures include all events"),
+        "Dead letters": ("0", "nothing was rejected"),
         "Events consumed": ("0", "since this worker started"),
-        "Duplicates": ("0", "known already, changed nothing"),
-        "Figures that do not add up": ("0", "every deal has one fate"),
+        "Duplicates": ("0", "already known, changed nothing"),
+        "Figures that do not add up": ("0", "every deal is accounted for once"),
     }
 
 
@@ -31,9 +31,9 @@ def test_a_worker_that_has_done_a_bit_of_everything() -> None:
     found = facts(reporter)
     assert found["Lag"] == ("1,205 events", "")
     assert found["From event to figure"] == ("3.3 min", "on average")
-    assert found["Dead letters"] == ("1", "kept in the dead letters with the reason")
+    assert found["Dead letters"] == ("1", "kept in the dead-letter topic with the reason")
     assert found["Events consumed"][0] == "607"
-    assert found["Amended"] == ("2", "an amount was rounded, left out or the like")
+    assert found["Amended"] == ("2", "an amount was rounded or left out, for example")
     assert found["Duplicates"][0] == "2"
     assert found["Figures that do not add up"] == ("2", "")
 
@@ -50,10 +50,10 @@ def test_which_part_of_the_deals_is_here() -> None:
     some = holding(1, 3)
     some.observe_partition(1, lag=0, rows=11)
     some.observe_partition(3, lag=2, rows=1200)
-    assert facts(some)["Partitions held here"] == ("2 of 4", "1, 3; others are with other workers")
+    assert facts(some)["Partitions held here"] == ("2 of 4", "1, 3; other workers hold the others")
     assert facts(some)["Deals held here"] == ("1,211", "")
     assert facts(holding(0, 1, count=2))["Partitions held here"] == ("2 of 2", "all of them")
-    none = ("0 of 4", "none; others are with other workers")
+    none = ("0 of 4", "none; other workers hold the others")
     assert facts(holding())["Partitions held here"] == none
 
 

@@ -9,7 +9,7 @@ from funnel_stream.kpis.catalogue import BY_ID, KPIS
 from tests.funnels import at, event, stage
 from tests.unit.exposition.page.looks import (
     Events,
-    Look,
+    PageData,
     defined,
     funnel_of_six,
     look,
@@ -25,8 +25,8 @@ def leads(number: int, day: float, **attributes: object) -> Events:
     return [stage(f"d{day}-{n}", "lead", at(days=day), **attributes) for n in range(number)]
 
 
-def change(seen: Look, kpi: str, name: str = "") -> Change | None:
-    return readings(seen, kpi)[name].course.change
+def change(seen: PageData, kpi: str, name: str = "") -> Change | None:
+    return readings(seen, kpi)[name].trend.change
 
 
 # --- what stands on a tile ------------------------------------------------------------------------
@@ -116,11 +116,11 @@ def test_where_nothing_is_open_a_tile_says_so_of_now() -> None:
 
 def test_a_trend_in_words_for_those_who_do_not_see_it() -> None:
     seen = look(leads(2, 20) + leads(4, 25) + leads(1, 38), window="30d")
-    assert readings(seen, "leads")[""].course.text == "between 0 and 4, 0 at the end"
-    assert readings(seen, "win_ratio")[""].course.text == ""
-    assert readings(seen, "open_deals")["lead"].course.text == ""
-    assert readings(seen, "leads")[""].course.line.complete
-    assert not readings(seen, "open_deals")["lead"].course.line.complete
+    assert readings(seen, "leads")[""].trend.text == "between 0 and 4, 0 at the end"
+    assert readings(seen, "win_ratio")[""].trend.text == ""
+    assert readings(seen, "open_deals")["lead"].trend.text == ""
+    assert readings(seen, "leads")[""].trend.curve.complete
+    assert not readings(seen, "open_deals")["lead"].trend.curve.complete
 
 
 # --- the change -----------------------------------------------------------------------------------
@@ -130,20 +130,20 @@ def test_a_trend_in_words_for_those_who_do_not_see_it() -> None:
 FIRST = stage("first", "lead", at(days=-20))
 
 
-def since_long(*events: Events) -> Look:
+def since_long(*events: Events) -> PageData:
     return look([FIRST, *(each for some in events for each in some)])
 
 
 @pytest.mark.parametrize(
     ("before", "now", "shown"),
     [
-        (40, 50, Change("+25.0 %", "up", "50 after 40 in the window before")),
-        (40, 30, Change("−25.0 %", "down", "30 after 40 in the window before")),
-        (10, 10, Change("±0", "same", "10 after 10 in the window before")),
-        (10, 100, Change("×10", "up", "100 after 10 in the window before")),
-        (10, 99, Change("+890.0 %", "up", "99 after 10 in the window before")),
-        (210, 10, Change("−95.2 %", "down", "10 after 210 in the window before")),
-        (10, 210, Change("×21", "up", "210 after 10 in the window before")),
+        (40, 50, Change("+25.0 %", "up", "50 after 40 in the previous window")),
+        (40, 30, Change("−25.0 %", "down", "30 after 40 in the previous window")),
+        (10, 10, Change("±0", "same", "10 after 10 in the previous window")),
+        (10, 100, Change("×10", "up", "100 after 10 in the previous window")),
+        (10, 99, Change("+890.0 %", "up", "99 after 10 in the previous window")),
+        (210, 10, Change("−95.2 %", "down", "10 after 210 in the previous window")),
+        (10, 210, Change("×21", "up", "210 after 10 in the previous window")),
     ],
 )
 def test_a_count_changes_by_per_cent(before: int, now: int, shown: Change | None) -> None:
@@ -152,7 +152,7 @@ def test_a_count_changes_by_per_cent(before: int, now: int, shown: Change | None
 
 def test_a_change_too_small_to_be_written_is_none() -> None:
     seen = since_long(leads(3000, 5), leads(3001, 20))
-    assert change(seen, "leads") == Change("±0", "same", "3,001 after 3,000 in the window before")
+    assert change(seen, "leads") == Change("±0", "same", "3,001 after 3,000 in the previous window")
 
 
 def closings(day: float, won: int, lost: int) -> Events:
@@ -164,10 +164,10 @@ def closings(day: float, won: int, lost: int) -> Events:
 @pytest.mark.parametrize(
     ("before", "now", "shown"),
     [
-        ((5, 15), (5, 5), Change("+25.0 pp", "up", "50.0 % after 25.0 % in the window before")),
-        ((5, 5), (5, 15), Change("−25.0 pp", "down", "25.0 % after 50.0 % in the window before")),
-        ((5, 5), (9, 9), Change("±0", "same", "50.0 % after 50.0 % in the window before")),
-        ((0, 10), (5, 5), Change("+50.0 pp", "up", "50.0 % after 0.0 % in the window before")),
+        ((5, 15), (5, 5), Change("+25.0 pp", "up", "50.0 % after 25.0 % in the previous window")),
+        ((5, 5), (5, 15), Change("−25.0 pp", "down", "25.0 % after 50.0 % in the previous window")),
+        ((5, 5), (9, 9), Change("±0", "same", "50.0 % after 50.0 % in the previous window")),
+        ((0, 10), (5, 5), Change("+50.0 pp", "up", "50.0 % after 0.0 % in the previous window")),
         ((0, 0), (5, 5), None),
         ((5, 5), (0, 0), None),
     ],
@@ -183,7 +183,7 @@ def test_of_fewer_than_ten_there_is_no_change(before: int, now: int) -> None:
     seen = since_long(leads(before, 5), leads(now, 20))
     assert change(seen, "leads") is None
     if now:
-        assert readings(seen, "leads")[""].course.text, "but a trend"
+        assert readings(seen, "leads")[""].trend.text, "but a trend"
     seen = since_long(closings(5, 1, before), closings(20, 1, now))
     assert (change(seen, "win_ratio") is None) == (min(before, now) < 9)
     assert change(seen, "deals_closed", "won") is None
@@ -202,7 +202,7 @@ def test_a_sum_of_money_is_of_as_many_as_are_counted_beside_it(kpi: str, name: s
         return change(seen, kpi, name)
 
     enough = shown(closed(5, 10, 2), closed(20, 10, 3))
-    assert enough == Change("+50.0 %", "up", "30.00 after 20.00 in the window before")
+    assert enough == Change("+50.0 %", "up", "30.00 after 20.00 in the previous window")
     assert shown(closed(5, 9, 2), closed(20, 10, 3)) is None
     assert shown(closed(5, 10, 2), closed(20, 9, 3)) is None
     mixed = closed(20, 1, 5, "USD")
@@ -216,7 +216,7 @@ def test_what_is_spent_is_no_sample() -> None:
         return [{**given, "amount": amount}]
 
     assert change(since_long(spent(5, 40), spent(20, 50)), "spend") == Change(
-        "+25.0 %", "up", "50.00 after 40.00 in the window before"
+        "+25.0 %", "up", "50.00 after 40.00 in the previous window"
     )
 
 
@@ -224,20 +224,20 @@ def test_the_pane_that_has_not_ended_is_compared_with_nothing() -> None:
     """Day 40 goes on, and so did day 10 then."""
     seen = since_long(leads(20, 5), leads(20, 20), leads(9, 40), leads(9, 10))
     assert readings(seen, "leads")[""].figure.value == 29
-    assert change(seen, "leads") == Change("±0", "same", "20 after 20 in the window before")
+    assert change(seen, "leads") == Change("±0", "same", "20 after 20 in the previous window")
 
 
 def test_there_is_no_change_where_the_window_before_is_not_kept_or_cannot_be() -> None:
     seen = look([FIRST, *leads(20, 5), *leads(20, 20)], window="365d")
     assert change(seen, "leads") is None
-    assert readings(seen, "leads")[""].course.text, "its trend is kept"
+    assert readings(seen, "leads")[""].trend.text, "its trend is kept"
     now = since_long(leads(20, 5), leads(20, 20))
     assert change(now, "open_deals", "lead") is None
 
 
 def test_changes_are_of_the_series() -> None:
     seen = since_long(closings(5, 20, 40), closings(20, 30, 10))
-    found = {name: each.course.change for name, each in readings(seen, "deals_closed").items()}
+    found = {name: each.trend.change for name, each in readings(seen, "deals_closed").items()}
     assert {name: each and each.text for name, each in found.items()} == {
         "won": "+50.0 %", "lost": "−75.0 %",
     }  # fmt: skip
@@ -289,11 +289,11 @@ def test_cohorts_have_no_trend_and_say_what_can_be_compared(kpi: str, basis: str
     seen = look_at(seen.snapshot, basis=basis)
     shown = tile_of(seen, kpi)
     assert shown.readings
-    assert {(each.course.text, each.course.change) for each in shown.readings} == {("", None)}
-    assert shown.young is not None
-    assert "still on their way" in shown.young.text
-    assert path_of(shown.young.link) == "/kpi/conversion_ratio"
-    assert query_of(shown.young.link)["basis"] == "matured:30d"
+    assert {(each.trend.text, each.trend.change) for each in shown.readings} == {("", None)}
+    assert shown.no_trend is not None
+    assert "still in progress" in shown.no_trend.text
+    assert path_of(shown.no_trend.link) == "/kpi/conversion_ratio"
+    assert query_of(shown.no_trend.link)["basis"] == "matured:30d"
 
 
 @pytest.mark.parametrize(("kpi", "name"), [
@@ -312,25 +312,25 @@ def test_what_has_had_less_time_has_no_trend(kpi: str, name: str) -> None:
     seen = since_long(events)
     found = readings(seen, kpi)[name]
     assert found.figure.number == 20
-    assert (found.course.text, found.course.change) == ("", None)
-    young = tile_of(seen, kpi).young
-    assert young is not None
-    assert young == ("No trend: what is young has had less time than the rest.", "")
+    assert (found.trend.text, found.trend.change) == ("", None)
+    no_trend = tile_of(seen, kpi).no_trend
+    assert no_trend is not None
+    assert no_trend == ("No trend: recent figures have had less time to mature.", "")
 
 
 def test_in_a_short_window_nothing_can_be_compared_instead() -> None:
     seen = look([stage("a", "lead", at(days=40))], window="1h")
     assert seen.view.basis == "cohort"
-    young = tile_of(seen, "lead_quality_ratio").young
-    assert young is not None
-    assert young.link == ""
+    no_trend = tile_of(seen, "lead_quality_ratio").no_trend
+    assert no_trend is not None
+    assert no_trend.link == ""
 
 
 @pytest.mark.parametrize("basis", ["period", "matured:7d"])
 def test_what_can_be_compared_needs_no_word(basis: str) -> None:
     seen = look_at(since_long(leads(20, 5), leads(20, 20)).snapshot, basis=basis)
-    assert tile_of(seen, "conversion_ratio").young is None
-    assert tile_of(seen, "leads").young is None
+    assert tile_of(seen, "conversion_ratio").no_trend is None
+    assert tile_of(seen, "leads").no_trend is None
 
 
 # --- what stands beside ---------------------------------------------------------------------------
@@ -368,10 +368,10 @@ def test_money_says_which_currencies_it_leaves_out() -> None:
         stage("c", "lost", at(days=39), amount=7, currency="PLN"),
     ]
     seen = look(events, currency="EUR")
-    assert tile_of(seen, "deal_value").apart == "Only EUR; there is also PLN, USD."
-    assert tile_of(seen, "lost_value").apart == "Only EUR; there is also PLN."
-    assert tile_of(seen, "leads").apart == ""
-    assert tile_of(look(events[:1]), "deal_value").apart == ""
+    assert tile_of(seen, "deal_value").currency_note == "Only EUR is shown; there is also PLN, USD."
+    assert tile_of(seen, "lost_value").currency_note == "Only EUR is shown; there is also PLN."
+    assert tile_of(seen, "leads").currency_note == ""
+    assert tile_of(look(events[:1]), "deal_value").currency_note == ""
 
 
 # --- targets --------------------------------------------------------------------------------------

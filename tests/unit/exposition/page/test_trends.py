@@ -1,4 +1,4 @@
-"""Trends on the page: what they show, and how seldom they are reckoned."""
+"""Trends on the page: what they show, and how seldom they are computed."""
 
 import asyncio
 import threading
@@ -11,15 +11,15 @@ from funnel_stream.definition.time import Window
 from funnel_stream.exposition.page import trends
 from funnel_stream.exposition.page.trends import ShownTrend, Trends
 from funnel_stream.kpis.catalogue import KPIS
-from funnel_stream.kpis.samples import Places
+from funnel_stream.kpis.samples import Scopes
 from funnel_stream.windows.tables import Snapshot
 from tests.funnels import at, computed, micros, stage
-from tests.unit.exposition.page.looks import NOW, Look, defined, funnel_of_six, look
+from tests.unit.exposition.page.looks import NOW, PageData, defined, funnel_of_six, look
 
 MONTH, DAY = Window.named("30d"), Window.named("24h")
 
 
-def values(seen: Look, kpi: str, *key: str) -> list[float | None]:
+def values(seen: PageData, kpi: str, *key: str) -> list[float | None]:
     [figure] = [each for each in seen.by_kpi[kpi] if each.key == key]
     assert seen.trend is not None
     return list(seen.trend.values(figure))
@@ -41,18 +41,18 @@ def test_a_figure_bucket_by_bucket() -> None:
     assert closed == {**dict.fromkeys(range(11, 41)), 22: 0, 24: 0, 25: 1, 30: 1}
 
 
-def test_the_course_of_a_figure_is_reckoned_once() -> None:
+def test_the_course_of_a_figure_is_computed_once() -> None:
     old = [stage(f"old{day}-{n}", "lead", at(days=day)) for day in (-20, 5, 20) for n in range(10)]
     seen = look([*funnel_of_six(), *old])
     [leads] = seen.by_kpi["leads"]
     assert seen.trend is not None
-    first = seen.trend.course(leads)
+    first = seen.trend.summary(leads)
     assert first.text == "between 0 and 15, 0 at the end"
     assert first.change is not None
     assert first.change.text == "+36.4 %", "15 after 11"
-    assert seen.trend.course(leads) is first
+    assert seen.trend.summary(leads) is first
     [wins] = seen.by_kpi["win_ratio"]
-    assert seen.trend.course(wins).text == "between 0.0 % and 100.0 %, 100.0 % at the end"
+    assert seen.trend.summary(wins).text == "between 0.0 % and 100.0 %, 100.0 % at the end"
 
 
 @pytest.mark.parametrize("window", ["1h", "24h", "7d"])
@@ -101,7 +101,7 @@ def test_the_present_has_no_past(kpi: str) -> None:
         assert seen.trend.before(figure) is None
     others = {each.id for each in KPIS if not each.of_now and each.unit != "money a day"}
     assert all(
-        len(seen.trend.values(each)) == (0 if each.ripens else 30)
+        len(seen.trend.values(each)) == (0 if each.is_maturing else 30)
         for other in others
         for each in seen.by_kpi[other]
     )
@@ -141,19 +141,19 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
         self.takes = 0.0
-        self.reckoned: list[tuple[str, str, int]] = []
+        self.computed: list[tuple[str, str, int]] = []
         self.gate = threading.Event()
         self.gate.set()
         monkeypatch.setattr(trends, "time", SimpleNamespace(monotonic=lambda: self.now))
-        monkeypatch.setattr(trends, "_reckoned", self._reckoned)
+        monkeypatch.setattr(trends, "_computed", self._computed)
 
-    def _reckoned(
-        self, snapshot: Snapshot, places: Places, pipeline: str, window: Window
+    def _computed(
+        self, snapshot: Snapshot, places: Scopes, pipeline: str, window: Window
     ) -> ShownTrend:
         assert self.gate.wait(10)
         self.now += self.takes
-        self.reckoned.append((pipeline, window.name, snapshot.version))
-        return ShownTrend((len(self.reckoned),), 1, [], {}, None, 0, None, 0.0)
+        self.computed.append((pipeline, window.name, snapshot.version))
+        return ShownTrend((len(self.computed),), 1, [], {}, None, 0, None, 0.0)
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def asking() -> Asking:
     async def ask(
         snapshot: Snapshot, window: Window = MONTH, pipeline: str = "default", wait: float = 0.0
     ) -> ShownTrend | None:
-        return await kept.of(snapshot, Places(snapshot), pipeline, window, wait=wait)
+        return await kept.of(snapshot, Scopes(snapshot), pipeline, window, wait=wait)
 
     return ask
 
@@ -187,7 +187,7 @@ def asking() -> Asking:
 async def settled(clock: Clock, number: int) -> None:
     """Until so many reckonings have come to their end."""
     async with asyncio.timeout(30):
-        while len(clock.reckoned) < number:
+        while len(clock.computed) < number:
             await asyncio.sleep(0.001)
     await nothing_more()
 
@@ -214,7 +214,7 @@ async def test_nobody_waits_longer_than_he_wants(clock: Clock) -> None:
     clock.gate.set()
     found = await ask(version(1), wait=5.0)
     assert found is not None
-    assert clock.reckoned == [("default", "30d", 1)], "they all waited for the same"
+    assert clock.computed == [("default", "30d", 1)], "they all waited for the same"
 
 
 async def test_who_has_a_trend_does_not_wait_for_a_newer_one(clock: Clock) -> None:
@@ -231,14 +231,14 @@ async def test_who_has_a_trend_does_not_wait_for_a_newer_one(clock: Clock) -> No
     assert found.starts == (2,)
 
 
-async def test_the_same_figures_are_not_reckoned_twice(clock: Clock) -> None:
+async def test_the_same_figures_are_not_computed_twice(clock: Clock) -> None:
     ask = asking()
     first = await ask(version(1), wait=5.0)
     for _ in range(3):
         clock.now += 100
         assert await ask(version(1), wait=5.0) is first
     await nothing_more()
-    assert len(clock.reckoned) == 1
+    assert len(clock.computed) == 1
 
 
 @pytest.mark.parametrize(("takes", "rest"), [(0.0, 2.0), (0.1, 4.0), (1.0, 40.0), (3.0, 120.0)])
@@ -253,7 +253,7 @@ async def test_after_reckoning_there_is_a_rest_of_forty_times_as_long(
     clock.now = ended + 0.99 * rest
     await ask(version(2))
     await nothing_more()
-    assert len(clock.reckoned) == 1
+    assert len(clock.computed) == 1
     clock.now = ended + 1.01 * rest
     await ask(version(2))
     await settled(clock, 2)
@@ -275,21 +275,21 @@ async def test_all_trends_share_the_rest_and_the_oldest_has_its_turn(clock: Cloc
         await ask(version(2), DAY)
         await ask(version(2), MONTH)
     await nothing_more()
-    assert len(clock.reckoned) == 2
+    assert len(clock.computed) == 2
     clock.now = ended + 40.1
     await ask(version(2), DAY)
     await nothing_more()
-    assert len(clock.reckoned) == 2, "the other one is older"
+    assert len(clock.computed) == 2, "the other one is older"
     await ask(version(2), MONTH)
     await settled(clock, 3)
-    assert clock.reckoned[-1] == ("default", "30d", 2)
+    assert clock.computed[-1] == ("default", "30d", 2)
     await ask(version(2), DAY)
     await nothing_more()
-    assert len(clock.reckoned) == 3, "the rest has begun anew"
+    assert len(clock.computed) == 3, "the rest has begun anew"
     clock.now += 40.1
     await ask(version(2), DAY)
     await settled(clock, 4)
-    assert clock.reckoned[-1] == ("default", "24h", 2)
+    assert clock.computed[-1] == ("default", "24h", 2)
 
 
 async def test_a_view_that_was_left_does_not_hold_up_the_others_for_long(clock: Clock) -> None:
@@ -300,10 +300,10 @@ async def test_a_view_that_was_left_does_not_hold_up_the_others_for_long(clock: 
     clock.now += 61
     await ask(version(2), DAY)
     await settled(clock, 3)
-    assert clock.reckoned[-1] == ("default", "24h", 2)
+    assert clock.computed[-1] == ("default", "24h", 2)
 
 
-async def test_only_one_is_reckoned_at_a_time(clock: Clock) -> None:
+async def test_only_one_is_computed_at_a_time(clock: Clock) -> None:
     """So that the stream shares the interpreter with one thread more at most."""
     ask = asking()
     clock.gate.clear()
@@ -314,7 +314,7 @@ async def test_only_one_is_reckoned_at_a_time(clock: Clock) -> None:
     assert len([thread for thread in threading.enumerate() if "asyncio" in thread.name]) <= 1
     clock.gate.set()
     await settled(clock, 3)
-    assert set(clock.reckoned) == {
+    assert set(clock.computed) == {
         ("default", "30d", 1), ("default", "24h", 1), ("other", "24h", 1),
     }  # fmt: skip
 
@@ -352,6 +352,6 @@ async def test_a_reckoning_that_fails_is_tried_again(
         raise RuntimeError("no luck")
 
     with monkeypatch.context() as broken:
-        broken.setattr(trends, "_reckoned", fails)
+        broken.setattr(trends, "_computed", fails)
         assert await ask(version(1), wait=5.0) is None
     assert await ask(version(1), wait=5.0) is not None

@@ -7,7 +7,7 @@ import pytest
 from funnel_stream.definition import Definition
 from funnel_stream.definition.time import Window
 from funnel_stream.errors import UsageError
-from funnel_stream.exposition.page.view import Choices, View, choices, view
+from funnel_stream.exposition.page.view import Choices, View, choices, parse_view
 from tests.funnels import at, event, stage
 from tests.unit.exposition.page.looks import HOSTILE, defined, look, path_of, query_of
 
@@ -30,7 +30,9 @@ def possible(
 
 def seen(definition: Definition = TWO, /, pipeline: str = "", **query: str) -> View:
     own = {"pipeline": pipeline} if pipeline else {}
-    return view({**own, **query}, possible(definition, pipeline=pipeline or "web"), definition)
+    return parse_view(
+        {**own, **query}, possible(definition, pipeline=pipeline or "web"), definition
+    )
 
 
 def test_what_there_is_to_choose_from() -> None:
@@ -50,7 +52,9 @@ def test_who_asks_for_nothing_sees_most_of_it() -> None:
         "web", Window("7d", 168, 60), "matured:7d", "matured:7d", "channel", "USD"
     )
     assert seen(pipeline="").sort == ""
-    empty = view({}, possible(defined(pipelines={}, dimensions=[]), (), ()), defined(dimensions=[]))
+    empty = parse_view(
+        {}, possible(defined(pipelines={}, dimensions=[]), (), ()), defined(dimensions=[])
+    )
     assert (empty.pipeline, empty.dimension, empty.currency) == ("", "", "")
 
 
@@ -71,7 +75,7 @@ def test_every_parameter() -> None:
         "sort": "win_ratio",
         "order": "asc",
     }
-    shown = view(asked, possible(pipeline="b2b"), TWO)
+    shown = parse_view(asked, possible(pipeline="b2b"), TWO)
     assert shown == View(
         "b2b",
         Window("60d", 60, 1440),
@@ -94,14 +98,14 @@ def test_an_empty_parameter_is_none(empty: str) -> None:
 @pytest.mark.parametrize(
     ("query", "message", "hint"),
     [
-        ({"pipeline": "Web"}, "there is no pipeline 'Web'", "There are: web, b2b, default."),
-        ({"window": "30d"}, "there is no window '30d'", "There are: 7d, 1h, 60d."),
+        ({"pipeline": "Web"}, "there is no pipeline 'Web'", "Allowed: web, b2b, default."),
+        ({"window": "30d"}, "there is no window '30d'", "Allowed: 7d, 1h, 60d."),
         ({"basis": "matured"}, "there is no basis 'matured'",
-         "There are: matured:7d, matured:30d, cohort, period."),
+         "Allowed: matured:7d, matured:30d, cohort, period."),
         ({"basis": "matured:3d"}, "there is no basis 'matured:3d'",
-         "There are: matured:7d, matured:30d, cohort, period."),
+         "Allowed: matured:7d, matured:30d, cohort, period."),
         ({"dimension": "product"}, "there is no dimension 'product'",
-         "There are: channel, owner."),
+         "Allowed: channel, owner."),
         ({"currency": "eur"}, "there is no currency 'eur'", "Write a code of ISO 4217 like EUR."),
         ({"currency": "EURO"}, "there is no currency 'EURO'", "Write a code of ISO 4217 like EUR."),
     ],
@@ -110,14 +114,14 @@ def test_what_there_is_not_is_refused_with_what_there_is(
     query: dict[str, str], message: str, hint: str
 ) -> None:
     with pytest.raises(UsageError) as refused:
-        view(query, possible(), TWO)
+        parse_view(query, possible(), TWO)
     assert (refused.value.message, refused.value.hint) == (message, hint)
 
 
 def test_where_there_is_nothing_to_choose_the_refusal_says_so() -> None:
     with pytest.raises(UsageError) as refused:
-        view({"dimension": "owner"}, possible(defined(dimensions=[])), defined(dimensions=[]))
-    assert refused.value.hint == "There are: none."
+        parse_view({"dimension": "owner"}, possible(defined(dimensions=[])), defined(dimensions=[]))
+    assert refused.value.hint == "Allowed: none."
 
 
 def test_a_currency_that_no_deal_has_any_more_is_no_mistake() -> None:
@@ -154,7 +158,7 @@ def test_the_usual_basis_is_the_longest_horizon_that_the_window_can_judge(
 ) -> None:
     definition = defined(windows=[window, "400d"], horizons=horizons)
     shown = seen(definition, window=window)
-    assert (shown.basis, shown.usual_basis) == (basis, basis)
+    assert (shown.basis, shown.default_basis) == (basis, basis)
     assert seen(definition, window=window, basis="period").basis == "period"
 
 

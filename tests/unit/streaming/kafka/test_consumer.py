@@ -13,7 +13,7 @@ from aiokafka.structs import ConsumerRecord
 
 from funnel_stream.definition import Definition
 from funnel_stream.facts.deals import FENCE_KEY, Deals
-from funnel_stream.replay.compute import Line
+from funnel_stream.replay.compute import LineRecord
 from funnel_stream.reporting import Reporter
 from funnel_stream.settings import Settings
 from funnel_stream.streaming.kafka.app import build_app
@@ -114,7 +114,7 @@ class Reader:
 
     def batch(self, start: int, end: int) -> Batch:
         lines = [
-            Line(n, NOW_MS, b"d%d" % n, json.dumps(stage(f"d{n}", "lead", at())).encode())
+            LineRecord(n, NOW_MS, b"d%d" % n, json.dumps(stage(f"d{n}", "lead", at())).encode())
             for n in range(start, end)
         ]
         return Batch(

@@ -303,7 +303,7 @@ def test_one_column_tells_how_the_others_write_dates(suggesting: Suggesting) -> 
 def test_dates_that_mix_two_orders_are_told(suggesting: Suggesting) -> None:
     rows = [f"{day},{day}/01/2026,,Open,,EUR" for day in range(13, 23)]
     found = suggesting({"d.csv": DEALS + "\n".join([*rows, "x,01/13/2026,,Open,,EUR"]) + "\n"})
-    assert '# 1 row not so written, like "01/13/2026"' in found.mapping
+    assert '# 1 row in another format, like "01/13/2026"' in found.mapping
     assert found.left_out == 1
 
 
@@ -333,7 +333,7 @@ def test_a_text_that_may_be_any_stage_is_left_to_the_user(suggesting: Suggesting
 def test_without_a_currency_amounts_wait_for_the_user(suggesting: Suggesting) -> None:
     table = "Deal ID,Created,Closed,Status,Amount\n1,2026-01-05,2026-02-01,Won,5\n"
     found = suggesting({"d.csv": table})
-    assert "\n# currency: EUR # nothing tells" in found.mapping
+    assert "\n# currency: EUR # no column gives the currency of the amounts" in found.mapping
     assert "currency_missing" in found.said
     assert all("amount" not in event for event in found.full)
 
@@ -414,8 +414,8 @@ def test_ids_of_other_things_make_no_deals(suggesting: Suggesting) -> None:
         }
     )
     assert [event[:2] for event in found.events] == [("1", "lead"), ("1", "won")]
-    assert "its rows are those of 'Invoice ID'; 'Deal ID' only refers to a deal" in found.said
-    assert "'Company ID' may be an id of something else" in found.said
+    assert "its rows are identified by 'Invoice ID'; 'Deal ID' only refers to a deal" in found.said
+    assert "'Company ID' may be the id of something other than deals" in found.said
 
 
 def test_control_characters_reach_neither_the_terminal_nor_a_comment(
@@ -452,7 +452,7 @@ def test_stages_of_strange_signs_are_keys_that_yaml_takes(suggesting: Suggesting
             "Colour,Created\nred,2026-01-05\nred,2026-01-06\n",
             "no column looks like the id of a deal",
         ),
-        ("Deal ID,Colour\n1,red\n2,blue\n", "no date was found at which a deal entered a stage"),
+        ("Deal ID,Colour\n1,red\n2,blue\n", "no column says when a deal entered a stage"),
     ],
 )
 def test_what_was_looked_for_in_vain_is_told(tmp_path: Path, table: str, said: str) -> None:
@@ -490,7 +490,7 @@ def test_a_mapping_that_is_there_is_not_written_over(tmp_path: Path) -> None:
     assert load(out).sources.keys() == {"t"}
     with pytest.raises(FunnelError) as caught:
         invoke("--suggest", str(table), "--out", str(out))
-    assert "exists already" in caught.value.message
+    assert "already exists" in caught.value.message
     assert out.read_text() == first
 
 

@@ -38,8 +38,8 @@ def test_of_a_history_and_a_snapshot_the_history_counts(suggesting: Suggesting) 
         found = suggesting(dict(files))
         assert sorted(found.events) == CHANGES
         assert (
-            "not used: Opportunity.csv: 2 of 2 ids of its deals stand in OpportunityHistory.csv, "
-            "too, with their history"
+            "not used: Opportunity.csv: 2 of 2 ids of its deals are also in "
+            "OpportunityHistory.csv, with their history"
         ) in found.said
         assert "not used: User.csv: " in found.said
 
@@ -52,12 +52,12 @@ def test_a_history_of_few_deals_is_left_for_the_snapshot(suggesting: Suggesting)
         *(("A1", "lead"), ("A1", "won"), ("A2", "lead"), ("A2", "lost")),
         *(("A3", "lead"), ("A3", "won")),
     ]
-    assert "not used: History.csv: UNSURE: 1 of 1 ids of its deals stand in " in found.said
+    assert "not used: History.csv: UNSURE: 1 of 1 ids of its deals are also in " in found.said
 
 
 def with_lookups(mapping: str) -> str:
     """The mapping, with its comments on lookups and their attributes taken in."""
-    told = re.search(r"    # and to the attributes of an event: \{(.*)\}\n", mapping)
+    told = re.search(r"    # and then in the attributes of an event: \{(.*)\}\n", mapping)
     assert told is not None
     attributes = "".join(f"          {one}\n" for one in told[1].split(", "))
     mapping = mapping.replace("    # lookups:", "    lookups:")
@@ -98,7 +98,7 @@ def test_what_deals_only_refer_to_makes_none(suggesting: Suggesting) -> None:
     people = "Id,Called,Created Date\nU1,Ann,2025-05-05\nU2,Bob,2025-05-06\n"
     found = suggesting({"Opportunity.csv": SNAPSHOT, "others.csv": people})
     assert {event[0] for event in found.events} == {"A1", "A2"}
-    assert "its rows are what 'OwnerId' of Opportunity.csv refers to, no deals" in found.said
+    assert "its rows are not deals, but what 'OwnerId' of Opportunity.csv refers to" in found.said
 
 
 def test_leads_that_deals_refer_to_have_a_funnel_of_their_own(suggesting: Suggesting) -> None:
@@ -115,7 +115,7 @@ def test_of_two_tables_that_close_the_same_deals_one_counts(suggesting: Suggesti
     found = suggesting({"a.csv": few, "Opportunity.csv": SNAPSHOT})
     assert {event[0] for event in found.events} == {"A1", "A2"}
     assert (
-        "not used: a.csv: UNSURE: 2 of 3 ids of its deals stand in Opportunity.csv, too: told by "
+        "not used: a.csv: UNSURE: 2 of 3 ids of its deals are also in Opportunity.csv: with "
         "both, deals would count twice; the others are left out"
     ) in found.said
 
@@ -127,7 +127,8 @@ def test_tables_that_share_few_deals_both_count(suggesting: Suggesting) -> None:
     )
     assert len({event[0] for event in found.events}) == 7
     assert (
-        "UNSURE: 1 of 6 ids of a.csv stand here, too; both tell won of them: take it away from one"
+        "UNSURE: 1 of 6 ids of a.csv are also here, and both have events for won: remove these "
+        "from one"
     ) in found.mapping
 
 
@@ -141,11 +142,11 @@ def test_tables_that_tell_different_stages_of_the_same_deals_both_count(
         *(("7", "lead", "2026-01-01T00:00:00Z"), ("7", "won", "2026-02-20T00:00:00Z")),
         *(("8", "lead", "2026-01-02T00:00:00Z"), ("8", "lost", "2026-02-21T00:00:00Z")),
     ]
-    assert "2 of 2 ids of leads.csv stand here, too: both tell of the same deals" in found.mapping
+    assert "2 of 2 ids of leads.csv are also here: both describe the same deals" in found.mapping
 
 
 def test_tables_of_other_deals_say_nothing_of_each_other(suggesting: Suggesting) -> None:
     other = SNAPSHOT.replace("Id,", "Opportunity ID,", 1).replace("\nA", "\nB")
     found = suggesting({"a.csv": other, "o.csv": SNAPSHOT})
     assert {event[0] for event in found.events} == {"A1", "A2", "B1", "B2"}
-    assert "stand here" not in found.mapping
+    assert "also here" not in found.mapping

@@ -21,7 +21,7 @@ def test_the_currency_in_the_name_of_an_amount_is_its_own(suggesting: Suggesting
     for deal, stage in (("D1", "lead"), ("D1", "won"), ("D2", "lead")):
         assert found.event(deal, stage)["currency"] == "USD"
     assert (
-        "UNSURE: that 'amount_usd' is in USD, as its name says; 'currency' (\"MXN\")"
+        "UNSURE: whether 'amount_usd' is in USD, as its name says; 'currency' (\"MXN\")"
         in found.mapping
     )
 

@@ -54,7 +54,7 @@ def test_without_a_creation_open_deals_of_no_date_are_told(suggesting: Suggestin
     table = "Deal ID,Stage,Remark,Last Stage Change Date\n"
     found = suggesting({"d.csv": table + OPEN})
     assert found.events == [("2", "negotiation", "2026-01-15T10:00:00Z")]
-    assert "UNSURE: 1 of all rows, closed ones included, have no such date" in found.mapping
+    assert "UNSURE: 1 row, including closed ones, without this date" in found.mapping
     assert "1 row without an event" in found.said
 
 
@@ -68,7 +68,7 @@ def test_where_no_date_is_the_beginning_the_others_are_named(suggesting: Suggest
     table = "Deal ID,Stage,Close Date,Birthday\n1,Won,2026-01-12,2026-01-02\n2,,,\n"
     found = suggesting({"d.csv": table})
     assert found.events == [("1", "won", "2026-01-12T00:00:00Z")]
-    assert "UNSURE: no event tells when a deal began; other columns with dates: " in found.mapping
+    assert "UNSURE: no event says when a deal began; other columns with dates: " in found.mapping
     assert "'Birthday'" in found.mapping
     assert "1 row without an event" in found.said
 
@@ -106,7 +106,7 @@ def test_a_status_tells_the_outcome_and_a_stage_that_contradicts_it_is_told(
         *(("R3", "lost", "2026-01-22T00:00:00Z"), ("R4", "lost", "2026-01-23T00:00:00Z")),
     ]
     assert (
-        "UNSURE: that 'Deal Status' tells which deals are closed: 2 won, 2 lost; "
+        "UNSURE: whether 'Deal Status' says which deals are closed: 2 won, 2 lost; "
         "by 'Deal Stage' it would be 1 and 1"
     ) in found.mapping
 
@@ -138,11 +138,11 @@ def test_deals_that_another_column_calls_closed_are_told(suggesting: Suggesting)
     )
     found = suggesting({"d.csv": table})
     assert (
-        "UNSURE: 2 rows are closed by 'Is Closed', 1 by 'Stage': texts of it may still stand for "
-        "won or lost"
+        "UNSURE: 2 rows are closed according to 'Is Closed', 1 to 'Stage': more of its texts may "
+        "stand for won or lost"
     ) in found.mapping
     found = suggesting({"e.csv": table.replace("Shelved", "Lost")})
-    assert "texts of it may still stand" not in found.mapping
+    assert "its texts may stand" not in found.mapping
 
 
 def test_closings_without_a_date_are_told_with_the_other_dates(suggesting: Suggesting) -> None:
@@ -190,7 +190,11 @@ def test_deals_as_the_interface_of_bitrix24_gives_them(suggesting: Suggesting) -
 @pytest.mark.parametrize(
     ("name", "table", "said"),
     [
-        ("User.csv", "Id,Name,CreatedDate\nU1,Ann,2025-05-05\nU2,Bob,2025-05-06\n", "its name"),
+        (
+            "User.csv",
+            "Id,Name,CreatedDate\nU1,Ann,2025-05-05\nU2,Bob,2025-05-06\n",
+            "it has such a name",
+        ),
         ("t.csv", "Id,Username,CreatedDate\nU1,ann,2025-05-05\nU2,bob,2025-05-06\n", "'Username'"),
     ],
 )

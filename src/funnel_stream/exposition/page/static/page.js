@@ -1,5 +1,5 @@
 // Keeps a page live: parts that have changed come as server-sent events and are worked into the
-// page in place, so that focus, selection and scrolling stay. Without it the pages work, but stand.
+// page in place, so that focus, selection and scrolling stay. Without it the pages work, but are static.
 "use strict";
 
 // --- selectors: a choice is a new address -------------------------------------------------------
@@ -30,7 +30,7 @@ for (const link of document.querySelectorAll("[data-focus]")) {
   link.addEventListener("click", () => remember(`[data-focus="${link.dataset.focus}"]`));
 }
 
-// Whoever chose with the keyboard goes on from there on the page that follows.
+// Whoever chose with the keyboard continues from there on the next page.
 function remember(selector) {
   sessionStorage.setItem("focus", selector);
 }
@@ -71,25 +71,25 @@ function morphChildren(old, fresh) {
   for (const child of old.children) {
     if (child.dataset?.key !== undefined) keyed.set(child.dataset.key, child);
   }
-  let place = old.firstChild;
-  for (const wanted of [...fresh.childNodes]) {
-    const key = wanted.dataset?.key;
+  let position = old.firstChild;
+  for (const replacement of [...fresh.childNodes]) {
+    const key = replacement.dataset?.key;
     const known = key === undefined ? undefined : keyed.get(key);
-    if (known && known !== place) {
-      old.insertBefore(known, place);
-      morph(known, wanted);
-    } else if (place && place.dataset?.key === key) {
-      const next = place.nextSibling;
-      morph(place, wanted);
-      place = next;
+    if (known && known !== position) {
+      old.insertBefore(known, position);
+      morph(known, replacement);
+    } else if (position && position.dataset?.key === key) {
+      const next = position.nextSibling;
+      morph(position, replacement);
+      position = next;
     } else {
-      old.insertBefore(wanted, place);
+      old.insertBefore(replacement, position);
     }
   }
-  while (place) {
-    const next = place.nextSibling;
-    place.remove();
-    place = next;
+  while (position) {
+    const next = position.nextSibling;
+    position.remove();
+    position = next;
   }
 }
 
@@ -118,21 +118,21 @@ const SILENCE_MS = 15_000;
 let source = null;
 let watch = 0;
 
-function say(text) {
-  const place = document.getElementById("connection");
-  if (place && place.textContent !== text) place.textContent = text;
+function announce(text) {
+  const notice = document.getElementById("connection");
+  if (notice && notice.textContent !== text) notice.textContent = text;
   document.documentElement.classList.toggle("stale", text !== "");
 }
 
 function lost() {
   const time = document.querySelector("#state time")?.textContent ?? "";
-  say(
-    `Connection lost. The figures are as of ${time} UTC; the page goes on by itself as soon as ` +
-      "the worker answers. If it does not, see whether the worker runs.",
+  announce(
+    `Connection lost. The figures are as of ${time} UTC; the page resumes as soon as ` +
+      "the worker responds. If it does not, check that the worker is running.",
   );
 }
 
-function heard() {
+function resetWatchdog() {
   clearTimeout(watch);
   watch = setTimeout(() => {
     lost();
@@ -146,24 +146,24 @@ function connect() {
   const address = new URL(location.href);
   address.hash = "";
   source = new EventSource(address);
-  heard();
+  resetWatchdog();
   source.addEventListener("parts", (event) => {
     if ("wait" in live.dataset) {
       location.reload();
       return;
     }
-    heard();
-    say("");
+    resetWatchdog();
+    announce("");
     show(JSON.parse(event.data));
   });
-  source.addEventListener("tick", heard);
+  source.addEventListener("tick", resetWatchdog);
   source.addEventListener("waiting", (event) => {
-    heard();
+    resetWatchdog();
     const { reason } = JSON.parse(event.data);
-    const place = document.getElementById("reason");
-    if (place) place.textContent = reason;
+    const element = document.getElementById("reason");
+    if (element) element.textContent = reason;
     const time = document.querySelector("#state time")?.textContent;
-    if (time) say(`The worker has no complete figures now: ${reason}. Shown are those of ${time} UTC.`);
+    if (time) announce(`The worker has no complete figures right now: ${reason}. These are as of ${time} UTC.`);
   });
   source.addEventListener("error", () => {
     lost();

@@ -13,7 +13,7 @@ TIME_TO_CLOSE: Final = BY_ID["time_to_close_seconds"]
 CONVERSIONS: Final = BY_ID["conversion_ratio"]
 """Those that are known on a matured basis."""
 
-_RIPENING: Final = ("activity_conversion_ratio", "lead_score")
+_MATURING: Final = ("activity_conversion_ratio", "lead_score")
 _FROM_LEAD: Final = {"lead_quality_ratio": QUALIFIED, "sales_conversion_ratio": WON}
 """Conversions from lead that do not say so in labels."""
 _COUNTED_BY: Final = {
@@ -22,11 +22,11 @@ _COUNTED_BY: Final = {
 }
 
 
-def ripens(kpi: Kpi, labels: Mapping[str, str]) -> bool:
+def is_maturing(kpi: Kpi, labels: Mapping[str, str]) -> bool:
     """Whether young deals pull a figure down, or aside, because they have had less time: to get
     further, to be followed by a stage, to be qualified. It is not to be compared with an older one,
     and its trend would bend at its end."""
-    return labels.get("basis") == COHORT or kpi.id in _RIPENING
+    return labels.get("basis") == COHORT or kpi.id in _MATURING
 
 
 def per(kpi: Kpi, labels: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Values of labels as people say them: one wording for the page, the table and the plots."""
+"""Values of labels in plain words, the same on the page, in the table and in the plots."""
 
 from typing import Final
 
@@ -25,6 +25,5 @@ def label_in_words(name: str, value: str) -> str:
 
 
 def value_in_words(value: str) -> str:
-    """What anybody may have written stays as it is; the two that stand for none and for the rest
-    are said in words."""
+    """The two values that stand for none and for the rest in words; any other as it is."""
     return _OF_ANY.get(value, value)

@@ -1,4 +1,4 @@
-"""An explained deal in words: what to show of it, whatever shows it.
+"""An explained deal in words, the same on a page and in a terminal.
 
 Texts come in pieces, so that a page can set times and other people's names apart; ``text`` joins
 them for a terminal.
@@ -13,10 +13,10 @@ from typing import Any, Final, NamedTuple
 from funnel_stream import human
 from funnel_stream.answers.explanation import Counted, Explanation, InWindow
 from funnel_stream.answers.question import Question
-from funnel_stream.answers.story import Given, Step
+from funnel_stream.answers.story import AttributeChange, Step
 from funnel_stream.contract.money import DECIMALS
 from funnel_stream.definition.fields import OPEN_LABELS
-from funnel_stream.kpis.words import label_in_words
+from funnel_stream.kpis.label_values import label_in_words
 
 _MERGED: Final = ("to_stage", "stage", "from_stage", "problem", "outcome", "basis")
 """Labels whose values may stand together in one line where all else is the same."""
@@ -39,19 +39,19 @@ def text(phrase: Phrase) -> str:
     return "".join(piece.text for piece in phrase)
 
 
-def when(at: datetime) -> str:
+def instant_text(at: datetime) -> str:
     """An instant in UTC: to the minute, or to the second where it has some."""
     return at.strftime("%Y-%m-%d %H:%M:%S" if at.second else "%Y-%m-%d %H:%M")
 
 
 def titled(name: str, title: str) -> str:
-    """A key with the name that people gave it: ``Customer (won)``."""
+    """A key with its display name: ``Customer (won)``."""
     return f"{title} ({name})" if title else name
 
 
 def instant(at: datetime) -> Piece:
-    """``when`` as a piece of a text."""
-    return Piece(when(at), at)
+    """``instant_text`` as a piece of a text."""
+    return Piece(instant_text(at), at)
 
 
 def _foreign(words: str) -> Piece:
@@ -77,7 +77,7 @@ class State(NamedTuple):
 
 
 def state(explained: Explanation) -> State:
-    """In which pipeline and stage the deal is, and as of when that is told."""
+    """In which pipeline and stage the deal is, and as of when."""
     pipeline = titled(explained.pipeline, explained.pipeline_title)
     stage: Phrase = (Piece("in no stage"),)
     if explained.stage is not None and explained.since is not None:
@@ -97,27 +97,27 @@ def _stage(explained: Explanation, stage: str) -> Phrase:
 
 def details(step: Step) -> list[Phrase]:
     """What a step gave, corrected and took away: ``owner ann``, ``corrected owner ann → bob``,
-    ``cleared owner bob``; or ``channel direct, web was first`` where the first one counts on."""
-    return [_given(given) for given in step.given]
+    ``cleared owner bob``; or ``channel direct, web was first`` where the first one still counts."""
+    return [_change(change) for change in step.given]
 
 
-def _given(given: Given) -> Phrase:
-    name = given.name.replace("_", " ")
-    if given.value is None:
-        before = [] if given.before is None else [Piece(" "), _foreign(_value(given.before))]
+def _change(change: AttributeChange) -> Phrase:
+    name = change.name.replace("_", " ")
+    if change.value is None:
+        before = [] if change.before is None else [Piece(" "), _foreign(_value(change.before))]
         return Piece(f"cleared {name}"), *before
-    value = _foreign(_value(given.value))
-    if given.kept not in (None, given.value):
+    value = _foreign(_value(change.value))
+    if change.kept not in (None, change.value):
         return (
             Piece(f"{name} "),
             value,
             Piece(", "),
-            _foreign(_value(given.kept)),
+            _foreign(_value(change.kept)),
             Piece(" was first"),
         )
-    if given.before is None or given.before == given.value:
+    if change.before is None or change.before == change.value:
         return Piece(f"{name} "), value
-    return Piece(f"corrected {name} "), _foreign(_value(given.before)), Piece(" → "), value
+    return Piece(f"corrected {name} "), _foreign(_value(change.before)), Piece(" → "), value
 
 
 def _value(value: Any) -> str:
@@ -180,7 +180,7 @@ def _named_values(values: Mapping[str, Any]) -> Phrase:
 
 
 @dataclass(frozen=True)
-class Line:
+class ContributionLine:
     """What a deal adds to one figure at one time: its parts together.
 
     ``labels``: of one series, or the values of several joined. ``adds``: in the figure's unit, to
@@ -195,13 +195,13 @@ class Line:
     windows: str
 
 
-def lines(explained: Explanation) -> list[Line]:
+def lines(explained: Explanation) -> list[ContributionLine]:
     """Where the deal counts, in the order of the catalogue; what only differs in one label is one
     line."""
     return _merged(_added(explained))
 
 
-def _added(explained: Explanation) -> Iterator[Line]:
+def _added(explained: Explanation) -> Iterator[ContributionLine]:
     """The parts of a figure that count at the same time as one line."""
     everything = explained.contributions
     several = _several_times(everything)
@@ -210,7 +210,9 @@ def _added(explained: Explanation) -> Iterator[Line]:
         one = parts[0]
         by_part = {part.part: part.value for part in parts}
         adds = _adds(one, by_part, apart=(kpi, labels) in several)
-        yield Line(kpi, one.title, labels, adds, at, _windows(one.windows, explained.as_of))
+        yield ContributionLine(
+            kpi, one.title, labels, adds, at, _windows(one.windows, explained.as_of)
+        )
 
 
 def _figure(counted: Counted) -> tuple[str, tuple[tuple[str, str], ...], datetime]:
@@ -260,18 +262,18 @@ def _amount(unit: str, value: float, currency: str) -> str:
             return human.count(value)
 
 
-def _merged(found: Iterable[Line]) -> list[Line]:
+def _merged(found: Iterable[ContributionLine]) -> list[ContributionLine]:
     """Lines that differ in one label only, as one line that names all of its values."""
     merged = list(found)
     for name in _MERGED:
-        joined: dict[Line, list[str]] = {}
+        joined: dict[ContributionLine, list[str]] = {}
         for line in merged:
             labels = dict(line.labels)
             value = labels.get(name)
             if value is not None:
                 labels[name] = ""
-            rest = replace(line, labels=tuple(labels.items()))
-            joined.setdefault(rest, []).append(value or "")
+            key = replace(line, labels=tuple(labels.items()))
+            joined.setdefault(key, []).append(value or "")
         merged = [
             replace(
                 line,
@@ -351,7 +353,7 @@ def _spans(windows: Sequence[InWindow], as_of: datetime) -> Iterator[Phrase]:
     for each in windows:
         state: Phrase
         if each.inside:
-            stays = Piece("as long as it stays so")
+            stays = Piece("as long as nothing changes")
             state = (Piece("until "), instant(each.leaves)) if each.leaves else (stays,)
         elif each.enters > as_of:
             state = Piece("from "), instant(each.enters)
@@ -365,26 +367,26 @@ def _spans(windows: Sequence[InWindow], as_of: datetime) -> Iterator[Phrase]:
 # --- the deals behind a figure --------------------------------------------------------------------
 
 
-def asked_for(asked: Question) -> Phrase:
-    """Which figure is meant, behind its KPI's title: ``lead → won · cohort · 30d · pipeline sales ·
-    channel fair``. Empty for all of a KPI of now."""
-    parts: list[Phrase] = [labelled(asked.labels)] if asked.labels else []
-    if asked.window is not None:
-        parts.append((Piece(asked.window.name),))
-    if asked.pipeline is not None:
-        parts.append((Piece("pipeline "), _foreign(asked.pipeline)))
-    if asked.dimension:
-        parts.append((Piece(f"{asked.dimension} "), _foreign(asked.value)))
+def describe_question(question: Question) -> Phrase:
+    """Which figure a question is about, to follow its KPI's title: ``lead → won · cohort · 30d ·
+    pipeline sales · channel fair``. Empty for the whole of a KPI without a window."""
+    parts: list[Phrase] = [labelled(question.labels)] if question.labels else []
+    if question.window is not None:
+        parts.append((Piece(question.window.name),))
+    if question.pipeline is not None:
+        parts.append((Piece("pipeline "), _foreign(question.pipeline)))
+    if question.dimension:
+        parts.append((Piece(f"{question.dimension} "), _foreign(question.value)))
     return _listed(parts, " · ")
 
 
-def contribution(asked: Question, value: float) -> str:
-    """What a deal adds to the figure that was asked for, in its unit, to read."""
-    currency = asked.labels.get("currency", "")
-    match asked.suffix:
+def contribution(question: Question, value: float) -> str:
+    """What a deal adds to the figure in question, in its unit, to read."""
+    currency = question.labels.get("currency", "")
+    match question.suffix:
         case "_count":
             return human.count(value)
         case "_numerator" | "_denominator":
             return _amount(_unit_of_parts(currency), value, currency)
         case _:
-            return _amount(asked.kpi.unit, value, currency)
+            return _amount(question.kpi.unit, value, currency)

@@ -11,11 +11,11 @@ from funnel_stream.kpis.samples import Sample, samples
 from funnel_stream.windows.tables import Snapshot
 
 
-class Wanted(NamedTuple):
+class FigureRequest(NamedTuple):
     """A selection. ``window`` and ``dimension`` as in ``samples``; ``kpis`` in the order of the
     catalogue (all, where none was named: ``named`` is false).
 
-    ``definition`` has no other dimensions than those that are wanted.
+    ``definition`` has no other dimensions than those requested.
     """
 
     definition: Definition
@@ -24,7 +24,7 @@ class Wanted(NamedTuple):
     kpis: tuple[str, ...]
     named: bool
 
-    def of_one(self) -> "Wanted":
+    def of_one(self) -> "FigureRequest":
         """The totals where no dimension was named: all of them would be more than anybody reads."""
         dimension = self.dimension or ""
         dimensions = (dimension,) if dimension else ()
@@ -37,7 +37,7 @@ class Wanted(NamedTuple):
         return self.definition.windows if self.window is None else (self.window,)
 
     def samples(self, snapshot: Snapshot) -> list[Sample]:
-        """The figures of a snapshot that are wanted; all dimensions where none was named."""
+        """The requested figures of a snapshot; all dimensions where none was named."""
         found = samples(snapshot, window=self.window, dimension=self.dimension)
         if not self.named:
             return found
@@ -45,19 +45,19 @@ class Wanted(NamedTuple):
         return [sample for sample in found if sample.metric in metrics]
 
 
-def wanted_of(
+def figure_request(
     definition: Definition, window: str | None, dimension: str | None, kpis: Sequence[str]
-) -> Wanted:
+) -> FigureRequest:
     """The selection that options name. Raises ``UsageError`` where there is no such thing."""
     # Told before the events are read, not after.
     samples(Snapshot(definition, 0, {}, 0), window=window, dimension=dimension)
     known = tuple(dict.fromkeys(family.kpi for family in families()))
-    asked = {name.removeprefix("funnel_") for name in kpis}
-    for name in sorted(asked):
+    requested = {name.removeprefix("funnel_") for name in kpis}
+    for name in sorted(requested):
         if name not in known:
             raise UsageError(
                 f"--kpi: there is no KPI {name!r}{suggest(name, known)}",
                 hint="docs/kpis.md describes them all.",
             )
-    chosen = tuple(name for name in known if name in asked or not asked)
-    return Wanted(definition, window, dimension, chosen, bool(asked))
+    chosen = tuple(name for name in known if name in requested or not requested)
+    return FigureRequest(definition, window, dimension, chosen, bool(requested))

@@ -4,9 +4,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from funnel_stream.answers import telling
-from funnel_stream.answers.question import question
-from funnel_stream.answers.telling import text
+from funnel_stream.answers import wording
+from funnel_stream.answers.question import parse_question
+from funnel_stream.answers.wording import text
 from funnel_stream.definition import Definition
 from funnel_stream.definition.values import Values
 from tests.funnels import at, event, stage
@@ -29,17 +29,17 @@ from tests.unit.answers.test_explanation import explained
     ],
 )  # fmt: skip
 def test_labels_in_words_whichever_are_given(labels: dict[str, str], words: str) -> None:
-    assert text(telling.labelled(labels)) == words
+    assert text(wording.labelled(labels)) == words
 
 
 def test_what_others_wrote_stands_apart() -> None:
     labels = {"reason": "no · money", "lost_from": "offer"}
-    assert [piece.text for piece in telling.labelled(labels) if piece.foreign] == ["no · money"]
+    assert [piece.text for piece in wording.labelled(labels) if piece.foreign] == ["no · money"]
     [step, correction] = explained(
         [stage("a", "lead", at(), owner="ann"), stage("a", "won", at(days=1), owner="bob")]
     ).journey
-    assert [text(detail) for detail in telling.details(step)] == ["owner ann"]
-    [detail] = telling.details(correction)
+    assert [text(detail) for detail in wording.details(step)] == ["owner ann"]
+    [detail] = wording.details(correction)
     assert text(detail) == "corrected owner ann → bob"
     assert [piece.text for piece in detail if piece.foreign] == ["ann", "bob"]
 
@@ -52,7 +52,7 @@ def test_what_is_taken_away_is_told() -> None:
             stage("a", "won", at(days=2), owner="bob"),
         ]
     ).journey
-    words = [[text(detail) for detail in telling.details(step)] for step in steps]
+    words = [[text(detail) for detail in wording.details(step)] for step in steps]
     assert words == [["owner ann"], ["cleared owner ann", "cleared lost reason"], ["owner bob"]]
 
 
@@ -65,7 +65,7 @@ def test_a_reason_after_a_reopening_corrects_none() -> None:
             stage("a", "lost", at(days=2), lost_reason="time"),
         ]
     )
-    words = [text(detail) for step in found.journey for detail in telling.details(step)]
+    words = [text(detail) for step in found.journey for detail in wording.details(step)]
     assert words == [
         "lost reason price",
         "corrected lost reason price → size",
@@ -81,19 +81,19 @@ def test_a_later_value_is_no_correction_where_the_first_holds() -> None:
     ]
     first = Definition(values={"owner": Values(keep="first")})
     found = explained(events, definition=first)
-    told = [text(detail) for step in found.journey for detail in telling.details(step)]
+    told = [text(detail) for step in found.journey for detail in wording.details(step)]
     assert told == ["owner ann", "owner bob, ann was first", "owner ann"]
     assert found.counts_under["owner"] == found.attributes["owner"] == "ann"
 
 
 def test_every_time_in_a_text_is_known_as_one() -> None:
     found = explained([stage("a", "offer", at(days=1)), stage("a", "won", at(days=2))])
-    phrases = [line for each in telling.derived(found) for line in each.lines]
-    phrases += [phrase for each in telling.times(found) for phrase in (*each.panes, *each.windows)]
+    phrases = [line for each in wording.derived(found) for line in each.lines]
+    phrases += [phrase for each in wording.times(found) for phrase in (*each.panes, *each.windows)]
     written = [piece for phrase in phrases for piece in phrase]
     dated = [piece for piece in written if "2026-" in piece.text]
     assert dated
-    assert all(piece.at and piece.text in telling.when(piece.at) for piece in dated)
+    assert all(piece.at and piece.text in wording.instant_text(piece.at) for piece in dated)
 
 
 @pytest.mark.parametrize(
@@ -107,10 +107,10 @@ def test_every_time_in_a_text_is_known_as_one() -> None:
     ],
 )  # fmt: skip
 def test_a_question_in_words(asked: dict[str, str], words: str) -> None:
-    assert text(telling.asked_for(question(asked, Definition()))) == words
+    assert text(wording.describe_question(parse_question(asked, Definition()))) == words
 
 
 def test_seconds_are_shown_where_there_are_some() -> None:
     noon = datetime(2026, 3, 2, 12)
-    assert telling.when(noon) == "2026-03-02 12:00"
-    assert telling.when(noon + timedelta(seconds=5)) == "2026-03-02 12:00:05"
+    assert wording.instant_text(noon) == "2026-03-02 12:00"
+    assert wording.instant_text(noon + timedelta(seconds=5)) == "2026-03-02 12:00:05"
