@@ -41,7 +41,9 @@ class FunnelTestDriver:
     rejected. Without it that is the time of feeding.
     """
 
-    def __init__(self, definition: Definition | None = None, *, now: InstantLike | None = None) -> None:
+    def __init__(
+        self, definition: Definition | None = None, *, now: InstantLike | None = None
+    ) -> None:
         self.definition = definition or Definition()
         self._now = None if now is None else _micros(now)
         self._lines: list[bytes] = []
