@@ -29,7 +29,7 @@ from funnel_stream.replay.compute import compute
 __all__ = ["FunnelTestDriver"]
 
 Given = Mapping[str, Any] | FunnelEvent | bytes
-AsOf = datetime | str
+InstantLike = datetime | str
 """A datetime with an offset from UTC, or RFC 3339."""
 
 
@@ -41,7 +41,9 @@ class FunnelTestDriver:
     rejected. Without it that is the time of feeding.
     """
 
-    def __init__(self, definition: Definition | None = None, *, now: AsOf | None = None) -> None:
+    def __init__(
+        self, definition: Definition | None = None, *, now: InstantLike | None = None
+    ) -> None:
         self.definition = definition or Definition()
         self._now = None if now is None else _micros(now)
         self._lines: list[bytes] = []
@@ -61,7 +63,7 @@ class FunnelTestDriver:
     def figures(
         self,
         *,
-        at: AsOf | None = None,
+        at: InstantLike | None = None,
         window: str | None = None,
         dimension: str | None = None,
     ) -> list[Sample]:
@@ -74,7 +76,7 @@ class FunnelTestDriver:
         computed = compute(self._lines, self.definition, as_of=as_of, now_ms=self._now_ms())
         return samples(computed.snapshot, window=window, dimension=dimension)
 
-    def figure(self, metric: str, *, at: AsOf | None = None, **labels: str) -> float | None:
+    def figure(self, metric: str, *, at: InstantLike | None = None, **labels: str) -> float | None:
         """The one figure of a metric with these labels, ``None`` if there is none.
 
         Labels that are not given may have any value, but ``pipeline``, which is ``default`` then.
@@ -104,7 +106,7 @@ def _line(event: Given) -> bytes:
     return json.dumps(event).encode()
 
 
-def _micros(instant: AsOf) -> int:
+def _micros(instant: InstantLike) -> int:
     if isinstance(instant, str):
         return timestamps.parse(instant, "at")
     if instant.utcoffset() is None:
