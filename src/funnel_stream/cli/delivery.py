@@ -43,7 +43,7 @@ def stoppable() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-Target = Path | Connection
+Destination = Path | Connection
 """Where lines go: a file (``-`` is standard output), or Kafka."""
 
 
@@ -52,7 +52,7 @@ def target_of(
     broker: str | None,
     kafka_config: Path | None,
     kafka: Sequence[str] | None,
-) -> Target:
+) -> Destination:
     """Exactly one of file and Kafka. Raises ``UsageError`` or ``ConfigError``."""
     to_kafka = broker is not None or kafka_config is not None or bool(kafka)
     if (out is not None) == to_kafka:
@@ -63,7 +63,7 @@ def target_of(
     return connection_of(broker, kafka_config, kafka) if out is None else out
 
 
-def deliver(lines: Iterator[bytes], target: Target, *, rate: float | None = None) -> int:
+def deliver(lines: Iterator[bytes], target: Destination, *, rate: float | None = None) -> int:
     """Write or publish all lines; how many there were."""
     if isinstance(target, Connection):
         from funnel_stream.tools.publisher import publish

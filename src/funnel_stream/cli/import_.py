@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from funnel_stream.cli.delivery import Target, deliver, progress_bar, stoppable, target_of
+from funnel_stream.cli.delivery import Destination, deliver, progress_bar, stoppable, target_of
 from funnel_stream.cli.import_report import as_json, show
 from funnel_stream.cli.import_since import changes_as_json, compare, moment_of, show_changes
 from funnel_stream.cli.import_suggest import suggest as write_suggestion
@@ -127,7 +127,7 @@ def import_(
         raise UsageError(
             "give the mapping with --mapping FILE", hint="--suggest writes a first one."
         )
-    target: Target | None = None
+    target: Destination | None = None
     if not check:
         target = target_of(out, broker, kafka_config, kafka)
     elif out is not None or broker is not None or kafka_config is not None or kafka:

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from funnel_stream.connection.address import Address
 from funnel_stream.connection.login import Login, login_of
-from funnel_stream.connection.properties import Given
+from funnel_stream.connection.properties import PropertyValue
 from funnel_stream.connection.tls import Tls, tls_of
 from funnel_stream.errors import ConfigError
 
@@ -38,7 +38,9 @@ class Connection:
         return "SSL" if self.tls else "PLAINTEXT"
 
 
-def connection_of(given: Mapping[str, Given], passed_over: tuple[str, ...] = ()) -> Connection:
+def connection_of(
+    given: Mapping[str, PropertyValue], passed_over: tuple[str, ...] = ()
+) -> Connection:
     """What properties come to, by canonical name. Raises ``ConfigError``."""
     protocol = _protocol(given)
     client_id, rack, instance = map(given.get, ("client.id", "client.rack", "group.instance.id"))
@@ -53,7 +55,7 @@ def connection_of(given: Mapping[str, Given], passed_over: tuple[str, ...] = ())
     )
 
 
-def _servers(given: Mapping[str, Given]) -> str:
+def _servers(given: Mapping[str, PropertyValue]) -> str:
     servers = given.get("bootstrap.servers")
     if servers is None:
         return DEFAULT_SERVERS
@@ -66,7 +68,7 @@ def _servers(given: Mapping[str, Given]) -> str:
         ) from None
 
 
-def _protocol(given: Mapping[str, Given]) -> str:
+def _protocol(given: Mapping[str, PropertyValue]) -> str:
     """Raises ``ConfigError`` also where something is given that would not be used: whoever sets a
     password does not want to go without."""
     said = given.get("security.protocol")

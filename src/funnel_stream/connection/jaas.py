@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from funnel_stream.connection.properties import Given
+from funnel_stream.connection.properties import PropertyValue
 from funnel_stream.errors import ConfigError
 
 _ENTRY: Final = re.compile(
@@ -61,14 +61,14 @@ def parse_jaas(text: str, where: str) -> JaasEntry:
     return JaasEntry(entry[1].rpartition(".")[2], options)
 
 
-def with_jaas(given: Mapping[str, Given]) -> dict[str, Given]:
+def with_jaas(given: Mapping[str, PropertyValue]) -> dict[str, PropertyValue]:
     """With the options of ``sasl.jaas.config`` under the names that they have outside of it."""
     found = dict(given)
     jaas = found.pop("sasl.jaas.config", None)
     if jaas is None:
         return found
     entry = parse_jaas(jaas.value, jaas.where)
-    found[JAAS_MODULE] = Given(entry.module, jaas.where)
+    found[JAAS_MODULE] = PropertyValue(entry.module, jaas.where)
     extensions = {
         option.removeprefix(_EXTENSION): value
         for option, value in entry.options.items()
@@ -85,12 +85,12 @@ def with_jaas(given: Mapping[str, Given]) -> dict[str, Given]:
     return found
 
 
-def _take(found: dict[str, Given], name: str, value: str, where: str) -> None:
+def _take(found: dict[str, PropertyValue], name: str, value: str, where: str) -> None:
     if name in found:
         raise ConfigError(
             f"{where} says again what {found[name].where} says: leave one of them out"
         )
-    found[name] = Given(value, where)
+    found[name] = PropertyValue(value, where)
 
 
 def _unescaped(match: re.Match[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from funnel_stream.connection.connection import Connection, connection_of
 from funnel_stream.connection.jaas import with_jaas
-from funnel_stream.connection.properties import SAME, Given, Source
+from funnel_stream.connection.properties import SAME, PropertySource, PropertyValue
 from funnel_stream.connection.sources import of_environment, of_file, of_flags, variables
 
 BROKER: Final = "FUNNEL_BROKER"
@@ -31,14 +31,14 @@ def load_connection(
     flags, variables = of_flags(properties), of_environment(environment)
     _add_broker(flags, broker, "--broker")
     _add_broker(variables, environment.get(BROKER), BROKER)
-    of_path = of_file(path) if path else Source.empty()
-    given: dict[str, Given] = {}
+    of_path = of_file(path) if path else PropertySource.empty()
+    given: dict[str, PropertyValue] = {}
     for source in (of_path, variables, flags):
         _overlay(given, with_jaas(source.given))
     return connection_of(given, tuple(of_path.passed_over))
 
 
-def _overlay(given: dict[str, Given], later: Mapping[str, Given]) -> None:
+def _overlay(given: dict[str, PropertyValue], later: Mapping[str, PropertyValue]) -> None:
     """What a later source says takes the place of all that would say it in another way."""
     for names in SAME:
         if not names.isdisjoint(later):
@@ -47,6 +47,6 @@ def _overlay(given: dict[str, Given], later: Mapping[str, Given]) -> None:
     given |= later
 
 
-def _add_broker(source: Source, broker: str | None, where: str) -> None:
+def _add_broker(source: PropertySource, broker: str | None, where: str) -> None:
     if broker:
         source.add("bootstrap.servers", broker, where)

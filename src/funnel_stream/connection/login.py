@@ -9,7 +9,7 @@ from typing import Final, Literal, get_args
 from pydantic import SecretStr
 
 from funnel_stream.connection.jaas import JAAS_MODULE
-from funnel_stream.connection.properties import Given
+from funnel_stream.connection.properties import PropertyValue
 from funnel_stream.errors import ConfigError
 
 PasswordMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
@@ -67,7 +67,7 @@ class MskIam:
 Login = Password | OAuth | MskIam
 
 
-def login_of(given: Mapping[str, Given]) -> Login:
+def login_of(given: Mapping[str, PropertyValue]) -> Login:
     """What ``sasl.…`` comes to. Raises ``ConfigError``."""
     mechanism = _mechanism(given)
     match mechanism:
@@ -89,7 +89,7 @@ def login_of(given: Mapping[str, Given]) -> Login:
     )
 
 
-def _mechanism(given: Mapping[str, Given]) -> str:
+def _mechanism(given: Mapping[str, PropertyValue]) -> str:
     """As ``sasl.mechanism`` says, or the JAAS configuration where that is enough."""
     said = given.get("sasl.mechanism")
     module = given.get(JAAS_MODULE)
@@ -119,7 +119,7 @@ def _mechanism(given: Mapping[str, Given]) -> str:
     return mechanism
 
 
-def _oauth(given: Mapping[str, Given]) -> OAuth:
+def _oauth(given: Mapping[str, PropertyValue]) -> OAuth:
     if (method := given.get(_OAUTH + "method")) and method.value.lower() != "oidc":
         raise ConfigError(f"{method.where} is {method.value!r}: only oidc is supported")
     endpoint = _needed(given, _OAUTH + "token.endpoint.url", "OAUTHBEARER")
@@ -147,7 +147,7 @@ def _oauth(given: Mapping[str, Given]) -> OAuth:
     )
 
 
-def _msk_iam(given: Mapping[str, Given]) -> MskIam:
+def _msk_iam(given: Mapping[str, PropertyValue]) -> MskIam:
     def optional(name: str) -> str | None:
         return given[name].value if name in given else None
 
@@ -164,7 +164,7 @@ def _msk_iam(given: Mapping[str, Given]) -> MskIam:
     return MskIam(region, optional("aws.profile"), optional("aws.role"), optional("aws.session"))
 
 
-def _needed(given: Mapping[str, Given], name: str, mechanism: str) -> Given:
+def _needed(given: Mapping[str, PropertyValue], name: str, mechanism: str) -> PropertyValue:
     if name in given and given[name].value:
         return given[name]
     raise ConfigError(

@@ -73,7 +73,7 @@ _SECURITY: Final = ("security.", "sasl.", "ssl.", "https.", "enable.ssl.")
 """What begins so is never passed over: it may be what keeps a connection safe."""
 
 
-class Given(NamedTuple):
+class PropertyValue(NamedTuple):
     """A value, and where it stands, for messages."""
 
     value: str
@@ -81,15 +81,15 @@ class Given(NamedTuple):
 
 
 @dataclass
-class Source:
+class PropertySource:
     """What one file, or the environment, or the command line says, by canonical name."""
 
-    given: dict[str, Given]
+    given: dict[str, PropertyValue]
     passed_over: list[str]
     """Names of a properties file that do not concern the connection."""
 
     @classmethod
-    def empty(cls) -> "Source":
+    def empty(cls) -> "PropertySource":
         return cls({}, [])
 
     def add(self, name: str, value: str, where: str) -> None:
@@ -98,7 +98,7 @@ class Source:
         if canonical in self.given:
             first = self.given[canonical].where
             raise ConfigError(f"{where} says again what {first} says: leave one of them out")
-        self.given[canonical] = Given(value, where)
+        self.given[canonical] = PropertyValue(value, where)
 
 
 def concerns_connection(name: str, where: str) -> bool:

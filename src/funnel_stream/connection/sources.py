@@ -10,7 +10,7 @@ from funnel_stream.connection.properties import (
     ALIASES,
     NAMES,
     SECRET,
-    Source,
+    PropertySource,
     concerns_connection,
     unknown,
 )
@@ -23,7 +23,7 @@ _LITERAL: Final = ("sasl.username", "sasl.password", "sasl.oauthbearer.client.se
 """Names that librdkafka has as well, which takes a backslash for itself; Java does not."""
 
 
-def of_file(path: Path) -> Source:
+def of_file(path: Path) -> PropertySource:
     """A properties file as Kafka's clients in Java read it. Raises ``ConfigError``."""
     try:
         # Java reads Latin-1, where what is not ASCII is escaped; people write UTF-8.
@@ -32,7 +32,7 @@ def of_file(path: Path) -> Source:
     except (OSError, UnicodeDecodeError, javaproperties.InvalidUEscapeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"{path} cannot be read: {reason}") from None
-    source = Source.empty()
+    source = PropertySource.empty()
     line = 1
     for each in parsed:
         where, line = f"{path}, line {line}", line + each.source.count("\n")
@@ -52,10 +52,10 @@ def of_file(path: Path) -> Source:
     return source
 
 
-def of_environment(environment: Mapping[str, str]) -> Source:
+def of_environment(environment: Mapping[str, str]) -> PropertySource:
     """``FUNNEL_KAFKA_SASL_PASSWORD`` for ``sasl.password``, or ``FUNNEL_KAFKA_SASL_PASSWORD_FILE``
     with the path of a file that has the value. Raises ``ConfigError``."""
-    source = Source.empty()
+    source = PropertySource.empty()
     for name in NAMES:
         plain, file = variable(name), variable(name) + FILE
         if plain in environment:
@@ -65,10 +65,10 @@ def of_environment(environment: Mapping[str, str]) -> Source:
     return source
 
 
-def of_flags(properties: Iterable[str]) -> Source:
+def of_flags(properties: Iterable[str]) -> PropertySource:
     """``--kafka sasl.mechanism=PLAIN``. Secrets are refused: everybody on the machine sees them.
     Raises ``ConfigError``."""
-    source = Source.empty()
+    source = PropertySource.empty()
     for each in properties:
         name, equals, value = (part.strip() for part in each.partition("="))
         if not equals:

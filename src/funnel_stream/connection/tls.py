@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from funnel_stream.connection.properties import Given
+from funnel_stream.connection.properties import PropertyValue
 from funnel_stream.errors import ConfigError
 
 _CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.S)
@@ -53,7 +53,7 @@ class Tls:
         return context
 
 
-def tls_of(given: Mapping[str, Given]) -> Tls:
+def tls_of(given: Mapping[str, PropertyValue]) -> Tls:
     """What ``ssl.…`` comes to. Raises ``ConfigError``."""
     if (verification := given.get("enable.ssl.certificate.verification")) and (
         verification.value.lower() != "true"
@@ -79,7 +79,7 @@ def tls_of(given: Mapping[str, Given]) -> Tls:
     return tls
 
 
-def _ca(given: Mapping[str, Given]) -> str | None:
+def _ca(given: Mapping[str, PropertyValue]) -> str | None:
     found = _only(
         given, "ssl.ca.location", "ssl.truststore.location", "ssl.truststore.certificates"
     )
@@ -93,7 +93,7 @@ def _ca(given: Mapping[str, Given]) -> str | None:
     return "\n".join(certificates) + "\n"
 
 
-def _identity(given: Mapping[str, Given]) -> Identity | None:
+def _identity(given: Mapping[str, PropertyValue]) -> Identity | None:
     certificate = _only(
         given, "ssl.certificate.location", "ssl.keystore.location", "ssl.keystore.certificate.chain"
     )
@@ -128,7 +128,7 @@ def _identity(given: Mapping[str, Given]) -> Identity | None:
     )
 
 
-def _only(given: Mapping[str, Given], *names: str) -> tuple[str, Given] | None:
+def _only(given: Mapping[str, PropertyValue], *names: str) -> tuple[str, PropertyValue] | None:
     """The one of these properties that is given."""
     found = [(name, given[name]) for name in names if name in given]
     if len(found) > 1:
@@ -150,7 +150,7 @@ _OWN: Final = (
 _OWN_P12: Final = ("openssl pkcs12 -in {store} -out client.pem", _OWN[1])
 
 
-def _pem(location: Given, conversion: tuple[str, str]) -> str:
+def _pem(location: PropertyValue, conversion: tuple[str, str]) -> str:
     path = Path(location.value)
     try:
         content = path.read_bytes()

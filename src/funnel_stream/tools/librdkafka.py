@@ -10,12 +10,12 @@ from funnel_stream.connection.tls import Tls
 from funnel_stream.connection.tokens import TokenSource
 from funnel_stream.errors import FunnelError
 
-Options = dict[str, Any]
+LibrdkafkaOptions = dict[str, Any]
 
 
-def librdkafka_options(connection: Connection) -> Options:
+def librdkafka_options(connection: Connection) -> LibrdkafkaOptions:
     """Configuration of a producer, consumer or administrator."""
-    options: Options = {
+    options: LibrdkafkaOptions = {
         "bootstrap.servers": connection.bootstrap_servers,
         "client.id": connection.client_id,
         "security.protocol": connection.security_protocol,
@@ -44,7 +44,7 @@ def librdkafka_options(connection: Connection) -> Options:
     return options | {"sasl.mechanism": "OAUTHBEARER", "oauth_cb": token}
 
 
-def _of_tls(tls: Tls) -> Options:
+def _of_tls(tls: Tls) -> LibrdkafkaOptions:
     options = {"ssl.endpoint.identification.algorithm": "https" if tls.checks_host else "none"}
     if tls.ca:
         options["ssl.ca.pem"] = tls.ca

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from funnel_stream.connection.properties import Given
+from funnel_stream.connection.properties import PropertyValue
 from funnel_stream.connection.tls import Tls, tls_of
 from funnel_stream.errors import ConfigError
 from tests.kafka.certificates import KEY_PASSWORD, Authority, Pair
@@ -24,7 +24,7 @@ def client(authority: Authority) -> Pair:
 
 
 def of(given: Mapping[str, object]) -> Tls:
-    return tls_of({f"ssl.{name}": Given(str(value), name) for name, value in given.items()})
+    return tls_of({f"ssl.{name}": PropertyValue(str(value), name) for name, value in given.items()})
 
 
 def refused(given: Mapping[str, object]) -> str:

@@ -17,7 +17,7 @@ from funnel_stream.streaming.kafka.consumer import (
     BatchSchema,
     BatchTransport,
 )
-from funnel_stream.streaming.kafka.options import Options
+from funnel_stream.streaming.kafka.options import AiokafkaOptions
 from funnel_stream.streaming.kafka.roster import Roster
 from funnel_stream.streaming.log import Batch, Process, TopicPartition
 from funnel_stream.streaming.worker import Worker
@@ -51,7 +51,11 @@ class FunnelApp(faust.App):
     mundane_level = "debug"
 
     def __init__(
-        self, settings: Settings, connection: Connection, options: Options, reporter: Reporter
+        self,
+        settings: Settings,
+        connection: Connection,
+        options: AiokafkaOptions,
+        reporter: Reporter,
     ) -> None:
         super().__init__(
             settings.group,
@@ -103,7 +107,7 @@ class FunnelApp(faust.App):
 def build_app(
     settings: Settings,
     connection: Connection,
-    options: Options,
+    options: AiokafkaOptions,
     reporter: Reporter,
     process: Process,
 ) -> FunnelApp:

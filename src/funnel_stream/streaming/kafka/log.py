@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from funnel_stream.errors import BrokerError
 from funnel_stream.facts.deals import Record
-from funnel_stream.streaming.kafka.options import Options
+from funnel_stream.streaming.kafka.options import AiokafkaOptions
 from funnel_stream.streaming.log import (
     BATCH_BYTES,
     Appended,
@@ -34,7 +34,7 @@ class KafkaLog:
     """An idempotent producer of whole batches. Any error that remains ends the process."""
 
     def __init__(
-        self, options: Options, process: Process, *, request_timeout_ms: int = 40_000
+        self, options: AiokafkaOptions, process: Process, *, request_timeout_ms: int = 40_000
     ) -> None:
         self._options = options
         self._process = process
@@ -126,7 +126,7 @@ def _unavailable() -> Iterator[None]:
 class KafkaLogReader:
     """A consumer without a group."""
 
-    def __init__(self, options: Options, is_needed: Callable[[], bool]) -> None:
+    def __init__(self, options: AiokafkaOptions, is_needed: Callable[[], bool]) -> None:
         self._is_needed = is_needed
         self._consumer = AIOKafkaConsumer(
             **options,

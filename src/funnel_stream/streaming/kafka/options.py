@@ -11,7 +11,7 @@ from funnel_stream.connection.login import OAuth, Password
 from funnel_stream.connection.tokens import TokenSource
 from funnel_stream.errors import FunnelError
 
-Options = dict[str, Any]
+AiokafkaOptions = dict[str, Any]
 """Keyword arguments that all of aiokafka's clients have in common."""
 
 
@@ -32,9 +32,9 @@ class TokenProvider(AbstractTokenProvider):  # type: ignore[misc]
         return self._extensions
 
 
-def options_of(connection: Connection) -> Options:
+def options_of(connection: Connection) -> AiokafkaOptions:
     """Raises ``ConfigError`` if certificate and key do not go together."""
-    options: Options = {
+    options: AiokafkaOptions = {
         "bootstrap_servers": connection.bootstrap_servers,
         "client_id": connection.client_id,
         "security_protocol": connection.security_protocol,

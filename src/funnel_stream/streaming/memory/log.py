@@ -156,7 +156,7 @@ class UnacknowledgedError(Exception):
     """No answer came: whether what was asked has been done, nobody knows."""
 
 
-class Connection(Protocol):
+class BrokerLink(Protocol):
     """Between a worker and its broker."""
 
     async def ask(self, lane: Hashable, request: Callable[[], T]) -> T:
@@ -183,7 +183,7 @@ class MemoryLog:
     def __init__(
         self,
         broker: MemoryBroker,
-        connection: Connection,
+        connection: BrokerLink,
         process: Process,
         *,
         read_at_once: int = 5_000,
@@ -223,7 +223,7 @@ class MemoryLogReader:
     def __init__(
         self,
         broker: MemoryBroker,
-        connection: Connection,
+        connection: BrokerLink,
         is_needed: Callable[[], bool],
         read_at_once: int,
     ) -> None:

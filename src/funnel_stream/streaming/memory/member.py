@@ -9,7 +9,7 @@ from funnel_stream.reporting import Peers, Reporter
 from funnel_stream.settings import Settings
 from funnel_stream.streaming.log import Batch, Bounds, Clock, TopicPartition
 from funnel_stream.streaming.memory.group import Assignment, MemoryGroup, Standing
-from funnel_stream.streaming.memory.log import Connection, MemoryBroker
+from funnel_stream.streaming.memory.log import BrokerLink, MemoryBroker
 from funnel_stream.streaming.pane_log import PARTITION
 from funnel_stream.streaming.worker import Worker
 
@@ -29,7 +29,7 @@ class GroupMember:
         *,
         broker: MemoryBroker,
         group: MemoryGroup,
-        connection: Connection,
+        connection: BrokerLink,
         clock: Clock,
         reporter: Reporter,
         fetch_at_once: int = 10_000,
