@@ -151,39 +151,3 @@ def test_every_verb_says_that_a_password_is_wrong(
         assert f"refuses {USER} (SCRAM-SHA-512): Authentication failed" in ended.stderr, verb
         assert "wrong-secret" not in ended.stderr
         assert "Traceback" not in ended.stderr
-
-
-@pytest.mark.parametrize(
-    ("kind", "name", "sentence"),
-    [
-        (ResourceType.TOPIC, "changelog", "WRITE on the topic"),
-        (ResourceType.TOPIC, "events", "READ on the topic"),
-        (ResourceType.GROUP, "", "READ on the group"),
-    ],
-)
-def test_a_right_that_is_missing_is_named(
-    cluster: Cluster,
-    authority: Authority,
-    funnel: dict[str, str],
-    start: Callable[..., Worker],
-    kind: ResourceType,
-    name: str,
-    sentence: str,
-) -> None:
-    """The topics are there, so that only the right is missing."""
-    prefix = funnel["FUNNEL_GROUP"]
-    first = start(funnel | scram(cluster, authority))
-    first.wait_ready()
-    first.sigterm()
-    assert first.wait() == 0
-    cluster.revoke(USER)
-    for topic, operations in RIGHTS.items():
-        for operation in operations:
-            if not (kind == ResourceType.TOPIC and topic == name and operation.name in sentence):
-                cluster.allow(USER, operation, ResourceType.TOPIC, f"{prefix}.{topic}")
-    if kind != ResourceType.GROUP:
-        cluster.allow(USER, AclOperation.READ, ResourceType.GROUP, prefix)
-    ended = start(funnel | scram(cluster, authority))
-    assert ended.wait() == 1, ended.tail()
-    assert sentence in ended.tail()
-    assert "Traceback" not in ended.tail(200)

@@ -12,7 +12,6 @@ STAGES = (
 )  # fmt: skip
 FLOORS = [
     {"errors"},
-    {"connection"},
     {"documents", "human", "arrays"},
     {"windows.columns"},  # columns know numbers, not the funnel
     {"contract"},
@@ -43,6 +42,7 @@ FLOORS = [
     {"config", "replay"},
     {"testing"},
     {"answers"},
+    {"connection"},
     {"reporting", "settings"},
     {"streaming", "exposition", "tools"},
     {"cli"},
@@ -58,6 +58,8 @@ HOME = {
     "prometheus_client": {"exposition"},
     "jinja2": {"exposition"},
     "markupsafe": {"exposition"},
+    "javaproperties": {"connection"},
+    "aws_msk_iam_sasl_signer": {"connection"},
     "matplotlib": {"cli"},
     "pyarrow": {"cli"},
     "python_calamine": {"tools"},
