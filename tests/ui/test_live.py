@@ -78,9 +78,10 @@ def test_a_page_becomes_what_a_fresh_one_is(
     half = len(history) // 40
     send(history[:half], broker.address)
     worker.wait_consumed(half)
+    worker.wait_until(worker.reports, "the first figures")
     with browse(worker.address) as lived, browse(worker.address) as fresh:
         address = f"{path}?window=30d&dimension=owner&pipeline=default&currency=EUR&sort=leads"
-        wait_until(lambda: shows(lived, address), "the first figures")
+        assert shows(lived, address)
         before = lived.evaluate(_CONTENT)
         lived.evaluate("window.mark = document.querySelector('#breakdown h2')")
         send(history[half:], broker.address)
@@ -107,9 +108,10 @@ def test_figures_on_the_clock_on_the_wall(
     worker = start_worker(broker)
     send(leads(range(40), channel="web"), broker.address)
     worker.wait_consumed(40)
+    worker.wait_until(worker.reports, "the first figures")
     # Without a stream: its ages are some seconds old, which is as it should be.
     with browse(worker.address, java_script_enabled=False) as page:
-        wait_until(lambda: shows(page, "/?window=1h") and leads_on(page) == 40, "the figures")
+        wait_until(lambda: shows(page, "/?window=1h") and leads_on(page) == 40, "40 leads")
         seen = view(page)
         moved = 0
         # The figures are made twice a second: some readings lie between two of them.
