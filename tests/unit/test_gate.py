@@ -92,8 +92,8 @@ def test_who_ends_the_gate_ends_its_lots(tmp_path: Path) -> None:
         wait_until(lambda: os.kill(pid, 0), "the lot to end", deadline=60)
 
 
-SAYS = """import time
-try: time.sleep(600)
+SAYS = """import pathlib, sys, time
+try: pathlib.Path(sys.argv[1]).touch(); time.sleep(600)
 except KeyboardInterrupt: print("in its sleep", flush=True)"""
 
 
@@ -105,9 +105,11 @@ except KeyboardInterrupt: print("in its sleep", flush=True)"""
         (f"{SAYS}; time.sleep(600)", "FAILED (never ended)"),
     ],
 )
-def test_a_lot_that_hangs_says_where(hangs: str, verdict: str) -> None:
+def test_a_lot_that_hangs_says_where(tmp_path: Path, hangs: str, verdict: str) -> None:
+    sleeps = tmp_path / "sleeps"
     code, told = ended(
-        f"run one {sys.executable} -c '{hangs}' & run two true & within 2 1\nfinish one two"
+        f"run one {sys.executable} -c '{hangs}' {sleeps} & run two true & "
+        f"until [[ -e {sleeps} ]]; do sleep 0.1; done; within 0 5\nfinish one two"
     )
     assert code == (verdict != "ok")
     assert re.search(r"^in its sleep$", told, re.MULTILINE)
