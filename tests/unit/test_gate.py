@@ -108,7 +108,7 @@ except KeyboardInterrupt: print("in its sleep", flush=True)"""
 def test_a_lot_that_hangs_says_where(tmp_path: Path, hangs: str, verdict: str) -> None:
     sleeps = tmp_path / "sleeps"
     code, told = ended(
-        f"run one {sys.executable} -c '{hangs}' {sleeps} & run two true & "
+        f"run one {sys.executable} -c '{hangs}' {sleeps} & run two true & wait %2; "
         f"until [[ -e {sleeps} ]]; do sleep 0.1; done; within 0 5\nfinish one two"
     )
     assert code == (verdict != "ok")
