@@ -113,14 +113,13 @@ def test_figures_are_exact_with_encryption_a_login_and_just_the_rights_that_are_
     start(environment).wait_figures(story.figures)
 
 
-def test_figures_are_exact_with_tokens_that_expire(
+def test_figures_are_exact_with_a_login_by_token(
     cluster: Cluster,
     token_server: TokenServer,
     story: Story,
     funnel: dict[str, str],
     start: Callable[..., Worker],
 ) -> None:
-    """The broker ends a session with its token; clients come back with the next one."""
     environment = funnel | {
         "FUNNEL_BROKER": cluster.address("SASL_PLAINTEXT"),
         "FUNNEL_KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",

@@ -10,7 +10,7 @@ from types import FrameType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from funnel_stream.cli.kafka import connection_of, diagnosing
+from funnel_stream.cli.kafka import connection_by_options, diagnosing
 from funnel_stream.connection import Connection
 from funnel_stream.errors import UsageError
 
@@ -47,7 +47,7 @@ Destination = Path | Connection
 """Where lines go: a file (``-`` is standard output), or Kafka."""
 
 
-def target_of(
+def destination_of(
     out: Path | None,
     broker: str | None,
     kafka_config: Path | None,
@@ -60,23 +60,23 @@ def target_of(
             "give either --out FILE or --broker ADDR (or --kafka-config FILE)",
             hint="--out - writes to standard output.",
         )
-    return connection_of(broker, kafka_config, kafka) if out is None else out
+    return connection_by_options(broker, kafka_config, kafka) if out is None else out
 
 
-def deliver(lines: Iterator[bytes], target: Destination, *, rate: float | None = None) -> int:
+def deliver(lines: Iterator[bytes], destination: Destination, *, rate: float | None = None) -> int:
     """Write or publish all lines; how many there were."""
-    if isinstance(target, Connection):
+    if isinstance(destination, Connection):
         from funnel_stream.tools.publisher import publish
 
-        with diagnosing(target):
-            return publish(lines, target, rate=rate).lines
-    if target == Path("-"):
+        with diagnosing(destination):
+            return publish(lines, destination, rate=rate).lines
+    if destination == Path("-"):
         return _write(lines, sys.stdout.buffer.write)
     try:
-        with target.open("wb") as file:
+        with destination.open("wb") as file:
             return _write(lines, file.write)
     except OSError as error:
-        raise UsageError(f"{target} cannot be written: {error.strerror}") from error
+        raise UsageError(f"{destination} cannot be written: {error.strerror}") from error
 
 
 def _write(lines: Iterator[bytes], write: Callable[[bytes], int]) -> int:

@@ -13,7 +13,7 @@ from funnel_stream.cli.kafka import (
     Broker,
     KafkaConfig,
     KafkaProperties,
-    connection_of,
+    connection_by_options,
     diagnosing,
 )
 from funnel_stream.tools.publisher import EVENTS_TOPIC, publish
@@ -39,7 +39,7 @@ def emit(
     Example: funnel-stream emit events.ndjson --broker localhost:9092 --rate 500
     """
     started = time.monotonic()
-    connection = connection_of(broker, kafka_config, kafka)
+    connection = connection_by_options(broker, kafka_config, kafka)
     with diagnosing(connection), opened(file) as lines, progress_bar("publishing") as show:
         published = publish(watched(lines, show), connection, topic=topic, rate=rate)
     seconds = time.monotonic() - started

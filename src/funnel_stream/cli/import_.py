@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from funnel_stream.cli.delivery import Destination, deliver, progress_bar, stoppable, target_of
+from funnel_stream.cli.delivery import Destination, deliver, destination_of, progress_bar, stoppable
 from funnel_stream.cli.import_report import as_json, show
 from funnel_stream.cli.import_since import changes_as_json, compare, moment_of, show_changes
 from funnel_stream.cli.import_suggest import suggest as write_suggestion
@@ -127,9 +127,9 @@ def import_(
         raise UsageError(
             "give the mapping with --mapping FILE", hint="--suggest writes a first one."
         )
-    target: Destination | None = None
+    destination: Destination | None = None
     if not check:
-        target = target_of(out, broker, kafka_config, kafka)
+        destination = destination_of(out, broker, kafka_config, kafka)
     elif out is not None or broker is not None or kafka_config is not None or kafka:
         raise UsageError("--check writes nothing; leave out --out and --broker")
     moment = moment_of(since, as_of, gone)
@@ -147,11 +147,11 @@ def import_(
                 done / total if total else 1.0, source.report.events
             )
             lines = stop.until(source.lines())
-        if target is None:
+        if destination is None:
             for _ in lines:
                 pass
         else:
-            deliver(lines, target)
+            deliver(lines, destination)
     report = source.report
     if as_object:
         summary = as_json(report) | ({} if changes is None else {"since": changes_as_json(changes)})

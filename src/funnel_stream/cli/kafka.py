@@ -33,7 +33,7 @@ KafkaProperties = Annotated[
 ]
 
 
-def connection_of(
+def connection_by_options(
     broker: str | None, file: Path | None, properties: Sequence[str] | None
 ) -> Connection:
     """What the options and the environment come to; what of the file is not used is told.

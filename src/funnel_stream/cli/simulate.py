@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from funnel_stream.cli.delivery import deliver, progress_bar, stoppable, target_of
+from funnel_stream.cli.delivery import deliver, destination_of, progress_bar, stoppable
 from funnel_stream.cli.kafka import KafkaConfig, KafkaProperties
 from funnel_stream.errors import UsageError
 from funnel_stream.tools.simulator import Simulator
@@ -61,8 +61,8 @@ def simulate(
     funnel-stream simulate --days 30 --out events.ndjson
     funnel-stream simulate --broker localhost:9092 --rate 50
     """
-    target = target_of(out, broker, kafka_config, kafka)
-    if rate is not None and isinstance(target, Path):
+    destination = destination_of(out, broker, kafka_config, kafka)
+    if rate is not None and isinstance(destination, Path):
         raise UsageError("--rate needs --broker", hint="A file cannot continue live.")
     if rate is not None and end is not None:
         raise UsageError("--rate continues from now: leave out --end")
@@ -74,14 +74,14 @@ def simulate(
     with stoppable() as stop:
         with progress_bar("history") as show:
             history = _watched(simulator, until, stop.until(simulator.history(until)), show)
-            delivered = deliver(history, target)
+            delivered = deliver(history, destination)
         print(f"history: {delivered:,} events in {days:g} days", file=sys.stderr)
         if stop.requested:
             print("interrupted: the history is incomplete", file=sys.stderr)
             raise typer.Exit(130)
         if rate is not None:
             print(f"live at {rate:g} events/s; Ctrl-C stops it", file=sys.stderr)
-            delivered = deliver(stop.until(simulator.live()), target, rate=rate)
+            delivered = deliver(stop.until(simulator.live()), destination, rate=rate)
             print(f"live: {delivered:,} events", file=sys.stderr)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from funnel_stream.cli.kafka import Broker, KafkaConfig, KafkaProperties, connection_of
+from funnel_stream.cli.kafka import Broker, KafkaConfig, KafkaProperties, connection_by_options
 from funnel_stream.settings import advertised_url as advertised
 from funnel_stream.settings import load_settings
 
@@ -69,7 +69,7 @@ def worker(
         session_timeout=session_timeout,
         log_level=log_level,
     )
-    connection = connection_of(broker, kafka_config, kafka)
+    connection = connection_by_options(broker, kafka_config, kafka)
     # Faust and aiokafka take a second to import: not before the settings are known to be good.
     from funnel_stream.config.load import load
     from funnel_stream.exposition import server

@@ -1,10 +1,9 @@
 """``sasl.jaas.config``, as Kafka's clients in Java are given a login: a module and its options."""
 
 import re
-from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from funnel_stream.connection.properties import PropertyValue
+from funnel_stream.connection.properties import PropertySource
 from funnel_stream.errors import ConfigError
 
 _ENTRY: Final = re.compile(
@@ -61,36 +60,23 @@ def parse_jaas(text: str, where: str) -> JaasEntry:
     return JaasEntry(entry[1].rpartition(".")[2], options)
 
 
-def with_jaas(given: Mapping[str, PropertyValue]) -> dict[str, PropertyValue]:
-    """With the options of ``sasl.jaas.config`` under the names that they have outside of it."""
-    found = dict(given)
-    jaas = found.pop("sasl.jaas.config", None)
+def expand_jaas(source: PropertySource) -> None:
+    """Put the options of ``sasl.jaas.config`` under the names that they have outside of it."""
+    jaas = source.given.pop("sasl.jaas.config", None)
     if jaas is None:
-        return found
+        return
     entry = parse_jaas(jaas.value, jaas.where)
-    found[JAAS_MODULE] = PropertyValue(entry.module, jaas.where)
-    extensions = {
-        option.removeprefix(_EXTENSION): value
-        for option, value in entry.options.items()
-        if option.startswith(_EXTENSION)
-    }
-    if extensions:
-        text = ",".join(f"{name}={value}" for name, value in extensions.items())
-        _take(found, "sasl.oauthbearer.extensions", text, jaas.where)
+    source.add(JAAS_MODULE, entry.module, jaas.where)
+    extensions = []
     for option, value in entry.options.items():
         if name := _OPTIONS.get(option):
-            _take(found, name, value, f"{jaas.where}, {option}")
-        elif option not in _NO_MATTER and not option.startswith(_EXTENSION):
+            source.add(name, value, f"{jaas.where}, {option}")
+        elif option.startswith(_EXTENSION):
+            extensions.append(f"{option.removeprefix(_EXTENSION)}={value}")
+        elif option not in _NO_MATTER:
             raise ConfigError(f"{jaas.where}: the option {option} is not known here")
-    return found
-
-
-def _take(found: dict[str, PropertyValue], name: str, value: str, where: str) -> None:
-    if name in found:
-        raise ConfigError(
-            f"{where} says again what {found[name].where} says: leave one of them out"
-        )
-    found[name] = PropertyValue(value, where)
+    if extensions:
+        source.add("sasl.oauthbearer.extensions", ",".join(extensions), jaas.where)
 
 
 def _unescaped(match: re.Match[str]) -> str:

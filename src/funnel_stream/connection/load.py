@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from funnel_stream.connection.connection import Connection, connection_of
-from funnel_stream.connection.jaas import with_jaas
+from funnel_stream.connection.jaas import expand_jaas
 from funnel_stream.connection.properties import SAME, PropertySource, PropertyValue
 from funnel_stream.connection.sources import of_environment, of_file, of_flags, variables
 
@@ -34,14 +34,15 @@ def load_connection(
     of_path = of_file(path) if path else PropertySource.empty()
     given: dict[str, PropertyValue] = {}
     for source in (of_path, variables, flags):
-        _overlay(given, with_jaas(source.given))
+        expand_jaas(source)
+        _overlay(given, source.given)
     return connection_of(given, tuple(of_path.passed_over))
 
 
 def _overlay(given: dict[str, PropertyValue], later: Mapping[str, PropertyValue]) -> None:
     """What a later source says takes the place of all that would say it in another way."""
     for names in SAME:
-        if not names.isdisjoint(later):
+        if any(name in later for name in names):
             for name in names:
                 given.pop(name, None)
     given |= later

@@ -16,10 +16,8 @@ PasswordMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 MECHANISMS: Final = (*get_args(PasswordMechanism), "OAUTHBEARER", "AWS_MSK_IAM")
 
 _OAUTH: Final = "sasl.oauthbearer."
-_HANDLERS: Final = {
-    "OAuthBearerLoginCallbackHandler": "OAUTHBEARER",
-    "IAMClientCallbackHandler": "AWS_MSK_IAM",
-}
+_HANDLERS: Final = ("OAuthBearerLoginCallbackHandler", "IAMClientCallbackHandler")
+"""Classes in Java that do what is done here without them."""
 _MODULES: Final = {
     "PlainLoginModule": ("PLAIN",),
     "ScramLoginModule": ("SCRAM-SHA-256", "SCRAM-SHA-512"),

@@ -59,13 +59,14 @@ KNOWN: Final = SECRET | {
     "ssl.truststore.location",
     "ssl.truststore.type",
 }
-SAME: Final = (
-    frozenset({"ssl.ca.location", "ssl.truststore.location", "ssl.truststore.certificates"}),
-    frozenset(
-        {"ssl.certificate.location", "ssl.keystore.location", "ssl.keystore.certificate.chain"}
-    ),
-    frozenset({"ssl.key.location", "ssl.keystore.key"}),
+CA: Final = ("ssl.ca.location", "ssl.truststore.location", "ssl.truststore.certificates")
+CERTIFICATE: Final = (
+    "ssl.certificate.location",
+    "ssl.keystore.location",
+    "ssl.keystore.certificate.chain",
 )
+KEY: Final = ("ssl.key.location", "ssl.keystore.key")
+SAME: Final = (CA, CERTIFICATE, KEY)
 """Names that say the same thing in different ways."""
 NAMES: Final = sorted(KNOWN | ALIASES.keys())
 

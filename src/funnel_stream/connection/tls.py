@@ -4,18 +4,21 @@ command that converts them."""
 import re
 import ssl
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from pydantic import SecretStr
 
-from funnel_stream.connection.properties import PropertyValue
+from funnel_stream.connection.properties import CA, CERTIFICATE, KEY, PropertyValue
 from funnel_stream.errors import ConfigError
 
-_CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.S)
-_KEY: Final = re.compile(
+_PEM_CERTIFICATE: Final = re.compile(
+    r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.S
+)
+_PEM_KEY: Final = re.compile(
     r"-----BEGIN ([A-Z ]*)PRIVATE KEY-----.*?-----END \1PRIVATE KEY-----", re.S
 )
 _JKS: Final = (b"\xfe\xed\xfe\xed", b"\xce\xce\xce\xce")
@@ -41,8 +44,12 @@ class Tls:
     identity: Identity | None = None
     checks_host: bool = True
 
+    @cached_property
     def context(self) -> ssl.SSLContext:
-        """Raises ``ConfigError`` if certificate, key and password do not go together."""
+        """One for all clients of a process.
+
+        Raises ``ConfigError`` if certificate, key and password do not go together.
+        """
         try:
             context = ssl.create_default_context(cadata=self.ca)
         except ssl.SSLError as error:
@@ -75,29 +82,25 @@ def tls_of(given: Mapping[str, PropertyValue]) -> Tls:
         identity=_identity(given),
         checks_host=algorithm is None or algorithm.value.lower() == "https",
     )
-    tls.context()
+    _ = tls.context  # what does not go together is told now
     return tls
 
 
 def _ca(given: Mapping[str, PropertyValue]) -> str | None:
-    found = _only(
-        given, "ssl.ca.location", "ssl.truststore.location", "ssl.truststore.certificates"
-    )
+    found = _only(given, CA)
     if found is None:
         return None
     name, value = found
     text = value.value if name.endswith("certificates") else _pem(value, _TRUSTED)
-    certificates = _CERTIFICATE.findall(text)
+    certificates = _PEM_CERTIFICATE.findall(text)
     if not certificates:
         raise ConfigError(f"{value.where}: there is no certificate in it")
     return "\n".join(certificates) + "\n"
 
 
 def _identity(given: Mapping[str, PropertyValue]) -> Identity | None:
-    certificate = _only(
-        given, "ssl.certificate.location", "ssl.keystore.location", "ssl.keystore.certificate.chain"
-    )
-    key = _only(given, "ssl.key.location", "ssl.keystore.key")
+    certificate = _only(given, CERTIFICATE)
+    key = _only(given, KEY)
     if certificate is None:
         if key is not None:
             raise ConfigError(
@@ -112,7 +115,7 @@ def _identity(given: Mapping[str, PropertyValue]) -> Identity | None:
         key_name, key_value = key
         key_where = key_value.where
         key_text = _pem(key_value, _OWN) if key_name.endswith("location") else key_value.value
-    certificates, found = _CERTIFICATE.findall(text), _KEY.search(key_text)
+    certificates, found = _PEM_CERTIFICATE.findall(text), _PEM_KEY.search(key_text)
     if not certificates:
         raise ConfigError(f"{value.where}: there is no certificate in it")
     if found is None:
@@ -128,7 +131,9 @@ def _identity(given: Mapping[str, PropertyValue]) -> Identity | None:
     )
 
 
-def _only(given: Mapping[str, PropertyValue], *names: str) -> tuple[str, PropertyValue] | None:
+def _only(
+    given: Mapping[str, PropertyValue], names: Sequence[str]
+) -> tuple[str, PropertyValue] | None:
     """The one of these properties that is given."""
     found = [(name, given[name]) for name in names if name in given]
     if len(found) > 1:

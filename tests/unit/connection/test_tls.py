@@ -34,14 +34,14 @@ def refused(given: Mapping[str, object]) -> str:
 
 
 def test_without_anything_the_system_is_trusted() -> None:
-    context = of({}).context()
+    context = of({}).context
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.check_hostname
 
 
 @pytest.mark.parametrize(("algorithm", "checks"), [("https", True), ("HTTPS", True), ("", False)])
 def test_the_host_is_checked_unless_it_is_said_not_to(algorithm: str, checks: bool) -> None:
-    context = of({"endpoint.identification.algorithm": algorithm}).context()
+    context = of({"endpoint.identification.algorithm": algorithm}).context
     assert context.check_hostname == checks
     assert context.verify_mode == ssl.CERT_REQUIRED
 
@@ -49,7 +49,7 @@ def test_the_host_is_checked_unless_it_is_said_not_to(algorithm: str, checks: bo
 @pytest.mark.parametrize("name", ["ca.location", "truststore.location", "truststore.certificates"])
 def test_only_the_given_authority_is_trusted(authority: Authority, name: str) -> None:
     text = authority.certificate.read_text()
-    context = of({name: text if name.endswith("certificates") else authority.certificate}).context()
+    context = of({name: text if name.endswith("certificates") else authority.certificate}).context
     trusted = context.get_ca_certs(binary_form=True)
     assert trusted == [ssl.PEM_cert_to_DER_cert(text)]
 
@@ -58,7 +58,7 @@ def test_a_listing_of_keytool_is_read(authority: Authority, tmp_path: Path) -> N
     listing = tmp_path / "ca.pem"
     text = "Keystore type: PKCS12\n\nAlias name: caroot\n" + authority.certificate.read_text()
     listing.write_text(text + "\n\n*******\n")
-    assert len(of({"ca.location": listing}).context().get_ca_certs()) == 1
+    assert len(of({"ca.location": listing}).context.get_ca_certs()) == 1
 
 
 def test_a_certificate_and_its_key(authority: Authority, client: Pair) -> None:
@@ -87,7 +87,7 @@ def test_nothing_of_a_key_stays_behind(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     tls = of({"certificate.location": client.certificate, "key.location": client.key})
-    tls.context()
+    assert tls.context
     assert list(tmp_path.iterdir()) == []
     assert client.key.read_text().splitlines()[1] not in repr(tls)
 

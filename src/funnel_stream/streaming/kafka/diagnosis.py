@@ -1,6 +1,7 @@
 """Why a broker cannot be reached, in one sentence, and what to do about it."""
 
 import asyncio
+import errno
 import re
 import socket
 import ssl
@@ -17,6 +18,8 @@ from funnel_stream.streaming.kafka.options import options_of
 
 _SECONDS: Final = 10.0
 _ALERT_SECONDS: Final = 3.0
+_CALL_FAILED: Final = "Connect call failed"
+_REFUSED: Final = f"[Errno {errno.ECONNREFUSED}]"
 # X509_V_ERR_… of OpenSSL.
 _EXPIRED, _NOT_YET_VALID, _WRONG_NAME, _WRONG_ADDRESS = 10, 9, 62, 64
 _ALERTS: Final = {
@@ -62,7 +65,7 @@ class _Probe:
             conn = await create_conn(
                 self._host, self._port, request_timeout_ms=int(_SECONDS * 1000), **self._options
             )
-        except (OSError, errors.KafkaError, TimeoutError, FunnelError) as error:
+        except (OSError, errors.KafkaError) as error:
             return await self._told(error)
         try:
             await conn.send(MetadataRequest([]))
@@ -98,9 +101,12 @@ class _Probe:
                 f"the name {self._host} of a broker is not known here",
                 hint="Is it spelled right? Some clusters have names in a private network only.",
             )
-        if isinstance(error, ConnectionRefusedError):
+        # Of a name with several addresses asyncio tells all failures, in one OSError.
+        if isinstance(error, OSError) and _CALL_FAILED in str(error):
+            refused = isinstance(error, ConnectionRefusedError) or _REFUSED in str(error)
+            why = "nothing listens there" if refused else str(error)
             return BrokerError(
-                f"no broker answers at {self._server}: nothing listens there",
+                f"no broker answers at {self._server}: {why}",
                 hint="Is it running? FUNNEL_BROKER or --broker says where to look.",
             )
         if isinstance(error, TimeoutError):
@@ -171,7 +177,7 @@ trusts any that the CA has signed."
                 hint=f"Another port? If plain text is meant, set security.protocol to {wanted}.",
             )
         if self._connection.tls:
-            context = self._connection.tls.context()
+            context = self._connection.tls.context
             said = await asyncio.to_thread(_said_by_alert, self._host, self._port, context)
             if found := self._alert(said):
                 return found

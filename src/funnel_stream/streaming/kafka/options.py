@@ -33,12 +33,12 @@ class TokenProvider(AbstractTokenProvider):  # type: ignore[misc]
 
 
 def options_of(connection: Connection) -> AiokafkaOptions:
-    """Raises ``ConfigError`` if certificate and key do not go together."""
+    """To be shared by all clients of a process, so that a token is asked for once."""
     options: AiokafkaOptions = {
         "bootstrap_servers": connection.bootstrap_servers,
         "client_id": connection.client_id,
         "security_protocol": connection.security_protocol,
-        "ssl_context": connection.tls.context() if connection.tls else None,
+        "ssl_context": connection.tls.context if connection.tls else None,
     }
     login = connection.login
     if isinstance(login, Password):

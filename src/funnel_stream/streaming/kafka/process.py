@@ -32,9 +32,9 @@ async def run_worker(
     # Batches make garbage by the ten thousand and no cycles; looking for them took 8 % of the time.
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
-    partitions = await prepare_topics(settings, connection)
-    process = OwnProcess()
     options = options_of(connection)
+    partitions = await prepare_topics(settings, connection, options)
+    process = OwnProcess()
     kafka_log = KafkaLog(options, process)
     await kafka_log.start()
     app = build_app(settings, connection, options, reporter, process)

@@ -11,7 +11,7 @@ from funnel_stream.connection import Connection
 from funnel_stream.errors import BrokerError
 from funnel_stream.settings import Settings
 from funnel_stream.streaming.kafka.diagnosis import unreachable
-from funnel_stream.streaming.kafka.options import options_of
+from funnel_stream.streaming.kafka.options import AiokafkaOptions
 
 log = logging.getLogger(__name__)
 
@@ -24,12 +24,14 @@ _TOPIC_ALREADY_EXISTS: Final = 36
 _VISIBLE_SECONDS: Final = 15.0
 
 
-async def prepare_topics(settings: Settings, connection: Connection) -> int:
+async def prepare_topics(
+    settings: Settings, connection: Connection, options: AiokafkaOptions
+) -> int:
     """The number of partitions of the events, once all topics are there.
 
     Raises ``BrokerError`` if the broker cannot be reached or a topic cannot be used.
     """
-    admin = AIOKafkaAdminClient(**options_of(connection))
+    admin = AIOKafkaAdminClient(**options)
     try:
         try:
             await admin.start()
