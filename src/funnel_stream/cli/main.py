@@ -41,6 +41,8 @@ Every command has its own help: [bold]funnel-stream compute --help[/bold]
 EPILOG: Final = """Exit codes: 0 success, 1 failure (stderr says why), 2 invalid command line, \
 130 interrupted."""
 
+_HELP: Final = ["-h", "--help"]
+
 
 class _Verbs(TyperGroup):
     """Imports the file of a verb only when that verb runs, so that ``--help`` is quick."""
@@ -84,7 +86,8 @@ def _root(
 ) -> None:
     from funnel_stream.settings import refuse_unknown_variables
 
-    refuse_unknown_variables(os.environ)
+    if not set(_HELP) & set(sys.argv):
+        refuse_unknown_variables(os.environ)
 
 
 def _placeholder() -> None:
@@ -99,7 +102,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": _HELP},
 )
 for _verb, _summary in VERBS.items():
     app.command(_verb, help=_summary)(_placeholder)

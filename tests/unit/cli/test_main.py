@@ -33,6 +33,16 @@ def test_help_names_every_verb_and_the_exit_codes() -> None:
     assert "Exit codes: 0 success, 1 failure" in done.stdout
 
 
+def test_a_variable_that_nobody_reads_is_refused_but_does_not_keep_help_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FUNNEL_SECURITY_PROTOCOL", "SASL_SSL")
+    refused = run("config", "check")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: FUNNEL_SECURITY_PROTOCOL is set, but there is no such")
+    assert run("worker", "--help").returncode == 0
+
+
 def test_no_verb_is_answered_with_help() -> None:
     done = run()
     assert done.returncode == 2
