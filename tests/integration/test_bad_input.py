@@ -12,6 +12,7 @@ import pytest
 from confluent_kafka import Producer
 
 from funnel_stream.replay.compute import as_record
+from tests import funnels
 from tests.integration.processes import Broker, Record, Worker, read_topic
 from tests.integration.stories import END, Story
 
@@ -25,15 +26,11 @@ MAX_BYTES = 4_000_000
 
 
 def good(number: int, **fields: Any) -> bytes:
-    body = {
-        "event_id": f"g{number}",
-        "type": "stage_changed",
-        "deal_id": f"D-{number}",
-        "stage": "lead",
-        "occurred_at": NOW.isoformat(),
-        "channel": ("web", "fair")[number % 2],
-    }
-    return json.dumps({**body, **fields}).encode()
+    channel = ("web", "fair")[number % 2]
+    lead = funnels.stage(
+        f"D-{number}", "lead", NOW.isoformat(), event_id=f"g{number}", channel=channel
+    )
+    return json.dumps(lead | fields).encode()
 
 
 def spent(number: int, **fields: Any) -> bytes:

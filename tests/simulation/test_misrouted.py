@@ -10,6 +10,7 @@ import pytest
 from funnel_stream.definition import Definition
 from funnel_stream.facts.deals import MISROUTED_HEADER
 from funnel_stream.replay.compute import as_record
+from tests import funnels
 from tests.simulation.broken import Broken
 from tests.simulation.stage import NOW, Stage, staged
 from tests.simulation.watched import EVENTS, SETTINGS
@@ -19,15 +20,11 @@ DEFINITION = Definition(dimensions=("channel",), windows=("24h",))
 
 
 def good(number: int, **fields: Any) -> bytes:
-    body = {
-        "event_id": f"g{number}",
-        "type": "stage_changed",
-        "deal_id": f"D-{number}",
-        "stage": "lead",
-        "occurred_at": NOW.isoformat(),
-        "channel": ("web", "fair")[number % 2],
-    }
-    return json.dumps({**body, **fields}).encode()
+    channel = ("web", "fair")[number % 2]
+    lead = funnels.stage(
+        f"D-{number}", "lead", NOW.isoformat(), event_id=f"g{number}", channel=channel
+    )
+    return json.dumps(lead | fields).encode()
 
 
 def figure(stage: Stage, worker: SimulatedWorker, metric: str, **labels: str) -> Any:
